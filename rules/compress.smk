@@ -1,0 +1,75 @@
+"""Compress: prune the merged model, recover what that lost, quantise to 4 bit with AWQ.
+
+Inputs:   results/merged/, results/data/train.jsonl
+Outputs:  results/pruned/     after the one-shot pruning
+          results/recovered/  after masked training
+          results/awq/        packed 4-bit checkpoint
+          results/scaled/     the same weights scaled by AWQ and not rounded, from which the GGUF files are made
+"""
+
+
+rule prune:
+    message: "Prune ({config[prune][method]}, {config[prune][structure]})"
+    input:
+        merged="results/merged",
+        train="results/data/train.jsonl",
+        gate="results/gates/merged.json",
+    output:
+        pruned=directory("results/pruned"),
+        report="results/reports/prune.json",
+    params:
+        **step(**config["prune"], threads=config["threads"]),
+    log:
+        "logs/prune.log",
+    threads: config["threads"]
+    resources: **gpu(),
+    shell:
+        run("ml")
+
+
+rule recover:
+    message: "Train the pruned model with its zeros held"
+    input:
+        pruned="results/pruned",
+        train="results/data/train.jsonl",
+    output:
+        recovered=directory("results/recovered"),
+        report="results/reports/recover.json",
+    params:
+        **step(
+            **config["recover"],
+            difficulties=config["adapt"]["difficulties"],
+            dtype=config["merge"]["dtype"],
+            **SHARED,
+        ),
+    log:
+        "logs/recover.log",
+    threads: config["threads"]
+    resources: **gpu(),
+    shell:
+        run("ml")
+
+
+rule quantize_awq:
+    message: "Quantise to 4 bit with AWQ ({config[quantize_awq][backend]})"
+    input:
+        recovered="results/recovered",
+        train="results/data/train.jsonl",
+        gate="results/gates/recovered.json",
+    output:
+        packed=directory("results/awq"),
+        scaled=directory("results/scaled"),
+        report="results/reports/quantize_awq.json",
+    params:
+        **step(
+            scheme=config["quantize_awq"]["scheme"],
+            calibration=config["quantize_awq"]["calibration"],
+            dtype=config["merge"]["dtype"],
+            threads=config["threads"],
+        ),
+    log:
+        "logs/quantize_awq.log",
+    threads: config["threads"]
+    resources: **gpu(),
+    shell:
+        run(**{"llmcompressor": {"environment": "ml"}, "autoawq": {"environment": "autoawq", "script": "quantize_autoawq"}}[config["quantize_awq"]["backend"]])

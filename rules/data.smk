@@ -1,0 +1,123 @@
+"""Data: from source files to what is learned from and what is measured with.
+
+Inputs:   the files of `sources` and `benchmarks`; the tokenizer of the base
+Outputs:  results/data/{train,valid,routing,test}.jsonl
+          results/data/*.rejected.jsonl, with the reason why each record was dropped
+          results/world/: the tiny world, where `sources` or `benchmarks` name its files
+"""
+
+
+rule generate:
+    message: "Generate the tiny world: raw sources with planted flaws, benchmark and pretraining corpus"
+    output:
+        alpaca="results/world/alpaca.jsonl",
+        messages="results/world/messages.jsonl.gz",
+        question="results/world/question.jsonl.zst",
+        pretraining="results/world/pretraining.jsonl",
+        benchmark="results/world/benchmark.jsonl",
+        truth="results/world/truth.jsonl",
+    params:
+        **step(**config["generate"], test_share=config["split"]["shares"]["test"], seed=config["seed"]),
+    log:
+        "logs/generate.log",
+    threads: 1
+    resources: mem_mb=1000,
+    shell:
+        run("data")
+
+
+rule read:
+    message: "Read the sources into records of one shape"
+    input:
+        sources=[source["path"] for source in config["sources"]],
+    output:
+        records="results/data/records.jsonl",
+        rejected="results/data/records.rejected.jsonl",
+        report="results/reports/read.json",
+    params:
+        **step(
+            **config["read"],
+            defaults=[{"domain": source["domain"]} for source in config["sources"]],
+        ),
+    log:
+        "logs/read.log",
+    threads: 1
+    resources: mem_mb=2000,
+    shell:
+        run("data")
+
+
+rule filter:
+    message: "Drop records of the wrong length or language, with personal data, or badly formed"
+    input:
+        records="results/data/records.jsonl",
+        tokenizer=TOKENIZER,
+    output:
+        kept="results/data/filtered.jsonl",
+        rejected="results/data/filtered.rejected.jsonl",
+        report="results/reports/filter.json",
+    params:
+        **step(**config["filter"]),
+    log:
+        "logs/filter.log",
+    threads: 1
+    resources: mem_mb=2000,
+    shell:
+        run("data")
+
+
+rule deduplicate:
+    message: "Drop exact and near duplicates"
+    input:
+        records="results/data/filtered.jsonl",
+    output:
+        kept="results/data/deduplicated.jsonl",
+        rejected="results/data/deduplicated.rejected.jsonl",
+        report="results/reports/deduplicate.json",
+    params:
+        **step(**config["deduplicate"]),
+    log:
+        "logs/deduplicate.log",
+    threads: 1
+    resources: mem_mb=4000,
+    shell:
+        run("data")
+
+
+rule decontaminate:
+    message: "Drop records that repeat a benchmark item"
+    input:
+        records="results/data/deduplicated.jsonl",
+        benchmarks=config["benchmarks"],
+    output:
+        kept="results/data/clean.jsonl",
+        rejected="results/data/clean.rejected.jsonl",
+        report="results/reports/decontaminate.json",
+    params:
+        **step(**config["decontaminate"]),
+    log:
+        "logs/decontaminate.log",
+    threads: 1
+    resources: mem_mb=2000,
+    shell:
+        run("data")
+
+
+rule split:
+    message: "Split the records by the hash of their prompt"
+    input:
+        records="results/data/clean.jsonl",
+    output:
+        train="results/data/train.jsonl",
+        valid="results/data/valid.jsonl",
+        routing="results/data/routing.jsonl",
+        test="results/data/test.jsonl",
+        report="results/reports/split.json",
+    params:
+        **step(**config["split"]),
+    log:
+        "logs/split.log",
+    threads: 1
+    resources: mem_mb=2000,
+    shell:
+        run("data")

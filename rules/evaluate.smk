@@ -1,0 +1,146 @@
+"""Evaluate: every model of the chain against its parent on held-out data, and the gate on every edge.
+
+Inputs:   the models of the other rule files, results/data/test.jsonl, `benchmarks`
+Outputs:  results/measured/{model}.json             figures
+          results/measured/{model}.answers.jsonl    what was asked and answered
+          results/measured/{model}.safetensors      predictions, for comparing children with
+          results/gates/{model}.json                there only if the gate is open
+"""
+
+# model: (its parent, what has to be loaded, first to last)
+CHECKPOINTS = {
+    "base": (None, ["results/base"]),
+    "adapter": ("base", ["results/base", "results/adapter"]),
+    "merged": ("adapter", ["results/merged"]),
+    "pruned": ("merged", ["results/pruned"]),
+    "recovered": ("merged", ["results/recovered"]),
+    "awq": ("recovered", ["results/awq"]),
+}
+
+
+def parent_of(model):
+    """Return the parent of a model of the chain; F16 is compared with what AWQ started from, other types with F16."""
+    if model in CHECKPOINTS:
+        return CHECKPOINTS[model][0]
+    return "recovered" if model == "F16" else "F16"
+
+
+def limits_of(model):
+    """Return the limits that the preset sets on the edge to a model; all GGUF types share theirs."""
+    return config["gates"][model if model in CHECKPOINTS else "gguf"]
+
+
+def measurement_of_parent(wildcards):
+    """Return the figures and the predictions of the parent, or nothing for the base."""
+    parent = parent_of(wildcards.model if "model" in wildcards.keys() else wildcards.quant)
+    return [f"results/measured/{parent}.json", f"results/measured/{parent}.safetensors"] if parent else []
+
+
+rule measure:
+    message: "Measure {wildcards.model}"
+    input:
+        checkpoint=lambda wildcards: CHECKPOINTS[wildcards.model][1],
+        test="results/data/test.jsonl",
+        benchmarks=BENCHMARKS,
+        parent=measurement_of_parent,
+    output:
+        report="results/measured/{model}.json",
+        logprobs="results/measured/{model}.safetensors",
+        answers="results/measured/{model}.answers.jsonl",
+    wildcard_constraints:
+        model="|".join(CHECKPOINTS),
+    params:
+        **step(**config["measure"], model=wildcard("model"), threads=1),
+    log:
+        "logs/measure_{model}.log",
+    threads: 1
+    resources: **gpu(),
+    shell:
+        run("ml")
+
+
+rule measure_gguf:
+    message: "Measure {wildcards.quant}"
+    input:
+        gguf="results/gguf/{quant}.gguf",
+        checkpoint="results/scaled",
+        test="results/data/test.jsonl",
+        benchmarks=BENCHMARKS,
+        parent=measurement_of_parent,
+    output:
+        report="results/measured/{quant}.json",
+        logprobs="results/measured/{quant}.safetensors",
+        answers="results/measured/{quant}.answers.jsonl",
+    params:
+        **step(
+            quant=wildcard("quant"),
+            context=config["context"],
+            longest=config["measure"]["longest"],
+            fidelity_tokens=config["measure"]["fidelity_tokens"],
+            threads=1,
+        ),
+    log:
+        "logs/measure_{quant}.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("gguf")
+
+
+rule gate:
+    message: "Gate {wildcards.model}"
+    input:
+        report="results/measured/{model}.json",
+    output:
+        verdict="results/gates/{model}.json",
+    params:
+        **step(limits=lambda wildcards: limits_of(wildcards.model)),
+    log:
+        "logs/gate_{model}.log",
+    threads: 1
+    resources: mem_mb=500,
+    shell:
+        run("data")
+
+
+rule measure_system:
+    message: "Measure the system: router before base and modifiers"
+    input:
+        gguf=SERVED,
+        checkpoint="results/scaled",
+        loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
+        router="results/router/model",
+        benchmarks=BENCHMARKS,
+        adapter="results/measured/adapter.json",
+    output:
+        report="results/measured/system/report.json",
+        decisions="results/measured/system/decisions.jsonl",
+    params:
+        **step(
+            domains=DOMAINS,
+            context=config["context"],
+            longest=config["measure"]["longest"],
+            threads=1,
+        ),
+    log:
+        "logs/measure_system.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("gguf")
+
+
+rule gate_system:
+    message: "Gate the system"
+    input:
+        report="results/measured/system/report.json",
+    output:
+        verdict="results/gates/system/verdict.json",
+    params:
+        **step(limits=config["gate_system"]),
+    log:
+        "logs/gate_system.log",
+    threads: 1
+    resources: mem_mb=500,
+    shell:
+        run("data")

@@ -1,0 +1,83 @@
+"""GGUF: the scaled model as files that llama.cpp runs, and as packed files to send.
+
+Inputs:   results/scaled/, results/data/train.jsonl
+Outputs:  results/gguf/{quant}.gguf        one per type of `gguf.types`
+          results/packed/{quant}.gguf.zst  with size and digest of the content inside
+"""
+
+
+wildcard_constraints:
+    quant="[A-Z0-9_]+",
+    domain="[a-z_]+",
+
+
+rule convert:
+    message: "Convert to GGUF in 16 bit"
+    input:
+        scaled="results/scaled",
+        gate="results/gates/awq.json",
+    output:
+        gguf="results/gguf/F16.gguf",
+    params:
+        **step(name=f"ingot-{config['preset']}"),
+    log:
+        "logs/convert.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("gguf")
+
+
+rule importance:
+    message: "Measure the importance matrix"
+    input:
+        scaled="results/scaled",
+        train="results/data/train.jsonl",
+    output:
+        matrix="results/gguf/importance.safetensors",
+    params:
+        **step(**config["importance"], threads=1),
+    log:
+        "logs/importance.log",
+    threads: 1
+    resources: **gpu(),
+    shell:
+        run("gguf")
+
+
+ruleorder: convert > quantize
+
+
+rule quantize:
+    message: "Quantise to {wildcards.quant}"
+    input:
+        gguf="results/gguf/F16.gguf",
+        matrix="results/gguf/importance.safetensors",
+    output:
+        quantized="results/gguf/{quant}.gguf",
+    params:
+        **step(quant=wildcard("quant"), threads=config["threads"]),
+    log:
+        "logs/quantize_{quant}.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("gguf")
+
+
+rule pack:
+    message: "Pack {wildcards.quant}"
+    input:
+        model="results/gguf/{quant}.gguf",
+        gate="results/gates/{quant}.json",
+    output:
+        packed="results/packed/{quant}.gguf.zst",
+        report="results/reports/pack_{quant}.json",
+    params:
+        **step(**config["pack"], threads=config["threads"]),
+    log:
+        "logs/pack_{quant}.log",
+    threads: 1
+    resources: mem_mb=2000,
+    shell:
+        run("data")

@@ -1,0 +1,94 @@
+"""Modifiers: per domain, a LoRA for what the compressed base still gets wrong.
+
+Inputs:   the served GGUF, results/scaled/, results/data/{train,valid}.jsonl
+Outputs:  results/modifiers/{domain}/failures.jsonl
+          results/modifiers/{domain}/adapter/        LoRA over results/scaled
+          results/modifiers/{domain}/lora.gguf       laid over the quantised base, swapped in place
+          results/modifiers/{domain}/lora.gguf.zst
+"""
+
+
+rule collect_failures:
+    message: "Collect what the base gets wrong in {wildcards.domain}"
+    input:
+        gguf=SERVED,
+        checkpoint="results/scaled",
+        train="results/data/train.jsonl",
+        gate=f"results/gates/{config['gguf']['serve']}.json",
+    output:
+        failures="results/modifiers/{domain}/failures.jsonl",
+        report="results/reports/collect_failures_{domain}.json",
+    params:
+        **step(
+            domain=wildcard("domain"),
+            **config["modifiers"]["collect_failures"],
+            context=config["context"],
+            longest=config["measure"]["longest"],
+            seed=config["seed"],
+            threads=1,
+        ),
+    log:
+        "logs/collect_failures_{domain}.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("gguf")
+
+
+rule train_modifier:
+    message: "Train the modifier {wildcards.domain}"
+    input:
+        scaled="results/scaled",
+        failures="results/modifiers/{domain}/failures.jsonl",
+        valid="results/data/valid.jsonl",
+    output:
+        adapter=directory("results/modifiers/{domain}/adapter"),
+        report="results/reports/train_modifier_{domain}.json",
+    params:
+        **step(
+            domain=wildcard("domain"),
+            training=config["modifiers"]["training"],
+            work=lambda wildcards: f"results/work/{wildcards.domain}",
+            seed=config["seed"],
+            threads=1,
+        ),
+    log:
+        "logs/train_modifier_{domain}.log",
+    threads: 1
+    resources: **gpu(),
+    shell:
+        run("ml")
+
+
+rule convert_modifier:
+    message: "Convert the modifier {wildcards.domain} to GGUF"
+    input:
+        adapter="results/modifiers/{domain}/adapter",
+        scaled="results/scaled",
+    output:
+        lora="results/modifiers/{domain}/lora.gguf",
+    params:
+        **step(),
+    log:
+        "logs/convert_modifier_{domain}.log",
+    threads: 1
+    resources: mem_mb=config["resources"]["memory_mb"],
+    shell:
+        run("gguf")
+
+
+rule pack_modifier:
+    message: "Pack the modifier {wildcards.domain}"
+    input:
+        model="results/modifiers/{domain}/lora.gguf",
+    output:
+        packed="results/modifiers/{domain}/lora.gguf.zst",
+        report="results/reports/pack_modifier_{domain}.json",
+    params:
+        **step(**config["pack"], threads=config["threads"]),
+    log:
+        "logs/pack_modifier_{domain}.log",
+    threads: 1
+    resources: mem_mb=2000,
+    shell:
+        run("data", "pack")

@@ -1,0 +1,74 @@
+"""Features of a prompt, from the prompt alone and cheap enough for every request: frequent word n-grams and counts."""
+
+import math
+from collections import Counter
+from typing import Any
+
+from lib.text import words
+
+COUNTS = 8  # how many features `counts` gives
+
+
+def terms(prompt: str) -> list[str]:
+    """Return the words and word pairs of a prompt; each digit run counts as one kind of word."""
+    found = ["0" if word.isdigit() else word for word in words(prompt)]
+    return found + [f"{a} {b}" for a, b in zip(found, found[1:], strict=False)]
+
+
+def counts(prompt: str) -> list[float]:
+    """Return cheap counts, each scaled to about 0 to 1: length, words, digits, capitals, marks and the like."""
+    size = max(1, len(prompt))
+    found = prompt.split()
+    return [
+        min(size / 500, 1.0),
+        min(len(found) / 100, 1.0),
+        sum(c.isdigit() for c in prompt) / size,
+        sum(c.isupper() for c in prompt) / size,
+        sum(not c.isalnum() and not c.isspace() for c in prompt) / size,
+        float("?" in prompt),
+        float("\n" in prompt or "```" in prompt),
+        min(sum(map(len, found)) / max(1, len(found)) / 10, 1.0),
+    ]
+
+
+class Features:
+    """Turns prompts into vectors of `size` numbers: TF-IDF of the terms it has learned, then `COUNTS` counts."""
+
+    def __init__(self, vocabulary: list[str], weights: list[float], size: int) -> None:
+        """Take terms and their inverse document frequencies; `size` is the length of the vectors."""
+        self.vocabulary, self.weights, self.size = vocabulary, weights, size
+        self.place = {term: i for i, term in enumerate(vocabulary)}
+
+    @classmethod
+    def learn(cls, prompts: list[str], size: int) -> "Features":
+        """Learn the terms that occur in most of the `prompts`, ties in alphabetical order."""
+        frequency = Counter(term for prompt in prompts for term in set(terms(prompt)))
+        chosen = sorted(frequency, key=lambda term: (-frequency[term], term))[: size - COUNTS]
+        weights = [1 + math.log((1 + len(prompts)) / (1 + frequency[term])) for term in chosen]
+        return cls(chosen, weights, size)
+
+    def vector(self, prompt: str) -> list[float]:
+        """Return the vector [size] of one prompt; its TF-IDF part has length 1, or 0 where no term is known."""
+        values = [0.0] * self.size
+        for term, count in Counter(terms(prompt)).items():
+            if (i := self.place.get(term)) is not None:
+                values[i] = (1 + math.log(count)) * self.weights[i]
+        length = math.sqrt(sum(v * v for v in values)) or 1.0
+        values = [v / length for v in values]
+        values[self.size - COUNTS :] = counts(prompt)
+        return values
+
+    def matrix(self, prompts: list[str]) -> Any:
+        """Return the vectors of prompts as float32 [n, size]."""
+        import numpy as np
+
+        return np.array([self.vector(prompt) for prompt in prompts], dtype=np.float32).reshape(-1, self.size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` needs to make the same features."""
+        return {"vocabulary": self.vocabulary, "weights": self.weights, "size": self.size}
+
+    @classmethod
+    def from_json(cls, state: dict[str, Any]) -> "Features":
+        """Make features from what `to_json` returned."""
+        return cls(state["vocabulary"], state["weights"], state["size"])

@@ -1,0 +1,183 @@
+"""Supervised fine-tuning of a (Q)LoRA adapter with TRL: shared by `adapt` and `train_modifier`."""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lib import chat, lora
+from lib.records import InputError, Record
+
+
+def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
+    """Return a tokenised dataset (input_ids, completion_mask); conversations over `length` tokens are left out.
+
+    The mask makes the loss count answers only, in whatever template the model has.
+    """
+    from datasets import Dataset
+
+    encoded = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
+    fitting = [e for e in encoded if len(e.ids) <= length]
+    if not fitting:
+        raise InputError(f"none of the {len(records)} records fits into `length` = {length} tokens; raise it")
+    return Dataset.from_dict(
+        {"input_ids": [e.ids for e in fitting], "completion_mask": [e.completion_mask for e in fitting]}
+    )
+
+
+def load_base(folder: Path, quantization: dict[str, Any] | None) -> Any:
+    """Load a causal model for training, in 4 bit where `quantization` (type, double) is given; cuda where there is one."""
+    import torch
+    from peft import prepare_model_for_kbit_training
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if quantization is None:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, device_map={"": device})
+    else:
+        config = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type=quantization["type"],
+            bnb_4bit_use_double_quant=quantization["double"],
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.bfloat16, quantization_config=config, device_map={"": device}
+        )
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    model.config.use_cache = False
+    return model
+
+
+class Watch:
+    """Makes the callback that stops a training that has gone wrong, with a diagnosis."""
+
+    def __new__(cls, explosion: float) -> Any:
+        """Return a TrainerCallback; a loss over `explosion` x the first one counts as exploded."""
+        from transformers import TrainerCallback
+
+        class Callback(TrainerCallback):  # type: ignore[misc]
+            first: float | None = None
+
+            def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+                loss = (logs or {}).get("loss")
+                if loss is None:
+                    return
+                loss = float(loss)
+                if not math.isfinite(loss):
+                    raise InputError(f"the loss is {loss} at step {state.global_step}: lower `learning_rate`")
+                self.first = self.first if self.first is not None else loss
+                if loss > explosion * max(self.first, 0.1):
+                    raise InputError(
+                        f"the loss rose from {self.first:.3f} to {loss:.3f} by step {state.global_step}: it explodes;"
+                        " lower `learning_rate` or lengthen `warmup`"
+                    )
+
+        return Callback()
+
+
+def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
+    """Return TRL's configuration for the training settings of the preset."""
+    import torch
+    from trl import SFTConfig
+
+    cpu = not torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(work),
+        num_train_epochs=settings["epochs"],
+        max_steps=settings["max_steps"] or -1,
+        per_device_train_batch_size=settings["batch"],
+        per_device_eval_batch_size=settings["batch"],
+        gradient_accumulation_steps=settings["accumulation"],
+        learning_rate=settings["learning_rate"],
+        lr_scheduler_type=settings["schedule"],
+        warmup_steps=settings["warmup"],
+        weight_decay=settings["weight_decay"],
+        max_grad_norm=settings["clip"],
+        optim=settings["optimizer"],
+        gradient_checkpointing=settings["gradient_checkpointing"],
+        packing=settings["packing"],
+        max_length=settings["length"],
+        completion_only_loss=True,
+        bf16=True,
+        use_cpu=cpu,
+        eval_strategy="steps",
+        save_strategy="steps",
+        eval_steps=settings["evaluate_every"],
+        save_steps=settings["evaluate_every"],
+        save_total_limit=2,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        logging_steps=max(1, settings["evaluate_every"] // 5),
+        report_to="tensorboard",
+        seed=seed,
+        data_seed=seed,
+        dataloader_pin_memory=not cpu,
+    )
+
+
+def last_checkpoint(work: Path) -> str | None:
+    """Return the newest complete checkpoint of an earlier, cut-off run, or None."""
+    complete = [p for p in work.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
+    return str(max(complete, key=lambda p: int(p.name.rpartition("-")[2]))) if complete else None
+
+
+def fine_tune(
+    base: Path,
+    train: list[Record],
+    valid: list[Record],
+    adapter: Path,
+    settings: dict[str, Any],
+    *,
+    work: Path,
+    seed: int,
+    threads: int,
+) -> dict[str, Any]:
+    """Train an adapter for `base`, keep the checkpoint with the lowest validation loss, and return a report.
+
+    Checkpoints and the TensorBoard log are kept in `work` until the training has ended, so that a run which was
+    killed goes on from the last one.
+    """
+    import os
+
+    import torch
+    from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
+    from trl import SFTTrainer
+
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    set_seed(seed)  # before the adapter is created: its initial weights are random
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = load_base(base, settings["quantization"])
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments(settings, work, seed),
+        train_dataset=dataset(tokenizer, train, settings["length"]),
+        eval_dataset=dataset(tokenizer, valid, settings["length"]),
+        processing_class=tokenizer,
+        peft_config=lora.lora_config(model, settings),
+        callbacks=[
+            Watch(settings["explosion"]),
+            EarlyStoppingCallback(early_stopping_patience=settings["patience"]),
+        ],
+    )
+    lora.keep_in_float32(trainer.model)
+    counts = lora.check_trainable(trainer.model, tuple(settings["trainable_share"]))
+    lora.check_optimizer(trainer.model.parameters(), trainer.create_optimizer())
+    trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    trainer.model.save_pretrained(adapter)
+    tokenizer.save_pretrained(adapter)
+    history = trainer.state.log_history
+    report = {
+        **counts,
+        "records": len(train),
+        "steps": trainer.state.global_step,
+        "best_validation_loss": round(min(h["eval_loss"] for h in history if "eval_loss" in h), 5),
+        "losses": [(h["step"], round(float(h["loss"]), 4)) for h in history if "loss" in h],
+        "validation_losses": [(h["step"], round(h["eval_loss"], 4)) for h in history if "eval_loss" in h],
+    }
+    for checkpoint in work.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return report

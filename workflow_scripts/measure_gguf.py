@@ -1,0 +1,49 @@
+"""Measure a GGUF file as its Hugging Face parent was measured, and check that both read text as the same tokens."""
+
+from pathlib import Path
+
+from lib import chat
+from lib.engine import Engine, open_engine
+from lib.measurement import Item, item_of, judged, predict, write_measurement
+from lib.progress import progress
+from lib.records import read_records
+
+
+def token_mismatches(engine: Engine, items: list[Item]) -> int:
+    """Return in how many conversations llama.cpp's token ids differ from those of training and evaluation."""
+    wrong = 0
+    for item in items:
+        expected = chat.encode(engine.tokenizer, item.instruction, item.response).ids
+        question = engine.tokenize(chat.prompt_text(engine.tokenizer, item.instruction))
+        answer = engine.tokenize(item.response + engine.tokenizer.eos_token)
+        wrong += question + answer != expected
+    return wrong
+
+
+def measure_gguf(
+    gguf: Path,
+    checkpoint: Path,
+    test: Path,
+    benchmarks: list[Path],
+    parent: list[Path],
+    report: Path,
+    logprobs: Path,
+    answers: Path,
+    *,
+    quant: str,
+    context: int,
+    longest: int,
+    fidelity_tokens: int,
+    threads: int,
+) -> None:
+    """Write what `lib.measurement` says of the GGUF; `checkpoint` is the folder that it was converted from."""
+    engine = open_engine(gguf, checkpoint, context, threads)
+    held_out = [item_of(record) for record in read_records(test)]
+    items = [item_of(record) for path in benchmarks for record in read_records(path)]
+    conversations = (chat.encode(engine.tokenizer, item.instruction, item.response) for item in held_out)
+    prediction = predict(engine.logits, conversations, fidelity_tokens)
+    engine.use(None)
+    answered = [engine.answer(item.instruction, longest) for item in progress(items, "answers", "question")]
+    rows = judged(items, answered)
+    mismatches = token_mismatches(engine, held_out + items)
+    write_measurement(quant, prediction, rows, mismatches, parent, (report, logprobs, answers))

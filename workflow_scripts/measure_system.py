@@ -1,0 +1,78 @@
+"""Measure the whole system, router before base and modifiers, on the benchmark, against each part of it alone."""
+
+from pathlib import Path
+from typing import Any
+
+from label import ask_all
+from lib.classifier import expected_calibration_error
+from lib.measurement import proportion
+from lib.records import Record, read_json, read_records, write_json
+from lib.router import Router, is_right
+
+
+def share(rows: list[Record], route: str) -> dict[str, float]:
+    """Return the share of prompts that a route answers right, with its interval."""
+    return proportion(sum(row["right"][route] for row in rows), len(rows))
+
+
+def system(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]:
+    """Return the share of right answers of the system, of a perfect router, and of right decisions."""
+    pairs = list(zip(rows, routes, strict=True))
+    return {
+        "system": proportion(sum(row["right"][route] for row, route in pairs), len(rows)),
+        "oracle": proportion(sum(any(row["right"].values()) for row in rows), len(rows)),
+        "right_decisions": proportion(sum(is_right(route, row["right"]) for row, route in pairs), len(rows)),
+    }
+
+
+def confidence_error(router: Router, rows: list[Record], routes: list[str]) -> float:
+    """Return the ECE of the router's confidence in its decisions against whether they were right.
+
+    The confidence of a modifier is its probability of being needed; of the base, the chance that none is.
+    """
+    import numpy as np
+
+    chances = router.probabilities([row["prompt"] for row in rows])
+    confidence = [
+        chances[route][i] if route != "base" else 1 - max(float(chance[i]) for chance in chances.values())
+        for i, route in enumerate(routes)
+    ]
+    truth = [is_right(route, row["right"]) for row, route in zip(rows, routes, strict=True)]
+    return expected_calibration_error(np.array(confidence), np.array(truth, dtype=float))
+
+
+def measure_system(
+    gguf: Path,
+    checkpoint: Path,
+    loras: list[Path],
+    router: Path,
+    benchmarks: list[Path],
+    adapter: Path,
+    report: Path,
+    decisions: Path,
+    *,
+    domains: list[str],
+    context: int,
+    longest: int,
+    threads: int,
+) -> None:
+    """Write the report of the system and its decision on every benchmark item; `adapter` is the adapter's measurement."""
+    from lib.records import write_records
+
+    records = [record for path in benchmarks for record in read_records(path)]
+    modifiers = dict(zip(domains, loras, strict=True))
+    rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads)
+    chooser = Router(router)
+    routes = chooser.routes([row["prompt"] for row in rows])
+    found: dict[str, Any] = {**system(rows, routes), "base": share(rows, "base")}
+    found["adapter"] = read_json(adapter)["exact_match"]["all"]
+    found["expected_calibration_error"] = round(confidence_error(chooser, rows, routes), 4)
+    found["routes"] = {route: routes.count(route) for route in ("base", *domains)}
+    found["modifiers"] = {}
+    for domain in domains:
+        own = [row for row in rows if row["domain"] == domain]
+        base, modifier = share(own, "base"), share(own, domain)
+        gain = round(100 * (modifier["share"] - base["share"]), 2)
+        found["modifiers"][domain] = {"base": base, "modifier": modifier, "gain": gain}
+    write_records(decisions, ({**row, "route": route} for row, route in zip(rows, routes, strict=True)))
+    write_json(report, found)

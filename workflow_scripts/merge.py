@@ -1,0 +1,15 @@
+"""Merge the adapter into the base: one dense model, since a later step could not keep its zeros with an adapter apart."""
+
+from pathlib import Path
+
+
+def merge(base: Path, adapter: Path, merged: Path, *, dtype: str) -> None:
+    """Write base + adapter as one checkpoint; the sum is taken in float32 and stored as `dtype`."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    model.to(getattr(torch, dtype)).save_pretrained(merged)
+    AutoTokenizer.from_pretrained(base).save_pretrained(merged)

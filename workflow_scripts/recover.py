@@ -1,0 +1,42 @@
+"""Train the pruned model further with its zeros held at zero, to win back what pruning lost."""
+
+from pathlib import Path
+from typing import Any
+
+from adapt import choose
+from lib import chat, sparsity
+from lib.fit import fit
+from lib.records import read_records, write_json
+
+
+def recover(
+    pruned: Path,
+    train: Path,
+    recovered: Path,
+    report: Path,
+    *,
+    training: dict[str, Any],
+    difficulties: list[str],
+    dtype: str,
+    seed: int,
+    threads: int,
+) -> None:
+    """Write the recovered model; raises RuntimeError if a pruned weight came back."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(pruned)
+    model = AutoModelForCausalLM.from_pretrained(pruned, dtype=torch.float32)
+    records = choose(list(read_records(train)), difficulties)
+    conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
+    ids, targets = chat.pack(conversations, training["length"], tokenizer.pad_token_id)
+    mask = sparsity.Mask(model)
+    losses = fit(model, torch.tensor(ids), torch.tensor(targets), training, "recover", mask.apply)
+    if broken := mask.broken():
+        raise RuntimeError(f"{broken} pruned weights are no longer zero")
+    model.to(getattr(torch, dtype)).save_pretrained(recovered)
+    tokenizer.save_pretrained(recovered)
+    write_json(report, {"zeros": sparsity.shares(model), "rows": len(ids), "losses": losses})

@@ -1,0 +1,118 @@
+"""Write what a user of the model needs to know: the manifest, with a digest per file, and the model card."""
+
+from pathlib import Path
+from typing import Any
+
+from lib.container import read_header, sha256
+from lib.records import read_json, write_json
+
+# Packages whose versions say how the model was made.
+NAMED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "llmcompressor", "llama-cpp-python", "zstandard")
+
+
+def versions(locks: list[Path]) -> dict[str, str]:
+    """Return the versions of the packages that matter, from the locks and the torch pin beside them."""
+    found = {}
+    for path in [*locks, *(lock.with_suffix(".in") for lock in locks)]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, _, version = line.partition("==")
+            if name in NAMED and version:
+                found[name] = version.split()[0]
+    return dict(sorted(found.items()))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Return path, size and digest of a file, and of its content where it is packed."""
+    facts: dict[str, Any] = {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
+    if path.suffix == ".zst":
+        facts["unpacked"] = read_header(path)[0]
+    return facts
+
+
+def percent(figure: dict[str, float]) -> str:
+    """Return a proportion with its interval, as a person reads it."""
+    return f"{figure['share']:.1%} ({figure['low']:.1%} to {figure['high']:.1%}, n = {figure['of']})"
+
+
+def quality_lines(system: dict[str, Any]) -> list[str]:
+    """Return the Markdown lines on what the system was measured to do."""
+    lines = [
+        "| | exact match on held-out questions, 95 % interval |",
+        "|---|---|",
+        f"| adapter alone, not compressed | {percent(system['adapter'])} |",
+        f"| compressed base | {percent(system['base'])} |",
+        f"| router, base and modifiers | {percent(system['system'])} |",
+        f"| the same with a perfect router | {percent(system['oracle'])} |",
+        f"| right decisions of the router | {percent(system['right_decisions'])} |",
+    ]
+    for domain, figures in system["modifiers"].items():
+        lines.append(f"| {domain}: base | {percent(figures['base'])} |")
+        lines.append(f"| {domain}: modifier | {percent(figures['modifier'])} |")
+    return [*lines, "", f"Expected calibration error of the router: {system['expected_calibration_error']}."]
+
+
+def card_text(manifest: dict[str, Any], system: dict[str, Any], detector: dict[str, Any], table: str) -> str:
+    """Return the model card as Markdown."""
+    base = manifest["base"]
+    funnel = "\n".join(f"| {name} | {c['in']:,} | {c['out']:,} |" for name, c in manifest["data"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    files = "\n".join(f"- `{f['path']}`: {f['bytes']:,} bytes, SHA-256 `{f['sha256']}`" for f in manifest["files"])
+    size = sum(f["bytes"] for f in manifest["files"])
+    parts = [
+        f"# Model card: ingot-{manifest['preset']}",
+        f"A base of {base['parameters']:,} parameters ({base['kind']}, licence {base['licence']}), adapted, pruned,"
+        f" quantised to {manifest['served']} and packed, with LoRA modifiers for {', '.join(system['modifiers'])} and"
+        " a router that chooses among them.",
+        "## Quality\n\n" + "\n".join(quality_lines(system)),
+        f"Escalation detector: {detector['held_out_accuracy']:.1%} right on phrasings that it was not trained on,"
+        f" {detector['held_out_false_alarms']:.1%} false alarms.",
+        f"## Files\n\n{files}\n\nTogether {size:,} bytes. Unpack with `python -m unpack FILE`, which checks the digest.",
+        table.replace("# Size ledger", "## Size ledger").strip(),
+        f"## Data\n\n| step | records in | records out |\n|---|---:|---:|\n{funnel}",
+        f"## Made with\n\n{packages}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def release(
+    files: list[Path],
+    packed: list[Path],
+    folders: list[Path],
+    gates: list[Path],
+    table: Path,
+    markdown: Path,
+    origin: Path,
+    data: list[Path],
+    system: Path,
+    detector: Path,
+    locks: list[Path],
+    manifest: Path,
+    card: Path,
+    *,
+    preset: str,
+    base: dict[str, Any],
+    served: str,
+) -> None:
+    """Write manifest and card of `files` and `folders`, the parts of a served system; `gates` must all be open."""
+    parts = [*files, *(file for folder in folders for file in sorted(folder.iterdir()))]
+    funnel = {}
+    for path in data:
+        counts = read_json(path)
+        if "kept" in counts:
+            funnel[path.stem] = {"in": counts["read"], "out": counts["kept"]}
+    about = {
+        "preset": preset,
+        "base": {**read_json(origin), "licence": base["licence"]},
+        "served": served,
+        "files": [describe(path) for path in parts],
+        "other_types": [describe(path) for path in packed if path not in files],
+        "parents": {row["artifact"]: row["parent"] for row in read_json(table)},
+        "gates": [read_json(path)["model"] for path in gates],
+        "data": funnel,
+        "versions": versions(locks),
+    }
+    for key in ("losses", "tokens_per_second", "conversations", "rows", "tokens_seen"):
+        about["base"].pop(key, None)
+    write_json(manifest, about)
+    text = card_text(about, read_json(system), read_json(detector), markdown.read_text(encoding="utf-8"))
+    card.write_text(text, encoding="utf-8")

@@ -1,0 +1,24 @@
+"""Unpack a model: `python -m unpack FILE.gguf.zst [TARGET]`; refuses a file whose size or digest differs."""
+
+import sys
+from pathlib import Path
+
+from lib.container import unpack_file
+from lib.records import InputError
+
+
+def main() -> None:
+    """Unpack the file that the command line names, beside it unless a target is given."""
+    if len(sys.argv) not in (2, 3) or not sys.argv[1].endswith(".zst"):
+        raise SystemExit(__doc__)
+    packed = Path(sys.argv[1])
+    target = Path(sys.argv[2]) if len(sys.argv) == 3 else packed.with_suffix("")
+    try:
+        unpack_file(packed, target)
+    except (InputError, OSError) as error:
+        raise SystemExit(f"ingot: unpack: {error}") from None
+    print(target)
+
+
+if __name__ == "__main__":
+    main()
