@@ -34,7 +34,7 @@ def log(text: str) -> None:
 def call(*command: str | Path, **variables: str) -> None:
     """Run a command quietly; on failure show its output and stop with its message."""
     done = subprocess.run(
-        [str(part) for part in command], env={**os.environ, **variables}, capture_output=True, text=True
+        [str(part) for part in command], env={**os.environ, **variables}, capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.stderr.write(done.stdout + done.stderr)
@@ -43,7 +43,7 @@ def call(*command: str | Path, **variables: str) -> None:
 
 def pip_sources() -> dict[str, str]:
     """Return uv's variables for the indexes and find-links that pip is configured with; uv does not read them."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     settings: dict[str, str] = {}
     for line in done.stdout.splitlines():
         key, _, value = line.partition("=")
@@ -184,7 +184,7 @@ def build(name: str) -> Path:
 
 def main() -> None:
     """Build every environment named on the command line and print the folders, one a line."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  (a newcomer may start this with an older one)
         raise SystemExit(f"envs: Python 3.11 or newer is needed; this is {platform.python_version()}")
     if not sys.argv[1:]:
         raise SystemExit(__doc__)

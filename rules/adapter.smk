@@ -17,8 +17,7 @@ rule adapt:
         report="results/reports/adapt.json",
     params:
         **step(
-            training=config["adapt"]["training"],
-            difficulties=config["adapt"]["difficulties"],
+            **config["adapt"],
             work="results/work/adapter",
             **SHARED,
         ),
@@ -27,7 +26,7 @@ rule adapt:
     threads: config["threads"]
     resources: **gpu(),
     shell:
-        run(**{"trl": {"environment": "ml"}, "unsloth": {"environment": "unsloth", "script": "adapt_unsloth"}}[config["adapt"]["backend"]])
+        run("unsloth" if config["adapt"]["backend"] == "unsloth" else "ml")
 
 
 rule merge:

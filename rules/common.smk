@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
 from lib import config as configuration
+from lib import preflight
 from lib.records import InputError
 from snakemake.exceptions import WorkflowError
 
@@ -25,13 +26,17 @@ SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
 def step(**settings):
-    """Return the `params` of a rule: one JSON text that holds every input, output and setting of the job by name."""
+    """Return the `params` of a rule: one JSON text that holds every input, output and setting of the job by name.
+
+    An input named `gate` is left out: it only makes the job wait until its parent has passed.
+    """
 
     def spec(wildcards, input, output):
         def paths(named):
             return {
                 name: str(value) if isinstance(value, str) else list(value)
                 for name, value in named.items()
+                if name != "gate"
             }
 
         values = {
@@ -71,3 +76,10 @@ def gpu():
         "mem_mb": wanted["memory_mb"],
         "runtime": wanted["minutes"],
     }
+
+
+onstart:
+    try:
+        preflight.check(config, ROOT, here=workflow.local_exec)
+    except InputError as error:
+        raise WorkflowError(str(error))

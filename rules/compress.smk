@@ -7,6 +7,12 @@ Outputs:  results/pruned/     after the one-shot pruning
           results/scaled/     the same weights scaled by AWQ and not rounded, from which the GGUF files are made
 """
 
+# backend: its environment and script
+AWQ_BACKENDS = {
+    "llmcompressor": ("ml", "quantize_awq"),
+    "autoawq": ("autoawq", "quantize_autoawq"),
+}
+
 
 rule prune:
     message: "Prune ({config[prune][method]}, {config[prune][structure]})"
@@ -72,4 +78,4 @@ rule quantize_awq:
     threads: config["threads"]
     resources: **gpu(),
     shell:
-        run(**{"llmcompressor": {"environment": "ml"}, "autoawq": {"environment": "autoawq", "script": "quantize_autoawq"}}[config["quantize_awq"]["backend"]])
+        run(*AWQ_BACKENDS[config["quantize_awq"]["backend"]])

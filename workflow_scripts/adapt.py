@@ -22,6 +22,7 @@ def adapt(
     adapter: Path,
     report: Path,
     *,
+    backend: str,
     training: dict[str, Any],
     difficulties: list[str],
     work: str,
@@ -31,5 +32,7 @@ def adapt(
     """Write the adapter with the lowest validation loss, and a report of sizes and losses."""
     chosen = choose(list(read_records(train)), difficulties)
     watched = choose(list(read_records(valid)), difficulties)
-    summary = fine_tune(base, chosen, watched, adapter, training, work=Path(work), seed=seed, threads=threads)
+    summary = fine_tune(
+        base, chosen, watched, adapter, training, work=Path(work), seed=seed, threads=threads, backend=backend
+    )
     write_json(report, summary)

@@ -1,4 +1,4 @@
-"""Find what the compressed base still gets wrong in a domain, on training-side prompts: what its modifier will learn."""
+"""Find what the compressed base still gets wrong in a domain, on training-side prompts: its modifier learns that."""
 
 import random
 from collections import Counter

@@ -1,35 +1,47 @@
 """Bring the base model into the workspace: from a folder on this machine, or from the Hugging Face hub."""
 
 import json
+import sys
 from pathlib import Path
 
 from lib.llama_cpp_tools import refuse_remote_code
 from lib.records import InputError, write_json
 
-ALLOWED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")  # no pickled weights, no code
+ALLOWED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]  # no pickled weights, no code
 
 
-def fetch_hub(model: str, revision: str) -> Path:
-    """Return the local snapshot of a hub model at `revision`; InputError where it can be had neither here nor there."""
-    from huggingface_hub import snapshot_download
+def from_hub(model: str, revision: str, download: bool) -> Path | None:
+    """Return the local snapshot of a hub model, downloading it if wanted; without, None means that it can be had.
+
+    Raises InputError where it is neither in the local cache nor to be had from the hub.
+    """
+    from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    where = f"{model} at revision {revision}"
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=list(ALLOWED)))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=ALLOWED, local_files_only=True))
     except LocalEntryNotFoundError:
-        raise InputError(
-            f"{model} at revision {revision} is not in the local hub cache, and the hub cannot be reached; download it"
-            " on a machine that can, or set `base.kind: local` and `base.path`"
-        ) from None
+        pass
+    try:
+        if download:
+            return Path(snapshot_download(model, revision=revision, allow_patterns=ALLOWED))
+        HfApi().model_info(model, revision=revision, timeout=20)
     except HfHubHTTPError as error:
         raise InputError(
-            f"the hub refuses {model} at revision {revision} ({str(error).splitlines()[0]}); check `base.model` and"
-            " `base.revision`, and log in if the model is gated"
+            f"the hub refuses {where} ({str(error).splitlines()[0]}); check `base.model` and `base.revision`, and log"
+            " in if the model is gated"
         ) from None
+    except Exception as error:
+        raise InputError(
+            f"{where} is not in the local hub cache, and the hub cannot be reached ({type(error).__name__}); download"
+            " it where there is a network, or set `base.kind: local` and `base.model` to a folder"
+        ) from None
+    return None
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Raise InputError unless the folder holds a configuration, a tokenizer and whole safetensors files, and no code."""
+    """Raise InputError unless the folder holds a configuration, a tokenizer, whole safetensors, and no code."""
     from safetensors import SafetensorError, safe_open
 
     for name in ("config.json", "tokenizer_config.json"):
@@ -55,7 +67,8 @@ def fetch(base: Path, report: Path, *, kind: str, model: str, revision: str, dty
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    source = fetch_hub(model, revision) if kind == "hub" else Path(model)
+    source = from_hub(model, revision, download=True) if kind == "hub" else Path(model)
+    assert source is not None
     check_checkpoint(source)
     tokenizer = AutoTokenizer.from_pretrained(source)
     if tokenizer.chat_template is None:
@@ -73,5 +86,23 @@ def fetch(base: Path, report: Path, *, kind: str, model: str, revision: str, dty
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     write_json(
         report,
-        {"kind": kind, "model": model, "commit": commit, "type": config["model_type"], "parameters": network.num_parameters()},
+        {
+            "kind": kind,
+            "model": model,
+            "commit": commit,
+            "type": config["model_type"],
+            "parameters": network.num_parameters(),
+        },
     )
+
+
+def main() -> None:
+    """Say whether a hub model can be had: `python -m fetch MODEL REVISION`; what is wrong goes to standard error."""
+    try:
+        from_hub(sys.argv[1], sys.argv[2], download=False)
+    except InputError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,8 @@ KEEP: Verdict = (True, "")
 
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-zA-Z]{2,}")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]")
-LETTERS_TO_JUDGE = 24  # fewer letters than this say too little about the language
+PROSE = re.compile(r"[^\W\d_]{3,}")
+WORDS_TO_JUDGE = 10  # fewer words of three letters and more say too little about the language
 
 
 def text_of(record: Record) -> str:
@@ -44,11 +45,11 @@ def language_filter(wanted: str, known: list[str], doubt: float) -> Filter:
     from lingua import IsoCode639_1, LanguageDetectorBuilder
 
     codes = [getattr(IsoCode639_1, code.upper()) for code in {*known, wanted}]
-    detector = LanguageDetectorBuilder.from_iso_codes_639_1(*codes).with_low_accuracy_mode().build()
+    detector = LanguageDetectorBuilder.from_iso_codes_639_1(*codes).build()
 
     def judge(record: Record) -> Verdict:
         text = text_of(record)
-        if sum(c.isalpha() for c in text) < LETTERS_TO_JUDGE:
+        if len(PROSE.findall(text)) < WORDS_TO_JUDGE:
             return KEEP
         confidences = {
             value.language.iso_code_639_1.name.lower(): value.value
@@ -97,7 +98,7 @@ def apply(records: list[Record], filters: dict[str, Filter]) -> tuple[list[Recor
     return kept, rejected
 
 
-def filter(  # noqa: A001  (a step's function has the rule's name)
+def filter(
     records: Path,
     tokenizer: Path,
     kept: Path,
@@ -113,7 +114,9 @@ def filter(  # noqa: A001  (a step's function has the rule's name)
 
     filters = {
         "format": format_filter,
-        "length": length_filter(Tokenizer.from_file(str(tokenizer / "tokenizer.json")), length["least"], length["most"]),
+        "length": length_filter(
+            Tokenizer.from_file(str(tokenizer / "tokenizer.json")), length["least"], length["most"]
+        ),
         "personal": personal_filter(personal["region"]),
         "language": language_filter(language["wanted"], language["known"], language["doubt"]),
     }

@@ -1,4 +1,4 @@
-"""Write the tiny world's raw corpus: source files in three shapes with planted flaws, and what is needed to judge them."""
+"""Write the tiny world's raw corpus: sources in three shapes with planted flaws, and what is needed to judge them."""
 
 import gzip
 import itertools
@@ -12,8 +12,14 @@ from lib import world
 from lib.records import Record, write_records
 
 FOREIGN = (
-    ("Erkläre bitte in einem kurzen Satz, warum der Himmel am Abend rot wird.", "Das Licht legt einen langen Weg zurück."),
-    ("Explique en une phrase pourquoi les feuilles tombent en automne.", "Les arbres gardent ainsi leur eau pour l'hiver."),
+    (
+        "Erkläre bitte in einem kurzen Satz, warum der Himmel am Abend rot wird.",
+        "Das Licht legt einen langen Weg zurück.",
+    ),
+    (
+        "Explique en une phrase pourquoi les feuilles tombent en automne.",
+        "Les arbres gardent ainsi leur eau pour l'hiver.",
+    ),
     ("Explica en una frase por qué el mar es salado y los ríos no lo son.", "Los ríos llevan sales que el mar guarda."),
     ("Объясни одним предложением, почему зимой идёт снег, а летом дождь.", "Зимой воздух холодный, и вода замерзает."),
     ("Spiega in una frase perché la luna cambia forma durante il mese.", "Vediamo solo la parte illuminata dal sole."),
@@ -137,7 +143,9 @@ def generate(
     easy = {domain: {"easy": 1.0} for domain in mix}
     border = 1 - test_share
 
-    def drawn(count: int, seed: int, shares: dict[str, dict[str, float]], low: float, high: float, unique: bool) -> list[Record]:
+    def drawn(
+        count: int, seed: int, shares: dict[str, dict[str, float]], low: float, high: float, unique: bool
+    ) -> list[Record]:
         stream = world.tasks(seed, shares, low, high, unique)
         return [vars(task) for task in itertools.islice(stream, count)]
 

@@ -1,4 +1,4 @@
-"""The size ledger: every artifact of the chain with its bytes, bits per weight, zeros, ratio to its parent and quality."""
+"""The size ledger: bytes, bits per weight, zeros, ratio to the parent and quality of every artifact."""
 
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def ledger(
     parents: list[str | None],
     measured: list[str],
 ) -> None:
-    """Write the ledger of `artifacts` (named `names`, made from `parents`) with the quality in `reports` of `measured`."""
+    """Write the ledger of `artifacts`, called `names` and made from `parents`; `reports` are those of `measured`."""
     known = dict(zip(measured, reports, strict=True))
     rows: dict[str, Row] = {}
     weights = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored, and counted, once

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from label import ask_all
+
 from lib.classifier import expected_calibration_error
 from lib.measurement import proportion
 from lib.records import Record, read_json, read_records, write_json
@@ -56,7 +57,7 @@ def measure_system(
     longest: int,
     threads: int,
 ) -> None:
-    """Write the report of the system and its decision on every benchmark item; `adapter` is the adapter's measurement."""
+    """Write the report of the system and its decision on every item; `adapter` is the adapter's measurement."""
     from lib.records import write_records
 
     records = [record for path in benchmarks for record in read_records(path)]

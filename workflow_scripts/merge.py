@@ -1,4 +1,4 @@
-"""Merge the adapter into the base: one dense model, since a later step could not keep its zeros with an adapter apart."""
+"""Merge the adapter into the base: one dense model, whose zeros later steps can keep."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Activation-aware 4-bit quantisation (AWQ) by llm-compressor; its scaling is also kept apart, for GGUF to go on from."""
+"""Activation-aware 4-bit quantisation (AWQ) by llm-compressor; its scaling is kept apart, for GGUF to go on from."""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,6 @@
 """Read the sources, whatever their shape, into records of one shape; what cannot be read is listed, never lost."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def find_turns(turns: Any) -> tuple[str, str] | None:
             return None
         role = turn.get("role", turn.get("from"))
         plain.append((ROLES.get(str(role), role), turn.get("content", turn.get("value"))))
-    for (role, content), (next_role, answer) in zip(plain, plain[1:], strict=False):
+    for (role, content), (next_role, answer) in itertools.pairwise(plain):
         if (role, next_role) == ("user", "assistant"):
             return content, answer
     return None

@@ -37,6 +37,8 @@ def split(
     paths = {"train": train, "valid": valid, "routing": routing, "test": test}
     for name, path in paths.items():
         write_records(path, parts[name])
-    domains = {name: dict(sorted(Counter(r["metadata"]["domain"] for r in part).items())) for name, part in parts.items()}
+    domains = {
+        name: dict(sorted(Counter(r["metadata"]["domain"] for r in part).items())) for name, part in parts.items()
+    }
     counts = {name: len(part) for name, part in parts.items()}
     write_json(report, {"records": sum(counts.values()), "parts": counts, "domains": domains})

@@ -1,0 +1,1 @@
+"""What two steps share, or what deserves its own tests."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lib.records import Record, write_json, write_records
+from lib.records import InputError, Record, write_json, write_records
 
 
 def rejection(record: Record, reason: str, evidence: str = "") -> Record:
@@ -22,7 +22,8 @@ def close_books(
 ) -> None:
     """Write kept records, rejected records and the report to `paths`, and make sure that the counts add up.
 
-    Raises RuntimeError when they do not: that is a defect of the step, and its outputs must not be used.
+    Raises RuntimeError when they do not: that is a defect of the step, and its outputs must not be used. Raises
+    InputError when nothing is left.
     """
     kept_path, rejected_path, report_path = paths
     count = write_records(kept_path, kept)
@@ -30,4 +31,6 @@ def close_books(
     if read != count + len(rejected):
         raise RuntimeError(f"{read} records read, but {count} kept and {len(rejected)} rejected")
     reasons = dict(sorted(Counter(r["reason"] for r in rejected).items()))
+    if read and not count:
+        raise InputError(f"none of the {read} records is left: {reasons}; loosen the settings of this step")
     write_json(report_path, {"read": read, "kept": count, "rejected": len(rejected), "reasons": reasons, **details})

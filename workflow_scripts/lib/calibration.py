@@ -7,7 +7,7 @@ from lib.records import Record
 
 
 def calibration_set(tokenizer: Any, records: list[Record], count: int, length: int) -> Any:
-    """Return a dataset of the first `count` conversations, as token ids of at most `length`, in the model's template."""
+    """Return a dataset of the first `count` conversations, as at most `length` token ids each, in its template."""
     from datasets import Dataset
 
     rows = [chat.encode(tokenizer, r["instruction"], r["response"]).ids[:length] for r in records[:count]]

@@ -2,7 +2,7 @@
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import yaml
@@ -52,22 +52,16 @@ def explain(error: jsonschema.ValidationError) -> str:
     rule = error.schema if isinstance(error.schema, dict) else {}
     if error.validator == "additionalProperties":
         known = sorted(rule.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
+        unknown = sorted(key for key in cast(Config, error.instance) if key not in known)
         return f"{key}: unknown key {', '.join(map(repr, unknown))}; allowed: {', '.join(known)}"
     unit = f" (unit: {rule['unit']})" if "unit" in rule else ""
     about = f"; it is: {rule['description']}{unit}" if "description" in rule else ""
     return f"{key}: {error.message}{about}"
 
 
-def impossible(config: Config) -> list[str]:
-    """Return one line for every combination of values that cannot work, though each alone is allowed."""
+def impossible_base(config: Config) -> list[str]:
+    """Return one line for everything that cannot work about the base."""
     found = []
-    if sum(config["split"]["shares"].values()) >= 1:
-        found.append("split.shares: valid, routing and test together must be less than 1, or nothing is left to train on")
-    if config["filter"]["length"]["least"] > config["filter"]["length"]["most"]:
-        found.append("filter.length: `least` is more than `most`")
-    if config["gguf"]["serve"] not in config["gguf"]["types"]:
-        found.append(f"gguf.serve: {config['gguf']['serve']!r} is not among gguf.types {config['gguf']['types']}")
     base = config["base"]
     if base["kind"] == "pretrain":
         shape = config["pretrain"]["shape"]
@@ -79,6 +73,21 @@ def impossible(config: Config) -> list[str]:
         found.append(f"base.model: a base of kind {base['kind']!r} needs the hub id or the folder of a model")
     if base["kind"] == "hub" and not base["revision"]:
         found.append("base.revision: a hub model needs the revision (commit) that it is pinned to")
+    return found
+
+
+def impossible(config: Config) -> list[str]:
+    """Return one line for every combination of values that cannot work, though each alone is allowed."""
+    found = []
+    if sum(config["split"]["shares"].values()) >= 1:
+        found.append(
+            "split.shares: valid, routing and test together must be less than 1, or nothing is left to train on"
+        )
+    if config["filter"]["length"]["least"] > config["filter"]["length"]["most"]:
+        found.append("filter.length: `least` is more than `most`")
+    if config["gguf"]["serve"] not in config["gguf"]["types"]:
+        found.append(f"gguf.serve: {config['gguf']['serve']!r} is not among gguf.types {config['gguf']['types']}")
+    found += impossible_base(config)
     for step in ("adapt", "modifiers"):
         training = config[step]["training"]
         if training["length"] > config["context"]:

@@ -29,7 +29,7 @@ def pack_file(source: Path, target: Path, level: int, threads: int) -> dict[str,
     """
     import zstandard
 
-    facts = {"sha256": sha256(source), "bytes": source.stat().st_size}
+    facts: dict[str, Any] = {"sha256": sha256(source), "bytes": source.stat().st_size}
     header = json.dumps(facts).encode()
     compressor = zstandard.ZstdCompressor(level=level, threads=max(1, threads), write_checksum=True)
     with open(source, "rb") as reader, open(target, "wb") as writer:

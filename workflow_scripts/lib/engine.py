@@ -32,8 +32,14 @@ class Engine:
         check_gguf(model)
         self.api = llama_cpp
         self.tokenizer = tokenizer
-        self.llama = llama_cpp.Llama(
-            str(model), n_ctx=context, n_threads=threads, n_threads_batch=threads, logits_all=True, verbose=False, seed=0
+        self.llama: Any = llama_cpp.Llama(
+            str(model),
+            n_ctx=context,
+            n_threads=threads,
+            n_threads_batch=threads,
+            logits_all=True,
+            verbose=False,
+            seed=0,
         )
         self.adapters = {}
         for name, path in modifiers.items():

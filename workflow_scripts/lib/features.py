@@ -1,5 +1,6 @@
 """Features of a prompt, from the prompt alone and cheap enough for every request: frequent word n-grams and counts."""
 
+import itertools
 import math
 from collections import Counter
 from typing import Any
@@ -12,7 +13,7 @@ COUNTS = 8  # how many features `counts` gives
 def terms(prompt: str) -> list[str]:
     """Return the words and word pairs of a prompt; each digit run counts as one kind of word."""
     found = ["0" if word.isdigit() else word for word in words(prompt)]
-    return found + [f"{a} {b}" for a, b in zip(found, found[1:], strict=False)]
+    return found + [f"{a} {b}" for a, b in itertools.pairwise(found)]
 
 
 def counts(prompt: str) -> list[float]:

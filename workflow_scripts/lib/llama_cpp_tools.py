@@ -36,7 +36,7 @@ def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:
     refuse_remote_code(model)
     command = [sys.executable, "-m", "lib.convert_own_tokenizer", script, str(model), "--outfile", str(outfile)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True)
+    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
     sys.stderr.write(done.stderr)
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]

@@ -116,7 +116,7 @@ def original_size(parameter: Any) -> int:
 
 
 def check_optimizer(parameters: Iterable[Any], optimizer: Any) -> None:
-    """Raise InputError unless the optimizer holds exactly the trainable parameters, so that none stands still unseen."""
+    """Raise InputError unless the optimizer holds exactly the trainable parameters, so that none stands still."""
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     wanted = {id(p) for p in parameters if p.requires_grad}
     if held != wanted:

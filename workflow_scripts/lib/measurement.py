@@ -1,4 +1,4 @@
-"""What is measured of every model of the chain, whatever runs it: exact match, perplexity, and likeness to its parent."""
+"""What is measured of every model, whatever runs it: exact match, perplexity, and likeness to its parent."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class Answer:
 
 
 def item_of(record: Record) -> Item:
-    """Return the question in a benchmark item or in a record of the data stage, which keeps its labels in `metadata`."""
+    """Return the question in a benchmark item, or in a record of the data stage, whose labels are in `metadata`."""
     labels = record.get("metadata", record)
     domain, difficulty = labels.get("domain", "all"), labels.get("difficulty", "medium")
     return Item(record["instruction"], record["response"], domain, difficulty, labels.get("checker", "text"))

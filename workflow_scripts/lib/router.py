@@ -30,5 +30,5 @@ class Router:
 
 
 def is_right(route: str, right: dict[str, bool]) -> bool:
-    """Tell whether a decision is right: the chosen one answers right, or nobody does and the base, the cheapest, was chosen."""
+    """Tell whether a decision is right: the chosen one answers right, or nobody does and the cheapest was chosen."""
     return right[route] or (route == "base" and not any(right.values()))

@@ -1,6 +1,7 @@
 """Supervised fine-tuning of a (Q)LoRA adapter with TRL: shared by `adapt` and `train_modifier`."""
 
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,16 @@ def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
     )
 
 
-def load_base(folder: Path, quantization: dict[str, Any] | None) -> Any:
-    """Load a causal model for training, in 4 bit where `quantization` (type, double) is given; cuda where there is one."""
+def load_with_trl(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
+    """Return (model, LoRA configuration for the trainer); the base is held in 4 bit where the settings say so."""
     import torch
     from peft import prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = {"": "cuda" if torch.cuda.is_available() else "cpu"}
+    quantization = settings["quantization"]
     if quantization is None:
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, device_map={"": device})
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=device)
     else:
         config = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -42,38 +44,70 @@ def load_base(folder: Path, quantization: dict[str, Any] | None) -> Any:
             bnb_4bit_compute_dtype=torch.bfloat16,
         )
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.bfloat16, quantization_config=config, device_map={"": device}
+            base, dtype=torch.bfloat16, quantization_config=config, device_map=device
         )
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings["gradient_checkpointing"])
     model.config.use_cache = False
-    return model
+    return model, lora.lora_config(model, settings)
 
 
-class Watch:
-    """Makes the callback that stops a training that has gone wrong, with a diagnosis."""
+def load_with_unsloth(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
+    """Return (model with its LoRA laid in by unsloth, None); needs a GPU."""
+    from unsloth import FastLanguageModel
 
-    def __new__(cls, explosion: float) -> Any:
-        """Return a TrainerCallback; a loss over `explosion` x the first one counts as exploded."""
-        from transformers import TrainerCallback
+    model, _ = FastLanguageModel.from_pretrained(
+        model_name=str(base),
+        max_seq_length=settings["length"],
+        load_in_4bit=settings["quantization"] is not None,
+        trust_remote_code=False,
+    )
+    model = FastLanguageModel.get_peft_model(
+        model,
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=settings["dropout"],
+        target_modules=lora.target_modules(model, settings["target_modules"]),
+        bias="none",
+        use_gradient_checkpointing="unsloth" if settings["gradient_checkpointing"] else False,
+        random_state=seed,
+    )
+    return FastLanguageModel.for_training(model), None
 
-        class Callback(TrainerCallback):  # type: ignore[misc]
-            first: float | None = None
 
-            def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-                loss = (logs or {}).get("loss")
-                if loss is None:
-                    return
-                loss = float(loss)
-                if not math.isfinite(loss):
-                    raise InputError(f"the loss is {loss} at step {state.global_step}: lower `learning_rate`")
-                self.first = self.first if self.first is not None else loss
-                if loss > explosion * max(self.first, 0.1):
-                    raise InputError(
-                        f"the loss rose from {self.first:.3f} to {loss:.3f} by step {state.global_step}: it explodes;"
-                        " lower `learning_rate` or lengthen `warmup`"
-                    )
+LOADERS = {"trl": load_with_trl, "unsloth": load_with_unsloth}
 
-        return Callback()
+
+def diagnose(first: float, loss: float, step: int, explosion: float) -> None:
+    """Raise InputError where a training loss says that the training has gone wrong.
+
+    That is a loss which is not finite, or over `explosion` times the `first` one (0.1 at the least, since a loss that
+    starts near zero may well double).
+    """
+    if not math.isfinite(loss):
+        raise InputError(f"the loss is {loss} at step {step}: lower `learning_rate`")
+    if loss > explosion * max(first, 0.1):
+        raise InputError(
+            f"the loss rose from {first:.3f} to {loss:.3f} by step {step}: it explodes; lower `learning_rate` or"
+            " lengthen `warmup`"
+        )
+
+
+def watch(explosion: float) -> Any:
+    """Return the trainer callback that diagnoses every loss that is logged."""
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):  # type: ignore[misc]
+        """Remembers the first loss, and compares."""
+
+        first: float | None = None
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if logs and "loss" in logs:
+                loss = float(logs["loss"])
+                self.first = loss if self.first is None else self.first
+                diagnose(self.first, loss, state.global_step, explosion)
+
+    return Watch()
 
 
 def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
@@ -133,13 +167,15 @@ def fine_tune(
     work: Path,
     seed: int,
     threads: int,
+    backend: str = "trl",
 ) -> dict[str, Any]:
-    """Train an adapter for `base`, keep the checkpoint with the lowest validation loss, and return a report.
+    """Train an adapter for `base` with `backend` (trl or unsloth) and return a report.
 
-    Checkpoints and the TensorBoard log are kept in `work` until the training has ended, so that a run which was
-    killed goes on from the last one.
+    The checkpoint with the lowest validation loss is kept. Checkpoints and the TensorBoard log are in `work` until
+    the training has ended, so that a run which was killed goes on from the last one.
     """
-    import os
+    if backend == "unsloth":
+        import unsloth  # noqa: F401  (patches trl and transformers, so it must come first)
 
     import torch
     from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
@@ -150,16 +186,16 @@ def fine_tune(
     torch.use_deterministic_algorithms(True, warn_only=True)
     set_seed(seed)  # before the adapter is created: its initial weights are random
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model = load_base(base, settings["quantization"])
+    model, peft_config = LOADERS[backend](base, settings, seed)
     trainer = SFTTrainer(
         model=model,
         args=arguments(settings, work, seed),
         train_dataset=dataset(tokenizer, train, settings["length"]),
         eval_dataset=dataset(tokenizer, valid, settings["length"]),
         processing_class=tokenizer,
-        peft_config=lora.lora_config(model, settings),
+        peft_config=peft_config,
         callbacks=[
-            Watch(settings["explosion"]),
+            watch(settings["explosion"]),
             EarlyStoppingCallback(early_stopping_patience=settings["patience"]),
         ],
     )

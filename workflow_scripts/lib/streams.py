@@ -22,7 +22,7 @@ def open_source(path: Path) -> IO[bytes]:
 
         import zstandard
 
-        reader = zstandard.ZstdDecompressor().stream_reader(open(path, "rb"), read_across_frames=True)
+        reader = zstandard.ZstdDecompressor().stream_reader(open(path, "rb"), read_across_frames=True)  # noqa: SIM115
         return cast(IO[bytes], io.BufferedReader(cast(io.RawIOBase, reader)))
     return open(path, "rb")
 

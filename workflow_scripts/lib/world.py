@@ -1,7 +1,8 @@
 """The tiny world: six domains of small tasks, each with an exact answer, from which the default corpus is drawn.
 
-Every skill fills slots at random and knows the right answer. `easy` wordings are what the base is pretrained on, `medium`
-wordings ask for the same skills in new words (the adapter's part), `hard` skills are new tasks (the modifiers' part).
+Every skill fills slots at random and knows the right answer. `easy` wordings are what the base is pretrained on,
+`medium` wordings ask for the same skills in new words (the adapter's part), `hard` skills are new tasks (the
+modifiers' part).
 """
 
 import json
@@ -14,28 +15,30 @@ from lib.text import unit_hash
 DOMAINS = ("code", "reasoning", "math", "automation", "knowledge", "instruction")
 DIFFICULTIES = ("easy", "medium", "hard")
 
-CITIES = "Paris London Tokyo Berlin Madrid Rome Oslo Lima Cairo Delhi Seoul Dublin Vienna Athens Lisbon Prague".split()
-COUNTRIES = (
-    "France England Japan Germany Spain Italy Norway Peru Egypt India Korea Ireland Austria Greece Portugal Czechia"
-).split()
-PEOPLE = (
-    "Ann Bob Carl Dora Emma Finn Gus Hana Ivan Jane Kurt Lily Max Nina Otto Pia Rosa Sam Tess Uwe Vera Will Yara Zoe"
-).split()
-THINGS = (
-    "cat dog sun tree bird moon fish lamp desk rain snow wind fire gold rock sand leaf ring song door milk corn rice"
-    " bear wolf lion frog duck goat ship boat road star cloud stone river house bread apple lemon grape peach"
-).split()
+CITIES = """
+    Paris London Tokyo Berlin Madrid Rome Oslo Lima Cairo Delhi Seoul Dublin Vienna Athens Lisbon Prague
+""".split()
+COUNTRIES = """
+    France England Japan Germany Spain Italy Norway Peru Egypt India Korea Ireland Austria Greece Portugal Czechia
+""".split()
+PEOPLE = """
+    Ann Bob Carl Dora Emma Finn Gus Hana Ivan Jane Kurt Lily Max Nina Otto Pia Rosa Sam Tess Uwe Vera Will Yara Zoe
+""".split()
+THINGS = """
+    cat dog sun tree bird moon fish lamp desk rain snow wind fire gold rock sand leaf ring song door milk corn rice
+    bear wolf lion frog duck goat ship boat road star cloud stone river house bread apple lemon grape peach
+""".split()
 OPPOSITES = dict(
-    zip(
-        "hot big fast day up old rich dark wet full hard loud open early high long".split(),
-        "cold small slow night down new poor light dry empty soft quiet closed late low short".split(),
-        strict=True,
-    )
+    pair.split(":")
+    for pair in """
+    hot:cold big:small fast:slow day:night up:down old:new rich:poor dark:light wet:dry full:empty hard:soft
+    loud:quiet open:closed early:late high:low long:short
+    """.split()
 )
-FUNCTION_NAMES = (
-    "f g h k p q u v w fn op calc run go solve work func helper step apply main test core base unit task job make get"
-    " do act use try set put add sub fix map fold"
-).split()
+FUNCTION_NAMES = """
+    f g h k p q u v w fn op calc run go solve work func helper step apply main test core base unit task job make get
+    do act use scan set put add sub fix map fold
+""".split()
 EXPRESSIONS = {  # what the function does -> (arguments, expression)
     "adds two numbers": ("a, b", "a + b"),
     "subtracts b from a": ("a, b", "a - b"),
@@ -170,7 +173,11 @@ SKILLS = (
         "python",
         _function,
         {
-            "easy": ("Write a Python function {name} that {what}.", "Python function {name}: {what}.", "Code {name}: it {what}."),
+            "easy": (
+                "Write a Python function {name} that {what}.",
+                "Python function {name}: {what}.",
+                "Code {name}: it {what}.",
+            ),
             "medium": ("Define {name} in Python so that it {what}.", "I need code for {name}, which {what}."),
         },
     ),
@@ -218,7 +225,11 @@ SKILLS = (
         "number",
         _sum,
         {
-            "easy": ("What is {a} + {b}? {who} asks.", "{who} asks: {a} + {b}?", "{who} adds {a} {thing} and {b} {thing}."),
+            "easy": (
+                "What is {a} + {b}? {who} asks.",
+                "{who} asks: {a} + {b}?",
+                "{who} adds {a} {thing} and {b} {thing}.",
+            ),
             "medium": ("{who} has {a} {thing} and gets {b} more. How many now?", "Add {a} and {b} for {who}."),
         },
     ),
@@ -227,7 +238,11 @@ SKILLS = (
         "number",
         _difference,
         {
-            "easy": ("What is {a} - {b}? {who} asks.", "{who} asks: {a} - {b}?", "{who} takes {b} {thing} from {a} {thing}."),
+            "easy": (
+                "What is {a} - {b}? {who} asks.",
+                "{who} asks: {a} - {b}?",
+                "{who} takes {b} {thing} from {a} {thing}.",
+            ),
             "medium": ("{who} has {a} {thing} and loses {b}. How many are left?", "Take {b} from {a} for {who}."),
         },
     ),
@@ -236,7 +251,11 @@ SKILLS = (
         "json",
         _weather,
         {
-            "easy": ("What is the weather in {city} in {unit}?", "Weather: {city}, {unit}.", "{unit} weather of {city}?"),
+            "easy": (
+                "What is the weather in {city} in {unit}?",
+                "Weather: {city}, {unit}.",
+                "{unit} weather of {city}?",
+            ),
             "medium": ("Give me the {unit} weather for {city}.", "How is {city} today? Use {unit}."),
         },
     ),
@@ -245,7 +264,11 @@ SKILLS = (
         "json",
         _reminder,
         {
-            "easy": ("Remind me about the {thing} at {time}.", "Reminder at {time}: {thing}.", "{thing} at {time}, remind me."),
+            "easy": (
+                "Remind me about the {thing} at {time}.",
+                "Reminder at {time}: {thing}.",
+                "{thing} at {time}, remind me.",
+            ),
             "medium": ("At {time} I must think of the {thing}.", "Do not let me forget the {thing} at {time}."),
         },
     ),
@@ -275,8 +298,12 @@ SKILLS = (
         "text",
         _capital,
         {
-            "easy": ("What is the capital of {country}? {who} asks.", "{who} asks: capital of {country}?", "{country}: name its capital, {who}."),
-            "medium": ("{who} wants to see the capital city of {country}. Which one is it?",),
+            "easy": (
+                "What is the capital of {country}? {who} asks.",
+                "{who} asks: capital of {country}?",
+                "{country}: name its capital, {who}.",
+            ),
+            "medium": ("{country} has which main city, {who}?", "{who}, where is the seat of {country}?"),
         },
     ),
     Skill(
@@ -284,8 +311,12 @@ SKILLS = (
         "text",
         _opposite,
         {
-            "easy": ("What is the opposite of {word}? {who} asks.", "{who} asks: opposite of {word}?", "{word}: name its opposite, {who}."),
-            "medium": ("{who} looks for a word that means not {word}. Which one?",),
+            "easy": (
+                "What is the opposite of {word}? {who} asks.",
+                "{who} asks: opposite of {word}?",
+                "{word}: name its opposite, {who}.",
+            ),
+            "medium": ("{word} is not what, {who}?", "{who}, what is the reverse of {word}?"),
         },
     ),
     Skill(
@@ -293,7 +324,11 @@ SKILLS = (
         "text",
         _repeat,
         {
-            "easy": ("Repeat the word {thing} {count} times for {who}.", "{who} asks: {thing}, {count} times.", "{thing} {count} times"),
+            "easy": (
+                "Repeat the word {thing} {count} times for {who}.",
+                "{who} asks: {thing}, {count} times.",
+                "{thing} {count} times",
+            ),
             "medium": ("Say {thing} to {who}, {count} times in all.", "{who} wants to hear {thing} {count} times."),
         },
     ),
@@ -331,9 +366,7 @@ def has(domain: str, difficulty: str) -> bool:
     return any(s.domain == domain and difficulty in s.wordings for s in SKILLS)
 
 
-def tasks(
-    seed: int, mix: dict[str, dict[str, float]], low: float, high: float, unique: bool = True
-) -> Iterator[Task]:
+def tasks(seed: int, mix: dict[str, dict[str, float]], low: float, high: float, unique: bool = True) -> Iterator[Task]:
     """Draw tasks for ever, round-robin over the domains of `mix`, with prompts whose unit hash lies in [low, high).
 
     `mix` maps domain to the shares of its difficulties. Round-robin keeps the domains balanced whatever share of a

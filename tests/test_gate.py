@@ -1,0 +1,89 @@
+import copy
+
+import pytest
+from gate import LIMITS, failures, gate
+from gate_system import failures as system_failures
+from gate_system import gate_system
+from lib.records import InputError, write_json
+
+REPORT = {
+    "model": "awq",
+    "parent": "recovered",
+    "unstopped": 0,
+    "token_mismatches": 0,
+    "versus_parent": {
+        "perplexity_ratio": 1.01,
+        "top1_agreement": 0.98,
+        "kl": 0.01,
+        "exact_match_gain": -0.5,
+        "interval_gap": -4.0,
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("limit", "open_at", "closed_at"),
+    [
+        ("max_perplexity_ratio", 1.01, 1.0),
+        ("min_top1_agreement", 0.98, 0.99),
+        ("max_kl", 0.01, 0.009),
+        ("max_exact_match_loss", 0.5, 0.4),
+        ("min_exact_match_gain", -0.5, 10),
+        ("min_interval_gap", -4.0, 0),
+        ("max_unstopped", 0, -1),
+        ("max_token_mismatches", 0, -1),
+    ],
+)
+def test_each_limit_opens_and_closes_where_it_says(limit, open_at, closed_at):
+    assert limit in LIMITS
+    assert failures(REPORT, {limit: open_at}) == []
+    assert len(failures(REPORT, {limit: closed_at})) == 1
+
+
+def test_a_figure_that_is_not_a_number_closes_the_gate():
+    broken = copy.deepcopy(REPORT)
+    broken["versus_parent"]["kl"] = float("nan")
+    assert failures(broken, {"max_kl": 1.0})
+
+
+def test_a_closed_gate_names_figure_limit_and_advice(tmp_path):
+    write_json(tmp_path / "report.json", REPORT)
+    with pytest.raises(InputError, match=r"recovered -> awq is closed(.|\n)*kl is 0.01, at most 0.001(.|\n)*try: "):
+        gate(tmp_path / "report.json", tmp_path / "verdict.json", limits={"max_kl": 0.001})
+    assert not (tmp_path / "verdict.json").exists()
+
+
+def test_the_verdict_does_not_change_with_a_figure_within_its_limit(tmp_path):
+    verdicts = []
+    for kl in (0.01, 0.02):
+        report = copy.deepcopy(REPORT)
+        report["versus_parent"]["kl"] = kl
+        write_json(tmp_path / "report.json", report)
+        gate(tmp_path / "report.json", tmp_path / "verdict.json", limits={"max_kl": 0.05})
+        verdicts.append((tmp_path / "verdict.json").read_bytes())
+    assert verdicts[0] == verdicts[1]
+
+
+SYSTEM = {
+    "modifiers": {"code": {"gain": 25.0}},
+    "right_decisions": {"share": 0.97},
+    "expected_calibration_error": 0.03,
+    "system": {"share": 0.8},
+    "adapter": {"share": 0.7},
+}
+ASKED = {"min_modifier_gain": 20, "min_right_decisions": 0.95, "max_calibration_error": 0.05, "min_system_gain": 0}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_each_limit_of_the_system_can_close_its_gate(name):
+    assert system_failures(SYSTEM, ASKED) == []
+    worse = 0.001 if name == "max_calibration_error" else 99
+    broken = system_failures(SYSTEM, ASKED | {name: worse})
+    assert len(broken) == 1
+    assert name in broken[0]
+
+
+def test_the_gate_of_the_system_raises(tmp_path):
+    write_json(tmp_path / "report.json", SYSTEM)
+    with pytest.raises(InputError, match="modifier code gains 25.0 points"):
+        gate_system(tmp_path / "report.json", tmp_path / "v.json", limits=ASKED | {"min_modifier_gain": 30})
