@@ -20,8 +20,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = Path(os.environ.get("INGOT_VENVS", HERE.parent / ".venvs"))
-# Published as source only: compiled here, and the wheel kept.
+# Published as source only: compiled here, and the wheel kept. Not for the very processor that compiles (GGML_NATIVE):
+# nodes of a cluster differ, and with AMX llama.cpp of this version crashes on quantised models.
 SOURCE_ONLY = ("llama-cpp-python==", "autoawq==")
+CMAKE_ARGS = os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=OFF")
 # The converters of llama.cpp are in the source archive only, and belong to exactly the version that is installed.
 LLAMA_SOURCES = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
 
@@ -56,9 +58,13 @@ def pip_sources() -> dict[str, str]:
 
 
 def pin(name: str, package: str) -> str | None:
-    """Return the line of NAME.in that pins `package`, or None."""
-    lines = (HERE / f"{name}.in").read_text().splitlines()
-    return next((line for line in lines if line.startswith(f"{package}==")), None)
+    """Return the line of NAME.in, or of a file that it includes, that pins `package`, or None."""
+    for line in (HERE / f"{name}.in").read_text().splitlines():
+        if line.startswith(f"{package}=="):
+            return line
+        if line.startswith("-r ") and (found := pin(line[3:].removesuffix(".in"), package)):
+            return found
+    return None
 
 
 def folder(name: str) -> Path:
@@ -67,6 +73,8 @@ def folder(name: str) -> Path:
     if not lock.exists():
         raise SystemExit(f"envs: there is no {lock.name}; known: {', '.join(p.stem for p in HERE.glob('*.lock'))}")
     identity = [lock.read_text(), pin(name, "torch") or "", platform.python_version(), platform.machine()]
+    if any(line.startswith(SOURCE_ONLY) for line in lock.read_text().splitlines()):
+        identity.append(CMAKE_ARGS)
     return ROOT / f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
 
 
@@ -108,11 +116,9 @@ def lock_entries(name: str) -> list[str]:
 def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
     """Return (wheel, source archive) of a package that is published as source only, compiled once per kind of machine.
 
-    Both are kept in the user's cache, so that neither another clone nor an edited lock compiles them again. The
-    compiler may use every instruction that the processor has, so the processor's flags are part of the key.
+    Both are kept in the user's cache, so that neither another clone nor an edited lock compiles them again.
     """
-    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
-    identity = [pinned, platform.python_version(), platform.machine(), flags, os.environ.get("CMAKE_ARGS", "")]
+    identity = [pinned, platform.python_version(), platform.machine(), CMAKE_ARGS]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ingot/wheels"
     kept = cache / f"{package}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
     if not kept.exists():
@@ -125,7 +131,7 @@ def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
             source = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
             call(*pip, "download", *source, "-d", Path(work) / "kept")
             archive = next((Path(work) / "kept").glob("*.tar.gz"))
-            call(*pip, "wheel", "--no-deps", archive, "-w", Path(work) / "kept")
+            call(*pip, "wheel", "--no-deps", archive, "-w", Path(work) / "kept", CMAKE_ARGS=CMAKE_ARGS)
             try:
                 (Path(work) / "kept").rename(kept)
             except OSError:

@@ -1,0 +1,135 @@
+import json
+import time
+
+import numpy as np
+import pytest
+from lib import classifier
+from lib.dissatisfaction import COMPLAINTS, LOOKALIKES, messages, phrasings
+from lib.features import COUNTS, Features
+from lib.records import InputError, read_json, write_records
+from lib.router import Router, is_right
+from train_detector import train_detector
+from train_router import train_router
+
+ASKED = {"code": "Write a lambda {} that doubles x.", "automation": "Order {} apples for Ann.", "base": "Sort: {}"}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    r = np.random.default_rng(0)
+    found = []
+    for i in range(900):
+        kind = ("code", "automation", "base")[i % 3]
+        prompt = ASKED[kind].format(r.integers(0, 10**6))
+        right = {"base": kind == "base", "code": kind == "code", "automation": kind == "automation"}
+        found.append({"prompt": prompt, "domain": kind, "right": right})
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("router")
+    write_records(folder / "labels.jsonl", rows)
+    train_router(
+        folder / "labels.jsonl",
+        folder / "router",
+        folder / "report.json",
+        domains=["code", "automation"],
+        features=128,
+        threshold=0.8,
+        seed=0,
+    )
+    return folder
+
+
+def test_it_sends_each_prompt_where_it_is_answered(trained, rows):
+    router = Router(trained / "router")
+    routes = router.routes([row["prompt"] for row in rows])
+    assert sum(route == row["domain"] for route, row in zip(routes, rows, strict=True)) >= 0.98 * len(rows)
+
+
+def test_each_decision_has_the_documents_shape(trained):
+    decisions = read_json(trained / "report.json")["decisions"]
+    assert {d["parameters"] for d in decisions.values()} == {10_369}
+
+
+def test_an_unknown_prompt_stays_with_the_base_below_the_threshold(trained):
+    router = Router(trained / "router")
+    router.threshold = 1.0
+    assert router.routes(["Write a lambda f that doubles x."]) == ["base"]
+
+
+def test_no_pickle_is_written_or_needed(trained):
+    assert sorted(p.name for p in (trained / "router").iterdir()) == ["classifier.json", "layers.safetensors"]
+    json.loads((trained / "router/classifier.json").read_text())
+
+
+def test_a_prompt_is_routed_in_a_few_milliseconds(trained):
+    router = Router(trained / "router")
+    start = time.perf_counter()
+    for i in range(100):
+        router.routes([f"Write a lambda {i} that doubles x."])
+    assert (time.perf_counter() - start) / 100 < 0.05  # generous: bench/ measures
+
+
+@pytest.mark.parametrize(
+    ("route", "right", "verdict"),
+    [
+        ("base", {"base": True, "code": True}, True),
+        ("code", {"base": True, "code": True}, True),
+        ("base", {"base": False, "code": True}, False),
+        ("code", {"base": True, "code": False}, False),
+        ("base", {"base": False, "code": False}, True),
+        ("code", {"base": False, "code": False}, False),
+    ],
+)
+def test_what_a_right_decision_is(route, right, verdict):
+    assert is_right(route, right) is verdict
+
+
+def test_features_have_one_length_and_ignore_which_number_it_is():
+    features = Features.learn(["Sort: 3 1 2", "Sort: 7 8"], 32)
+    assert len(features.vector("anything at all")) == 32
+    assert features.vector("Sort: 3 1 2")[:-COUNTS] == features.vector("Sort: 9 9 9")[:-COUNTS]
+    assert features.vector("")[:-COUNTS] == [0.0] * (32 - COUNTS)
+
+
+def test_calibration_error_of_a_liar_and_of_an_honest_guesser():
+    truth = np.array([0.0, 1.0] * 50)
+    assert classifier.expected_calibration_error(np.full(100, 0.5), truth) == pytest.approx(0.0)
+    assert classifier.expected_calibration_error(np.full(100, 1.0), truth) == pytest.approx(0.5)
+
+
+def test_calibration_mends_an_overconfident_score_and_leaves_a_good_one_alone():
+    r = np.random.default_rng(0)
+    logits = r.normal(size=4000)
+    truth = (r.random(4000) < classifier.sigmoid(logits)).astype(int)
+    x = logits[:, None]
+    plain = [(np.eye(1), np.zeros(1))]
+    good = classifier.Decision(plain)
+    classifier.calibrate(good, x, truth)
+    loud = classifier.Decision([(5 * np.eye(1), np.zeros(1))])
+    before = classifier.expected_calibration_error(loud.probability(x), truth)
+    assert classifier.calibrate(loud, x, truth) in ("temperature", "platt")
+    assert classifier.expected_calibration_error(loud.probability(x), truth) < 0.03 < before
+    assert classifier.expected_calibration_error(good.probability(x), truth) < 0.03
+
+
+def test_a_decision_without_two_answers_is_refused():
+    with pytest.raises(InputError, match="nothing to decide"):
+        classifier.train_decision(np.zeros((4, 8)), np.zeros(4), 0)
+
+
+def test_the_detector_is_tested_on_phrasings_that_it_never_saw(tmp_path):
+    for grammars in (COMPLAINTS, LOOKALIKES):
+        known, unseen = (phrasings(grammars, side) for side in (False, True))
+        assert all(a and b and set(a).isdisjoint(b) for a, b in zip(known, unseen, strict=True))
+    train_detector(tmp_path / "d", tmp_path / "report.json", examples=1000, features=128, seed=0)
+    report = read_json(tmp_path / "report.json")
+    assert report["held_out_messages"] == 1000
+    assert report["held_out_accuracy"] > 0.9
+    assert report["held_out_false_alarms"] < 0.1
+
+
+def test_messages_are_half_complaints():
+    assert sum(label for _, label in messages(0, 100, held_out=True)) == 50
