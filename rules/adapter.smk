@@ -7,7 +7,6 @@ Outputs:  results/adapter/   LoRA weights
 
 
 rule adapt:
-    message: "Train the adapter ({config[adapt][backend]})"
     input:
         base="results/base",
         train="results/data/train.jsonl",
@@ -15,33 +14,38 @@ rule adapt:
     output:
         adapter=directory("results/adapter"),
         report="results/reports/adapt.json",
+    log:
+        "logs/adapt.log",
+    threads: config["threads"]
+    resources:
+        **gpu(),
     params:
         **step(
             **config["adapt"],
             work="results/work/adapter",
             **SHARED,
         ),
-    log:
-        "logs/adapt.log",
-    threads: config["threads"]
-    resources: **gpu(),
+    message:
+        "Train the adapter ({config[adapt][backend]})"
     shell:
         run("unsloth" if config["adapt"]["backend"] == "unsloth" else "ml")
 
 
 rule merge:
-    message: "Merge the adapter into the base"
     input:
         base="results/base",
         adapter="results/adapter",
         gate="results/gates/adapter.json",
     output:
         merged=directory("results/merged"),
-    params:
-        **step(**config["merge"]),
     log:
         "logs/merge.log",
     threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
+    params:
+        **step(**config["merge"]),
+    message:
+        "Merge the adapter into the base"
     shell:
         run("ml")

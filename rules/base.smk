@@ -8,44 +8,52 @@ Outputs:  results/base/        checkpoint with its tokenizer
 if PRETRAINED:
 
     rule train_tokenizer:
-        message: "Train the tokenizer of the base"
         input:
             corpus="results/world/pretraining.jsonl",
         output:
             tokenizer=directory("results/tokenizer"),
-        params:
-            **step(**config["train_tokenizer"], context=config["context"]),
         log:
             "logs/train_tokenizer.log",
         threads: 1
-        resources: mem_mb=2000,
+        resources:
+            mem_mb=2000,
+        params:
+            **step(**config["train_tokenizer"], context=config["context"]),
+        message:
+            "Train the tokenizer of the base"
         shell:
             run("ml")
 
     rule pretrain:
-        message: "Pretrain the base"
         input:
             corpus="results/world/pretraining.jsonl",
             tokenizer="results/tokenizer",
         output:
             base=directory("results/base"),
             report="results/reports/base.json",
-        params:
-            **step(**config["pretrain"], **SHARED, context=config["context"]),
         log:
             "logs/pretrain.log",
         threads: config["threads"]
-        resources: **gpu(),
+        resources:
+            **gpu(),
+        params:
+            **step(**config["pretrain"], **SHARED, context=config["context"]),
+        message:
+            "Pretrain the base"
         shell:
             run("ml")
 
 else:
 
     rule fetch:
-        message: "Bring the base {config[base][model]} into the workspace"
         output:
             base=directory("results/base"),
             report="results/reports/base.json",
+        log:
+            "logs/fetch.log",
+        threads: 1
+        resources:
+            mem_mb=config["resources"]["memory_mb"],
         params:
             **step(
                 kind=config["base"]["kind"],
@@ -53,9 +61,7 @@ else:
                 revision=config["base"]["revision"],
                 dtype=config["base"]["dtype"],
             ),
-        log:
-            "logs/fetch.log",
-        threads: 1
-        resources: mem_mb=config["resources"]["memory_mb"],
+        message:
+            "Bring the base {config[base][model]} into the workspace"
         shell:
             run("ml")

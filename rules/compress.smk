@@ -15,7 +15,6 @@ AWQ_BACKENDS = {
 
 
 rule prune:
-    message: "Prune ({config[prune][method]}, {config[prune][structure]})"
     input:
         merged="results/merged",
         train="results/data/train.jsonl",
@@ -23,24 +22,31 @@ rule prune:
     output:
         pruned=directory("results/pruned"),
         report="results/reports/prune.json",
-    params:
-        **step(**config["prune"], threads=config["threads"]),
     log:
         "logs/prune.log",
     threads: config["threads"]
-    resources: **gpu(),
+    resources:
+        **gpu(),
+    params:
+        **step(**config["prune"], threads=config["threads"]),
+    message:
+        "Prune ({config[prune][method]}, {config[prune][structure]})"
     shell:
         run("ml")
 
 
 rule recover:
-    message: "Train the pruned model with its zeros held"
     input:
         pruned="results/pruned",
         train="results/data/train.jsonl",
     output:
         recovered=directory("results/recovered"),
         report="results/reports/recover.json",
+    log:
+        "logs/recover.log",
+    threads: config["threads"]
+    resources:
+        **gpu(),
     params:
         **step(
             **config["recover"],
@@ -48,16 +54,13 @@ rule recover:
             dtype=config["merge"]["dtype"],
             **SHARED,
         ),
-    log:
-        "logs/recover.log",
-    threads: config["threads"]
-    resources: **gpu(),
+    message:
+        "Train the pruned model with its zeros held"
     shell:
         run("ml")
 
 
 rule quantize_awq:
-    message: "Quantise to 4 bit with AWQ ({config[quantize_awq][backend]})"
     input:
         recovered="results/recovered",
         train="results/data/train.jsonl",
@@ -66,6 +69,11 @@ rule quantize_awq:
         packed=directory("results/awq"),
         scaled=directory("results/scaled"),
         report="results/reports/quantize_awq.json",
+    log:
+        "logs/quantize_awq.log",
+    threads: config["threads"]
+    resources:
+        **gpu(),
     params:
         **step(
             scheme=config["quantize_awq"]["scheme"],
@@ -73,9 +81,7 @@ rule quantize_awq:
             dtype=config["merge"]["dtype"],
             threads=config["threads"],
         ),
-    log:
-        "logs/quantize_awq.log",
-    threads: config["threads"]
-    resources: **gpu(),
+    message:
+        "Quantise to 4 bit with AWQ ({config[quantize_awq][backend]})"
     shell:
         run(*AWQ_BACKENDS[config["quantize_awq"]["backend"]])

@@ -8,7 +8,6 @@ Outputs:  results/data/{train,valid,routing,test}.jsonl
 
 
 rule generate:
-    message: "Generate the tiny world: raw sources with planted flaws, benchmark and pretraining corpus"
     output:
         alpaca="results/world/alpaca.jsonl",
         messages="results/world/messages.jsonl.gz",
@@ -16,39 +15,47 @@ rule generate:
         pretraining="results/world/pretraining.jsonl",
         benchmark="results/world/benchmark.jsonl",
         truth="results/world/truth.jsonl",
-    params:
-        **step(**config["generate"], test_share=config["split"]["shares"]["test"], seed=config["seed"]),
     log:
         "logs/generate.log",
     threads: 1
-    resources: mem_mb=1000,
+    resources:
+        mem_mb=1000,
+    params:
+        **step(
+            **config["generate"],
+            test_share=config["split"]["shares"]["test"],
+            seed=config["seed"],
+        ),
+    message:
+        "Generate the tiny world: raw sources with planted flaws, benchmark and pretraining corpus"
     shell:
         run("data")
 
 
 rule read:
-    message: "Read the sources into records of one shape"
     input:
         sources=[source["path"] for source in config["sources"]],
     output:
         records="results/data/records.jsonl",
         rejected="results/data/records.rejected.jsonl",
         report="results/reports/read.json",
+    log:
+        "logs/read.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
     params:
         **step(
             **config["read"],
             defaults=[{"domain": source["domain"]} for source in config["sources"]],
         ),
-    log:
-        "logs/read.log",
-    threads: 1
-    resources: mem_mb=2000,
+    message:
+        "Read the sources into records of one shape"
     shell:
         run("data")
 
 
 rule filter:
-    message: "Drop records of the wrong length or language, with personal data, or badly formed"
     input:
         records="results/data/records.jsonl",
         tokenizer=TOKENIZER,
@@ -56,36 +63,40 @@ rule filter:
         kept="results/data/filtered.jsonl",
         rejected="results/data/filtered.rejected.jsonl",
         report="results/reports/filter.json",
-    params:
-        **step(**config["filter"]),
     log:
         "logs/filter.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["filter"]),
+    message:
+        "Drop records of the wrong length or language, with personal data, or badly formed"
     shell:
         run("data")
 
 
 rule deduplicate:
-    message: "Drop exact and near duplicates"
     input:
         records="results/data/filtered.jsonl",
     output:
         kept="results/data/deduplicated.jsonl",
         rejected="results/data/deduplicated.rejected.jsonl",
         report="results/reports/deduplicate.json",
-    params:
-        **step(**config["deduplicate"]),
     log:
         "logs/deduplicate.log",
     threads: 1
-    resources: mem_mb=4000,
+    resources:
+        mem_mb=4000,
+    params:
+        **step(**config["deduplicate"]),
+    message:
+        "Drop exact and near duplicates"
     shell:
         run("data")
 
 
 rule decontaminate:
-    message: "Drop records that repeat a benchmark item"
     input:
         records="results/data/deduplicated.jsonl",
         benchmarks=config["benchmarks"],
@@ -93,18 +104,20 @@ rule decontaminate:
         kept="results/data/clean.jsonl",
         rejected="results/data/clean.rejected.jsonl",
         report="results/reports/decontaminate.json",
-    params:
-        **step(**config["decontaminate"]),
     log:
         "logs/decontaminate.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["decontaminate"]),
+    message:
+        "Drop records that repeat a benchmark item"
     shell:
         run("data")
 
 
 rule split:
-    message: "Split the records by the hash of their prompt"
     input:
         records="results/data/clean.jsonl",
     output:
@@ -113,11 +126,14 @@ rule split:
         routing="results/data/routing.jsonl",
         test="results/data/test.jsonl",
         report="results/reports/split.json",
-    params:
-        **step(**config["split"]),
     log:
         "logs/split.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["split"]),
+    message:
+        "Split the records by the hash of their prompt"
     shell:
         run("data")

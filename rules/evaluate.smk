@@ -32,12 +32,17 @@ def limits_of(model):
 
 def measurement_of_parent(wildcards):
     """Return the figures and the predictions of the parent, or nothing for the base."""
-    parent = parent_of(wildcards.model if "model" in wildcards.keys() else wildcards.quant)
-    return [f"results/measured/{parent}.json", f"results/measured/{parent}.safetensors"] if parent else []
+    parent = parent_of(
+        wildcards.model if "model" in wildcards.keys() else wildcards.quant
+    )
+    return (
+        [f"results/measured/{parent}.json", f"results/measured/{parent}.safetensors"]
+        if parent
+        else []
+    )
 
 
 rule measure:
-    message: "Measure {wildcards.model}"
     input:
         checkpoint=lambda wildcards: CHECKPOINTS[wildcards.model][1],
         test="results/data/test.jsonl",
@@ -47,20 +52,22 @@ rule measure:
         report="results/measured/{model}.json",
         logprobs="results/measured/{model}.safetensors",
         answers="results/measured/{model}.answers.jsonl",
-    wildcard_constraints:
-        model="|".join(CHECKPOINTS),
-    params:
-        **step(**config["measure"], model=wildcard("model"), threads=1),
     log:
         "logs/measure_{model}.log",
+    wildcard_constraints:
+        model="|".join(CHECKPOINTS),
     threads: 1
-    resources: **gpu(),
+    resources:
+        **gpu(),
+    params:
+        **step(**config["measure"], model=wildcard("model"), threads=1),
+    message:
+        "Measure {wildcards.model}"
     shell:
         run("ml")
 
 
 rule measure_gguf:
-    message: "Measure {wildcards.quant}"
     input:
         gguf="results/gguf/{quant}.gguf",
         checkpoint="results/scaled",
@@ -71,6 +78,11 @@ rule measure_gguf:
         report="results/measured/{quant}.json",
         logprobs="results/measured/{quant}.safetensors",
         answers="results/measured/{quant}.answers.jsonl",
+    log:
+        "logs/measure_{quant}.log",
+    threads: 1
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
     params:
         **step(
             quant=wildcard("quant"),
@@ -79,32 +91,31 @@ rule measure_gguf:
             fidelity_tokens=config["measure"]["fidelity_tokens"],
             threads=1,
         ),
-    log:
-        "logs/measure_{quant}.log",
-    threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    message:
+        "Measure {wildcards.quant}"
     shell:
         run("gguf")
 
 
 rule gate:
-    message: "Gate {wildcards.model}"
     input:
         report="results/measured/{model}.json",
     output:
         verdict="results/gates/{model}.json",
-    params:
-        **step(limits=lambda wildcards: limits_of(wildcards.model)),
     log:
         "logs/gate_{model}.log",
     threads: 1
-    resources: mem_mb=500,
+    resources:
+        mem_mb=500,
+    params:
+        **step(limits=lambda wildcards: limits_of(wildcards.model)),
+    message:
+        "Gate {wildcards.model}"
     shell:
         run("data")
 
 
 rule measure_system:
-    message: "Measure the system: router before base and modifiers"
     input:
         gguf=SERVED,
         checkpoint="results/scaled",
@@ -115,6 +126,11 @@ rule measure_system:
     output:
         report="results/measured/system/report.json",
         decisions="results/measured/system/decisions.jsonl",
+    log:
+        "logs/measure_system.log",
+    threads: 1
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
     params:
         **step(
             domains=DOMAINS,
@@ -122,25 +138,25 @@ rule measure_system:
             longest=config["measure"]["longest"],
             threads=1,
         ),
-    log:
-        "logs/measure_system.log",
-    threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    message:
+        "Measure the system: router before base and modifiers"
     shell:
         run("gguf")
 
 
 rule gate_system:
-    message: "Gate the system"
     input:
         report="results/measured/system/report.json",
     output:
         verdict="results/gates/system/verdict.json",
-    params:
-        **step(limits=config["gate_system"]),
     log:
         "logs/gate_system.log",
     threads: 1
-    resources: mem_mb=500,
+    resources:
+        mem_mb=500,
+    params:
+        **step(limits=config["gate_system"]),
+    message:
+        "Gate the system"
     shell:
         run("data")

@@ -12,35 +12,39 @@ wildcard_constraints:
 
 
 rule convert:
-    message: "Convert to GGUF in 16 bit"
     input:
         scaled="results/scaled",
         gate="results/gates/awq.json",
     output:
         gguf="results/gguf/F16.gguf",
-    params:
-        **step(name=f"ingot-{config['preset']}"),
     log:
         "logs/convert.log",
     threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
+    params:
+        **step(name=f"ingot-{config['preset']}"),
+    message:
+        "Convert to GGUF in 16 bit"
     shell:
         run("gguf")
 
 
 rule importance:
-    message: "Measure the importance matrix"
     input:
         scaled="results/scaled",
         train="results/data/train.jsonl",
     output:
         matrix="results/gguf/importance.safetensors",
-    params:
-        **step(**config["importance"], threads=1),
     log:
         "logs/importance.log",
     threads: 1
-    resources: **gpu(),
+    resources:
+        **gpu(),
+    params:
+        **step(**config["importance"], threads=1),
+    message:
+        "Measure the importance matrix"
     shell:
         run("gguf")
 
@@ -49,35 +53,39 @@ ruleorder: convert > quantize
 
 
 rule quantize:
-    message: "Quantise to {wildcards.quant}"
     input:
         gguf="results/gguf/F16.gguf",
         matrix="results/gguf/importance.safetensors",
     output:
         quantized="results/gguf/{quant}.gguf",
-    params:
-        **step(quant=wildcard("quant"), threads=config["threads"]),
     log:
         "logs/quantize_{quant}.log",
     threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
+    params:
+        **step(quant=wildcard("quant"), threads=config["threads"]),
+    message:
+        "Quantise to {wildcards.quant}"
     shell:
         run("gguf")
 
 
 rule pack:
-    message: "Pack {wildcards.quant}"
     input:
         model="results/gguf/{quant}.gguf",
         gate="results/gates/{quant}.json",
     output:
         packed="results/packed/{quant}.gguf.zst",
         report="results/reports/pack_{quant}.json",
-    params:
-        **step(**config["pack"], threads=config["threads"]),
     log:
         "logs/pack_{quant}.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["pack"], threads=config["threads"]),
+    message:
+        "Pack {wildcards.quant}"
     shell:
         run("data")

@@ -9,7 +9,6 @@ Outputs:  results/modifiers/{domain}/failures.jsonl
 
 
 rule collect_failures:
-    message: "Collect what the base gets wrong in {wildcards.domain}"
     input:
         gguf=SERVED,
         checkpoint="results/scaled",
@@ -18,6 +17,11 @@ rule collect_failures:
     output:
         failures="results/modifiers/{domain}/failures.jsonl",
         report="results/reports/collect_failures_{domain}.json",
+    log:
+        "logs/collect_failures_{domain}.log",
+    threads: 1
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
     params:
         **step(
             domain=wildcard("domain"),
@@ -27,16 +31,13 @@ rule collect_failures:
             seed=config["seed"],
             threads=1,
         ),
-    log:
-        "logs/collect_failures_{domain}.log",
-    threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    message:
+        "Collect what the base gets wrong in {wildcards.domain}"
     shell:
         run("gguf")
 
 
 rule train_modifier:
-    message: "Train the modifier {wildcards.domain}"
     input:
         scaled="results/scaled",
         failures="results/modifiers/{domain}/failures.jsonl",
@@ -44,6 +45,11 @@ rule train_modifier:
     output:
         adapter=directory("results/modifiers/{domain}/adapter"),
         report="results/reports/train_modifier_{domain}.json",
+    log:
+        "logs/train_modifier_{domain}.log",
+    threads: 1
+    resources:
+        **gpu(),
     params:
         **step(
             domain=wildcard("domain"),
@@ -52,43 +58,45 @@ rule train_modifier:
             seed=config["seed"],
             threads=1,
         ),
-    log:
-        "logs/train_modifier_{domain}.log",
-    threads: 1
-    resources: **gpu(),
+    message:
+        "Train the modifier {wildcards.domain}"
     shell:
         run("ml")
 
 
 rule convert_modifier:
-    message: "Convert the modifier {wildcards.domain} to GGUF"
     input:
         adapter="results/modifiers/{domain}/adapter",
         scaled="results/scaled",
     output:
         lora="results/modifiers/{domain}/lora.gguf",
-    params:
-        **step(),
     log:
         "logs/convert_modifier_{domain}.log",
     threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
+    params:
+        **step(),
+    message:
+        "Convert the modifier {wildcards.domain} to GGUF"
     shell:
         run("gguf")
 
 
 rule pack_modifier:
-    message: "Pack the modifier {wildcards.domain}"
     input:
         model="results/modifiers/{domain}/lora.gguf",
     output:
         packed="results/modifiers/{domain}/lora.gguf.zst",
         report="results/reports/pack_modifier_{domain}.json",
-    params:
-        **step(**config["pack"], threads=config["threads"]),
     log:
         "logs/pack_modifier_{domain}.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["pack"], threads=config["threads"]),
+    message:
+        "Pack the modifier {wildcards.domain}"
     shell:
         run("data", "pack")

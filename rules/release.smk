@@ -20,10 +20,7 @@ LEDGER = {
         for quant in QUANTS
         if quant != "F16"
     },
-    **{
-        f"{quant}.zst": (quant, f"results/packed/{quant}.gguf.zst")
-        for quant in QUANTS
-    },
+    **{f"{quant}.zst": (quant, f"results/packed/{quant}.gguf.zst") for quant in QUANTS},
     **{
         f"modifier {domain}": (None, f"results/modifiers/{domain}/lora.gguf")
         for domain in DOMAINS
@@ -40,29 +37,30 @@ MEASURED = [*CHECKPOINTS, *QUANTS]
 
 
 rule ledger:
-    message: "Write the size ledger"
     input:
         artifacts=[path for _, path in LEDGER.values()],
         reports=expand("results/measured/{model}.json", model=MEASURED),
     output:
         table="results/release/ledger.json",
         markdown="results/release/ledger.md",
+    log:
+        "logs/ledger.log",
+    threads: 1
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
     params:
         **step(
             names=list(LEDGER),
             parents=[parent for parent, _ in LEDGER.values()],
             measured=MEASURED,
         ),
-    log:
-        "logs/ledger.log",
-    threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    message:
+        "Write the size ledger"
     shell:
         run("gguf")
 
 
 rule release:
-    message: "Write manifest and model card"
     input:
         files=[
             f"results/packed/{config['gguf']['serve']}.gguf.zst",
@@ -71,7 +69,10 @@ rule release:
         packed=expand("results/packed/{quant}.gguf.zst", quant=QUANTS),
         folders=["results/router/model", "results/router/detector"],
         gates=[
-            *expand("results/gates/{model}.json", model=[m for m in MEASURED if m in config["gates"] or m in QUANTS]),
+            *expand(
+                "results/gates/{model}.json",
+                model=[m for m in MEASURED if m in config["gates"] or m in QUANTS],
+            ),
             "results/gates/system/verdict.json",
         ],
         table="results/release/ledger.json",
@@ -87,15 +88,18 @@ rule release:
     output:
         manifest="results/release/manifest.json",
         card="results/release/MODEL_CARD.md",
+    log:
+        "logs/release.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
     params:
         **step(
             preset=config["preset"],
             base=config["base"],
             served=config["gguf"]["serve"],
         ),
-    log:
-        "logs/release.log",
-    threads: 1
-    resources: mem_mb=1000,
+    message:
+        "Write manifest and model card"
     shell:
         run("data")

@@ -7,7 +7,6 @@ Outputs:  results/router/     features, layers and calibration of one decision p
 
 
 rule label:
-    message: "Ask base and modifiers the routing prompts"
     input:
         gguf=SERVED,
         checkpoint="results/scaled",
@@ -15,6 +14,11 @@ rule label:
         routing="results/data/routing.jsonl",
     output:
         labels="results/router/labels.jsonl",
+    log:
+        "logs/label.log",
+    threads: 1
+    resources:
+        mem_mb=config["resources"]["memory_mb"],
     params:
         **step(
             domains=DOMAINS,
@@ -22,41 +26,43 @@ rule label:
             longest=config["measure"]["longest"],
             threads=1,
         ),
-    log:
-        "logs/label.log",
-    threads: 1
-    resources: mem_mb=config["resources"]["memory_mb"],
+    message:
+        "Ask base and modifiers the routing prompts"
     shell:
         run("gguf")
 
 
 rule train_router:
-    message: "Train and calibrate the router"
     input:
         labels="results/router/labels.jsonl",
     output:
         router=directory("results/router/model"),
         report="results/reports/train_router.json",
-    params:
-        **step(**config["router"], domains=DOMAINS, seed=config["seed"]),
     log:
         "logs/train_router.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["router"], domains=DOMAINS, seed=config["seed"]),
+    message:
+        "Train and calibrate the router"
     shell:
         run("ml")
 
 
 rule train_detector:
-    message: "Train the escalation detector"
     output:
         detector=directory("results/router/detector"),
         report="results/reports/train_detector.json",
-    params:
-        **step(**config["detector"], seed=config["seed"]),
     log:
         "logs/train_detector.log",
     threads: 1
-    resources: mem_mb=2000,
+    resources:
+        mem_mb=2000,
+    params:
+        **step(**config["detector"], seed=config["seed"]),
+    message:
+        "Train the escalation detector"
     shell:
         run("ml")

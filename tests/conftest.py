@@ -56,6 +56,7 @@ def tokenizer(tmp_path_factory):
 def checkpoint(tokenizer, tmp_path_factory):
     """A folder with an untrained two-layer Llama whose widths suit every GGUF type, and its tokenizer."""
     import torch
+
     from pretrain import new_model
 
     torch.manual_seed(0)

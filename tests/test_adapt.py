@@ -1,4 +1,4 @@
-"""Adapter training for real, on a model of two layers: it learns, it resumes after a kill, it stops when it goes wrong."""
+"""Adapter training for real, on a model of two layers: it learns, resumes after a kill, stops when it goes wrong."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from adapt import choose
 from lib.records import InputError, read_json, write_records
 from lib.sft import dataset, diagnose, fine_tune, last_checkpoint
@@ -49,9 +50,7 @@ def digest(folder):
 
 
 def train(checkpoint, records, folder, work, **changes):
-    return fine_tune(
-        checkpoint, records, records[:10], folder, SETTINGS | changes, work=work, seed=0, threads=2
-    )
+    return fine_tune(checkpoint, records, records[:10], folder, SETTINGS | changes, work=work, seed=0, threads=2)
 
 
 def test_it_learns_and_two_runs_give_the_same_bytes(checkpoint, records, tmp_path):
@@ -122,7 +121,9 @@ def test_a_loss_that_goes_wrong_is_diagnosed(loss, said):
 
 def test_a_real_explosion_stops_the_training(checkpoint, records, tmp_path):
     with pytest.raises(InputError, match=r"explodes|the loss is"):
-        train(checkpoint, records, tmp_path / "a", tmp_path / "w", learning_rate=1.0, explosion=1.05, clip=1e9, warmup=1)
+        train(
+            checkpoint, records, tmp_path / "a", tmp_path / "w", learning_rate=1.0, explosion=1.05, clip=1e9, warmup=1
+        )
 
 
 def test_difficulties_that_no_record_has_are_named(records):

@@ -1,4 +1,5 @@
 import pytest
+
 from lib.checkers import is_right
 
 CASES = [

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from lib.container import pack_file, read_header, unpack_file
 from lib.records import InputError, read_json
 from pack import pack

@@ -1,4 +1,5 @@
 import pytest
+
 from decontaminate import BenchmarkIndex, decontaminate
 from lib.records import read_json, read_records, write_records
 

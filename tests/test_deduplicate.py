@@ -33,7 +33,7 @@ def test_banding_reaches_the_recall_and_no_less_selective_choice_would():
 
 
 def test_exact_and_near_copies_go_and_different_texts_stay(tmp_path, record):
-    kept, rejected, report = run(tmp_path, corpus(record))
+    kept, _, report = run(tmp_path, corpus(record))
     assert len(kept) == 80
     assert report["reasons"] == {"exact_duplicate": 40, "near_duplicate": 40}
 
@@ -74,6 +74,6 @@ def test_likeness_does_not_chain(record):
 
 
 def test_all_records_identical_leaves_one(tmp_path, record):
-    kept, rejected, report = run(tmp_path, [record("same question", "a")] * 100)
+    kept, _, report = run(tmp_path, [record("same question", "a")] * 100)
     assert len(kept) == 1
     assert report["rejected"] == 99

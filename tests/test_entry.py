@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+
 from lib.entry import run, whole_outputs
 from lib.records import InputError
 
@@ -38,8 +39,8 @@ def outputs(tmp_path):
 
 
 def test_outputs_get_their_names_when_the_step_has_ended(step, tmp_path):
-    body = "assert not os.path.exists(str(made).replace('.made.txt.partial', 'made.txt')); made.write_text(word); folder.mkdir()"
-    run(*step(body, "good"))
+    early = "assert not os.path.exists(str(made).replace('.made.txt.partial', 'made.txt'))"
+    run(*step(f"made.write_text(word); folder.mkdir(); {early}", "good"))
     assert outputs(tmp_path) == ["folder", "made.txt"]
     assert (tmp_path / "out/made.txt").read_text() == "hello"
 

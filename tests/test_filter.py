@@ -1,4 +1,5 @@
 import pytest
+
 from filter import apply, filter, format_filter, language_filter, length_filter, personal_filter
 from lib.records import read_json, read_records, write_records
 
@@ -9,7 +10,10 @@ def language():
 
 
 def test_other_languages_are_dropped_and_named(language, record):
-    german = record("Erkläre bitte in einem kurzen Satz, warum der Himmel am Abend rot wird.", "Das Licht legt einen langen Weg zurück.")
+    german = record(
+        "Erkläre bitte in einem kurzen Satz, warum der Himmel am Abend rot wird.",
+        "Das Licht legt einen langen Weg zurück.",
+    )
     assert language(german) == (False, "de")
 
 

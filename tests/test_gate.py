@@ -1,6 +1,7 @@
 import copy
 
 import pytest
+
 from gate import LIMITS, failures, gate
 from gate_system import failures as system_failures
 from gate_system import gate_system

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from generate import generate
 from lib import world
 from lib.checkers import is_right
@@ -22,7 +23,14 @@ PLANTS = {
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folders = [tmp_path_factory.mktemp(name) for name in ("one", "two")]
-    names = ("alpaca.jsonl", "messages.jsonl.gz", "question.jsonl.zst", "pretraining.jsonl", "benchmark.jsonl", "truth.jsonl")
+    names = (
+        "alpaca.jsonl",
+        "messages.jsonl.gz",
+        "question.jsonl.zst",
+        "pretraining.jsonl",
+        "benchmark.jsonl",
+        "truth.jsonl",
+    )
     mix = {domain: {"easy": 0.5, "medium": 0.3, "hard": 0.2} for domain in world.DOMAINS}
     for folder in folders:
         generate(

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import transformers as tf
+
 from lib import lora
 from lib.records import InputError
 
@@ -8,7 +9,9 @@ SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_atten
 MODELS = {
     "bert": lambda: tf.BertModel(tf.BertConfig(**SMALL)),
     "roberta": lambda: tf.RobertaModel(tf.RobertaConfig(**SMALL)),
-    "distilbert": lambda: tf.DistilBertModel(tf.DistilBertConfig(vocab_size=64, dim=32, n_layers=1, n_heads=2, hidden_dim=64)),
+    "distilbert": lambda: tf.DistilBertModel(
+        tf.DistilBertConfig(vocab_size=64, dim=32, n_layers=1, n_heads=2, hidden_dim=64)
+    ),
     "gpt2": lambda: tf.GPT2LMHeadModel(tf.GPT2Config(vocab_size=64, n_embd=32, n_layer=1, n_head=2)),
     "llama": lambda: tf.LlamaForCausalLM(tf.LlamaConfig(**SMALL)),
     "mistral": lambda: tf.MistralForCausalLM(tf.MistralConfig(**SMALL, num_key_value_heads=1)),
@@ -28,7 +31,9 @@ def test_the_usual_modules_of_every_architecture_exist_and_take_a_lora(kind):
     config = lora.lora_config(model, SETTINGS)
     config.task_type = None
     adapted = get_peft_model(model, config)
-    touched = {name.split(".lora_A")[0].rpartition(".")[2] for name, _ in adapted.named_parameters() if "lora_A" in name}
+    touched = {
+        name.split(".lora_A")[0].rpartition(".")[2] for name, _ in adapted.named_parameters() if "lora_A" in name
+    }
     assert touched == set(lora.TARGET_MODULES[kind])
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lib.chat import Encoded
 from lib.measurement import Answer, Item, Prediction, exact_match, item_of, judged, likeness, predict, proportion
 from lib.records import InputError

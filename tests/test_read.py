@@ -3,6 +3,7 @@ import json
 
 import pytest
 import zstandard
+
 from lib.records import InputError, read_json, read_records
 from read import parse, read, standardise
 
@@ -18,7 +19,13 @@ DEFAULTS = {"domain": "code"}
         {"prompt": "Q", "completion": "A"},
         {"instruction": "Q", "response": "A"},
         {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]},
-        {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]},
+        {
+            "messages": [
+                {"role": "system", "content": "S"},
+                {"role": "user", "content": "Q"},
+                {"role": "assistant", "content": "A"},
+            ]
+        },
         {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]},
     ],
 )

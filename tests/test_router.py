@@ -3,10 +3,11 @@ import time
 
 import numpy as np
 import pytest
+
 from lib import classifier
 from lib.dissatisfaction import COMPLAINTS, LOOKALIKES, messages, phrasings
 from lib.features import COUNTS, Features
-from lib.records import InputError, read_json, write_records
+from lib.records import read_json, write_records
 from lib.router import Router, is_right
 from train_detector import train_detector
 from train_router import train_router
@@ -115,9 +116,10 @@ def test_calibration_mends_an_overconfident_score_and_leaves_a_good_one_alone():
     assert classifier.expected_calibration_error(good.probability(x), truth) < 0.03
 
 
-def test_a_decision_without_two_answers_is_refused():
-    with pytest.raises(InputError, match="nothing to decide"):
-        classifier.train_decision(np.zeros((4, 8)), np.zeros(4), 0)
+def test_a_decision_without_two_answers_is_always_the_same_and_not_sure():
+    never = classifier.train_decision(np.zeros((18, 128), dtype=np.float32), np.zeros(18), 0)
+    assert never.probability(np.random.default_rng(0).normal(size=(3, 128))).tolist() == pytest.approx([0.05] * 3)
+    assert never.parameters == 10_369
 
 
 def test_the_detector_is_tested_on_phrasings_that_it_never_saw(tmp_path):

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from label import ask_all
-
 from lib.classifier import expected_calibration_error
 from lib.measurement import proportion
 from lib.records import Record, read_json, read_records, write_json

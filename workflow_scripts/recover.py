@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from adapt import choose
-
 from lib import chat, sparsity
 from lib.fit import fit
 from lib.records import read_records, write_json

@@ -111,7 +111,7 @@ def release(
         "data": funnel,
         "versions": versions(locks),
     }
-    for key in ("losses", "tokens_per_second", "conversations", "rows", "tokens_seen"):
+    for key in ("losses", "conversations", "rows", "tokens_seen"):
         about["base"].pop(key, None)
     write_json(manifest, about)
     text = card_text(about, read_json(system), read_json(detector), markdown.read_text(encoding="utf-8"))

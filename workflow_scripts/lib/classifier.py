@@ -1,11 +1,12 @@
 """A small multilayer perceptron per yes/no decision, calibrated, stored without pickle and run with numpy."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lib.features import Features
-from lib.records import InputError, read_json, write_json
+from lib.records import read_json, write_json
 
 HIDDEN = (64, 32)
 
@@ -44,16 +45,31 @@ class Decision:
 
 
 def train_decision(x: Any, y: Any, seed: int) -> Decision:
-    """Fit the layers size-64-32-1 on features [n, size] and answers [n] (0 or 1); needs both answers in `y`."""
+    """Fit the layers size-64-32-1 on features [n, size] and answers [n] (0 or 1).
+
+    Where all answers are the same there is nothing to learn, and the decision says so with the same confidence always.
+    """
     import numpy as np
     from sklearn.neural_network import MLPClassifier
 
     if len(set(y.tolist())) < 2:
-        raise InputError("all examples of a decision have the same answer: there is nothing to decide")
+        return constant_decision(x.shape[1], int(y.sum()), len(y))
     network = MLPClassifier(HIDDEN, alpha=1e-3, max_iter=300, random_state=seed, tol=1e-5, n_iter_no_change=20)
     network.fit(x, y)
     layers = zip(network.coefs_, network.intercepts_, strict=True)
     return Decision([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
+
+
+def constant_decision(size: int, yes: int, of: int) -> Decision:
+    """Return a decision that ignores its features [size]: the odds of `yes` among `of`, with one more on each side."""
+    import numpy as np
+
+    widths = (size, *HIDDEN, 1)
+    layers: list[tuple[Any, Any]] = [
+        (np.zeros((a, b), dtype=np.float32), np.zeros(b, dtype=np.float32)) for a, b in itertools.pairwise(widths)
+    ]
+    layers[-1][1][:] = np.log((yes + 1) / (of - yes + 1))
+    return Decision(layers)
 
 
 def expected_calibration_error(probability: Any, truth: Any, bins: int = 10) -> float:

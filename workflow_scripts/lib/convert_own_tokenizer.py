@@ -10,9 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from train_tokenizer import SPLIT_PATTERN
-
 from lib.llama_cpp_tools import SOURCES, own_pattern
+from train_tokenizer import SPLIT_PATTERN
 
 
 def teach(model: Path) -> None:

@@ -1,5 +1,6 @@
 """Supervised fine-tuning of a (Q)LoRA adapter with TRL: shared by `adapt` and `train_modifier`."""
 
+import logging
 import math
 import os
 import shutil
@@ -73,6 +74,9 @@ def load_with_unsloth(base: Path, settings: dict[str, Any], seed: int) -> tuple[
     )
     return FastLanguageModel.for_training(model), None
 
+
+# bitsandbytes looks for a faster 4-bit kernel in a package that is fetched from the hub, and warns if it is absent.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 LOADERS = {"trl": load_with_trl, "unsloth": load_with_unsloth}
 

@@ -1,0 +1,185 @@
+"""The whole graph, every rule for real, on the smallest configuration, twice, in two empty folders."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+
+def snakemake(folder, *arguments, cores=2):
+    preset = f"preset={ROOT}/tests/micro/preset.yaml"
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", str(cores)]
+    return subprocess.run(
+        [*command, "--directory", folder, *arguments, "--config", preset], capture_output=True, text=True, check=False
+    )
+
+
+def digests(folder):
+    """SHA-256 of every artifact; checkpoints of trainings and their logs hold times, and are none."""
+    files = [p for p in sorted((folder / "results").rglob("*")) if p.is_file() and p.name != ".snakemake_timestamp"]
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in files
+        if "results/work" not in str(p)
+    }
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("build")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def test_the_release_is_complete_and_its_digests_are_right(built):
+    manifest = json.loads((built / "results/release/manifest.json").read_text())
+    for entry in manifest["files"]:
+        data = (built / entry["path"]).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"])
+    assert manifest["versions"]["torch"]
+    card = (built / "results/release/MODEL_CARD.md").read_text()
+    assert "IQ4_XS" in card
+
+
+def test_the_ledger_has_every_artifact_with_its_bytes(built):
+    rows = json.loads((built / "results/release/ledger.json").read_text())
+    assert {"base", "merged", "pruned", "awq", "F16", "IQ4_XS", "IQ4_XS.zst", "modifier code"} <= {
+        row["artifact"] for row in rows
+    }
+    for row in rows:
+        path = built / row["path"]
+        files = [path] if path.is_file() else list(path.rglob("*.safetensors"))
+        assert row["bytes"] == sum(f.stat().st_size for f in files)
+    by_name = {row["artifact"]: row for row in rows}
+    assert by_name["pruned"]["zeros"] > 0.4
+    assert by_name["IQ4_XS"]["ratio"] == round(by_name["IQ4_XS"]["bytes"] / by_name["F16"]["bytes"], 4)
+
+
+def test_pruned_weights_stay_zero_to_the_end_of_the_chain(built):
+    from ledger import checkpoint_zeros
+
+    shares = {}
+    for name in ("pruned", "recovered", "scaled"):
+        zeros, size = checkpoint_zeros(built / "results" / name)
+        shares[name] = zeros / size
+    assert shares["recovered"] >= shares["pruned"] - 1e-6
+    assert shares["scaled"] >= shares["pruned"] - 1e-6
+
+
+def test_records_in_are_records_out_plus_rejected(built):
+    for name in ("read", "filter", "deduplicate", "decontaminate"):
+        report = json.loads((built / f"results/reports/{name}.json").read_text())
+        assert report["read"] == report["kept"] + report["rejected"]
+        assert report["rejected"] == sum(report["reasons"].values())
+
+
+def test_everything_planted_was_found(built):
+    """The ground truth that only tests and reports read."""
+    from collections import Counter
+
+    planted = Counter(json.loads(line)["plant"] for line in open(built / "results/world/truth.jsonl"))
+    reasons = Counter()
+    for name in ("read", "filter", "deduplicate", "decontaminate"):
+        reasons.update(json.loads((built / f"results/reports/{name}.json").read_text())["reasons"])
+    assert reasons["invalid_json"] == planted["broken"]
+    assert reasons["invalid_utf8"] == planted["encoding"]
+    assert reasons["language"] == planted["language"]
+    assert reasons["personal"] == planted["personal"]
+    assert (
+        reasons["exact_duplicate"] + reasons["near_duplicate"] >= planted["exact_duplicate"] + planted["near_duplicate"]
+    )
+    assert reasons["contamination"] >= planted["contamination"]
+
+
+def test_no_benchmark_question_is_trained_on(built):
+    from lib.text import normalise
+
+    def prompts(name):
+        return {normalise(json.loads(line)["instruction"]) for line in open(built / name)}
+
+    asked = prompts("results/world/benchmark.jsonl")
+    for part in ("train", "valid", "routing"):
+        assert asked.isdisjoint(prompts(f"results/data/{part}.jsonl"))
+    assert asked.isdisjoint(prompts("results/modifiers/code/failures.jsonl"))
+
+
+def test_tokens_are_the_same_in_training_evaluation_and_gguf(built):
+    for quant in ("F16", "IQ4_XS"):
+        assert json.loads((built / f"results/measured/{quant}.json").read_text())["token_mismatches"] == 0
+
+
+def test_f16_computes_what_the_checkpoint_computes(built):
+    versus = json.loads((built / "results/measured/F16.json").read_text())["versus_parent"]
+    assert versus["top1_agreement"] >= 0.98
+    assert versus["kl"] < 0.001
+
+
+def test_a_modifier_swaps_in_place_and_answers_as_if_freshly_loaded(built):
+    from lib.engine import open_engine
+
+    model, scaled = built / "results/gguf/IQ4_XS.gguf", built / "results/scaled"
+    lora = built / "results/modifiers/code/lora.gguf"
+    prompts = ["Write a lambda f that doubles x.", "Sort: 3 1 2", "What is 1 + 2? Ann asks."]
+
+    def fresh(modifier, prompt):
+        engine = open_engine(model, scaled, 128, 1, {"code": lora})
+        engine.use(modifier)
+        return engine.answer(prompt, 12), engine.logits(engine.tokenize(prompt)).tolist()
+
+    engine = open_engine(model, scaled, 128, 1, {"code": lora})
+    for modifier in (None, "code", None, "code", "code", None):
+        for prompt in prompts:
+            engine.use(modifier)
+            assert (engine.answer(prompt, 12), engine.logits(engine.tokenize(prompt)).tolist()) == fresh(
+                modifier, prompt
+            )
+    assert fresh(None, prompts[0])[1] != fresh("code", prompts[0])[1], "the modifier changes nothing"
+
+
+def test_a_cut_off_gguf_is_named_with_its_offset(built, tmp_path):
+    from lib.engine import check_gguf
+    from lib.records import InputError
+
+    data = (built / "results/gguf/IQ4_XS.gguf").read_bytes()
+    check_gguf(built / "results/gguf/IQ4_XS.gguf")
+    for length in (0, 100, len(data) // 2, len(data) - 1):
+        (tmp_path / "cut.gguf").write_bytes(data[:length])
+        with pytest.raises(InputError, match=r"cut\.gguf: (not a whole GGUF file|cut off at byte)"):
+            check_gguf(tmp_path / "cut.gguf")
+
+
+def test_a_second_run_does_nothing(built):
+    done = snakemake(built)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_no_secret_of_the_environment_is_written_anywhere(tmp_path):
+    """A key in the environment of a build is in no file that the build leaves behind."""
+    key = "hf_ingotsecretvalue0123456789"
+    environment = {**os.environ, "HF_TOKEN": key, "OPENAI_API_KEY": key}
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "2", "--directory", tmp_path]
+    preset = f"preset={ROOT}/tests/micro/preset.yaml"
+    subprocess.run(
+        [*command, "results/base", "results/data/train.jsonl", "--config", preset],
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    for path in Path(tmp_path).rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path
+
+
+def test_two_builds_in_two_folders_give_the_same_bytes(built, tmp_path):
+    done = snakemake(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = digests(built), digests(tmp_path)
+    assert len(first) > 50
+    assert {name for name in first if first[name] != second.get(name)} == set()

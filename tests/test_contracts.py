@@ -1,0 +1,97 @@
+"""Contracts between rules and functions, read off the commands that Snakemake would run."""
+
+import importlib
+import inspect
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """(rule's shell command, step, spec) of every job of the micro preset, and of one with its own base model."""
+    found = []
+    for extra in ([], ["base={kind: local, model: some/folder}"], ["quantize_awq={backend: autoawq}"]):
+        command = [sys.executable, "-m", "snakemake", "-n", "-p", "-s", ROOT / "Snakefile", "--cores", "1"]
+        folder = tmp_path_factory.mktemp("dry")
+        preset = f"preset={ROOT}/tests/micro/preset.yaml"
+        done = subprocess.run(
+            [*command, "--directory", folder, "--config", preset, *extra], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for line in done.stdout.splitlines():
+            if "-m lib.entry" in line:
+                words = shlex.split(line)
+                at = words.index("lib.entry")
+                found.append((line, words[at + 1], json.loads(words[at + 2])))
+    return found
+
+
+def test_every_job_gives_its_step_exactly_the_arguments_that_it_takes(jobs):
+    assert len({step for _, step, _ in jobs}) >= 28
+    for _, step, spec in jobs:
+        function = getattr(importlib.import_module(step), step)
+        given = [*spec["input"], *spec["output"], *spec["params"]]
+        assert sorted(given) == sorted(inspect.signature(function).parameters), step
+
+
+def test_a_step_has_no_defaults(jobs):
+    for _, step, _ in jobs:
+        function = getattr(importlib.import_module(step), step)
+        assert all(p.default is inspect.Parameter.empty for p in inspect.signature(function).parameters.values()), step
+
+
+def test_every_job_keeps_a_log(jobs):
+    assert all("| tee logs/" in command for command, _, _ in jobs)
+
+
+def test_every_script_is_a_step_of_some_rule(jobs):
+    scripts = {p.stem for p in (ROOT / "workflow_scripts").glob("*.py")} - {"unpack"}
+    assert scripts == {step for _, step, _ in jobs}
+
+
+def test_scripts_import_without_torch():
+    """A script that imports torch at once would make every job and every test wait for it."""
+    names = sorted(p.stem for p in (ROOT / "workflow_scripts").glob("*.py"))
+    code = f"import sys, importlib; [importlib.import_module(n) for n in {names}]; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "workflow_scripts", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("preset", ["tiny", "llama-3.2-1b", "llama-3.1-8b"])
+def test_every_preset_can_be_planned_in_an_empty_folder(preset, tmp_path):
+    command = [sys.executable, "-m", "snakemake", "-n", "-q", "-s", ROOT / "Snakefile", "--cores", "1"]
+    done = subprocess.run(
+        [*command, "--directory", tmp_path, "--config", f"preset={preset}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "base={kind: hub, model: no-such-team/no-such-model, revision: abc}",
+            "no-such-team/no-such-model at revision abc",
+        ),
+        ("base={kind: local, model: no/such/folder}", "no/such/folder: no such folder"),
+        ("adapt={backend: unsloth}", "unsloth needs a GPU"),
+    ],
+)
+def test_a_build_that_cannot_end_does_not_begin(override, said, tmp_path):
+    import shutil
+
+    if "unsloth" in override and shutil.which("nvidia-smi"):
+        pytest.skip("this machine has a GPU")
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "1", "--directory", tmp_path]
+    done = subprocess.run([*command, "--config", override], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (tmp_path / "results").exists()
