@@ -22,7 +22,6 @@ lint:
 	@$(call BIN,dev)/ruff check . && $(call BIN,dev)/ruff format --check .
 	@$(call BIN,dev)/snakefmt --check Snakefile rules
 	@$(call BIN,dev)/mypy
-	@$(call BIN,workflow)/snakemake --lint
 
 lock:
 	@bash envs/lock.sh

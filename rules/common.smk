@@ -78,6 +78,41 @@ def gpu():
     }
 
 
+# model: (its parent, what has to be loaded, first to last)
+CHECKPOINTS = {
+    "base": (None, ["results/base"]),
+    "adapter": ("base", ["results/base", "results/adapter"]),
+    "merged": ("adapter", ["results/merged"]),
+    "pruned": ("merged", ["results/pruned"]),
+    "recovered": ("merged", ["results/recovered"]),
+    "awq": ("recovered", ["results/awq"]),
+}
+
+
+def parent_of(model):
+    """Return the parent of a model of the chain; F16 is compared with what AWQ started from, other types with F16."""
+    if model in CHECKPOINTS:
+        return CHECKPOINTS[model][0]
+    return "recovered" if model == "F16" else "F16"
+
+
+def limits_of(model):
+    """Return the limits that the preset sets on the edge to a model; all GGUF types share theirs."""
+    return config["gates"][model if model in CHECKPOINTS else "gguf"]
+
+
+def measurement_of_parent(wildcards):
+    """Return the figures and the predictions of the parent, or nothing for the base."""
+    parent = parent_of(
+        wildcards.model if "model" in wildcards.keys() else wildcards.quant
+    )
+    return (
+        [f"results/measured/{parent}.json", f"results/measured/{parent}.safetensors"]
+        if parent
+        else []
+    )
+
+
 onstart:
     try:
         preflight.check(config, ROOT, here=workflow.local_exec)

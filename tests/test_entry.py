@@ -124,3 +124,11 @@ def test_an_unexpected_error_number_is_not_taken_for_a_full_disk(step):
         run(*step("raise OSError(errno.EDQUOT, 'quota')", "quota"))
     assert raised.value.errno == errno.EDQUOT
     assert not isinstance(raised.value, InputError)
+
+
+def test_outputs_can_be_read_by_others(step, tmp_path):
+    run(*step("made.touch(0o600); folder.mkdir(); (folder / 'x').touch(0o600)", "private"))
+    umask = os.umask(0)
+    os.umask(umask)
+    for path in (tmp_path / "out/made.txt", tmp_path / "out/folder/x"):
+        assert path.stat().st_mode & 0o777 == 0o666 & ~umask

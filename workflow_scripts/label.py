@@ -16,19 +16,22 @@ def ask_all(
     context: int,
     longest: int,
     threads: int,
+    spare: bool,
 ) -> list[Record]:
-    """Return one record per prompt: its domain, and under `right` for base and each modifier whether it is right."""
+    """Return one record per prompt: its domain, and under `right` for base and each modifier whether it is right.
+
+    With `spare`, modifiers are asked only what the base fails; what it answers right needs none of them.
+    """
     engine = open_engine(gguf, checkpoint, context, threads, modifiers)
     items = [item_of(record) for record in records]
-    right: dict[str, list[bool]] = {}
+    rows: list[Record] = [{"prompt": item.instruction, "domain": item.domain, "right": {}} for item in items]
     for route in ("base", *modifiers):
         engine.use(None if route == "base" else route)
-        answers = [engine.answer(item.instruction, longest) for item in progress(items, route, "question")]
-        right[route] = [row["right"] for row in judged(items, answers)]
-    return [
-        {"prompt": item.instruction, "domain": item.domain, "right": {route: right[route][i] for route in right}}
-        for i, item in enumerate(items)
-    ]
+        asked = [i for i, row in enumerate(rows) if not (spare and row["right"].get("base"))]
+        answers = [engine.answer(items[i].instruction, longest) for i in progress(asked, route, "question")]
+        for i, verdict in zip(asked, judged([items[i] for i in asked], answers), strict=True):
+            rows[i]["right"][route] = verdict["right"]
+    return rows
 
 
 def label(
@@ -46,4 +49,4 @@ def label(
     """Write who answers each routing prompt right; `loras` are the modifiers of `domains`, in this order."""
     modifiers = dict(zip(domains, loras, strict=True))
     records = list(read_records(routing))
-    write_records(labels, ask_all(gguf, checkpoint, modifiers, records, context, longest, threads))
+    write_records(labels, ask_all(gguf, checkpoint, modifiers, records, context, longest, threads, spare=True))

@@ -18,17 +18,18 @@ def tree_bytes(path: Path) -> int:
 
 
 def checkpoint_zeros(folder: Path) -> tuple[int, int]:
-    """Return (zeros, weights) over the floating-point tensors of a checkpoint, read one at a time."""
+    """Return (zeros, weights) over the tensors of a checkpoint, read one at a time; nothing if they are packed bits."""
     from safetensors import safe_open
 
     zeros = size = 0
     for file in sorted(folder.rglob("*.safetensors")):
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118  (safe_open is no dict)
+                if name.endswith("weight_packed") or name.endswith("qweight"):
+                    return 0, 0
                 tensor = tensors.get_tensor(name)
-                if tensor.is_floating_point():
-                    zeros += int((tensor == 0).sum())
-                    size += tensor.numel()
+                zeros += int((tensor == 0).sum())
+                size += tensor.numel()
     return zeros, size
 
 

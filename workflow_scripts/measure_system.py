@@ -61,7 +61,7 @@ def measure_system(
 
     records = [record for path in benchmarks for record in read_records(path)]
     modifiers = dict(zip(domains, loras, strict=True))
-    rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads)
+    rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads, spare=False)
     chooser = Router(router)
     routes = chooser.routes([row["prompt"] for row in rows])
     found: dict[str, Any] = {**system(rows, routes), "base": share(rows, "base")}

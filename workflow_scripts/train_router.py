@@ -19,7 +19,7 @@ def thirds(rows: list[Record]) -> tuple[list[Record], list[Record], list[Record]
 
 def needs(row: Record, modifier: str) -> bool:
     """Tell whether a prompt needs a modifier: the base fails and the modifier does not."""
-    return bool(row["right"][modifier] and not row["right"]["base"])
+    return not row["right"]["base"] and bool(row["right"][modifier])
 
 
 def train_router(

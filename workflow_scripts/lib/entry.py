@@ -35,6 +35,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def share(path: Path) -> None:
+    """Give every file of an output the permissions of a new file: some libraries make theirs for the owner only."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            file.chmod(0o666 & ~umask)
+
+
 @contextmanager
 def whole_outputs(outputs: dict[str, str]) -> Iterator[dict[str, Path]]:
     """Give a temporary path for each output; rename all of them when the block ends well, else remove them."""
@@ -50,6 +59,7 @@ def whole_outputs(outputs: dict[str, str]) -> Iterator[dict[str, Path]]:
             raise RuntimeError(f"the step ended without writing {', '.join(missing)}")
         for name, path in partial.items():
             remove(final[name])
+            share(path)
             path.rename(final[name])
     finally:
         for path in partial.values():

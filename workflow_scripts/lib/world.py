@@ -97,6 +97,11 @@ def _lambda(r: random.Random) -> tuple[dict[str, object], str]:
     return {"name": name, "what": what}, f"{name} = lambda {arguments}: {expression}"
 
 
+def _constant(r: random.Random) -> tuple[dict[str, object], str]:
+    name, value = r.choice(FUNCTION_NAMES), r.choice((r.randint(0, 9), '"' + r.choice(THINGS) + '"'))
+    return {"name": name, "value": value}, f"{name} = {value}"
+
+
 def _numbers(answer: Callable[[list[int]], list[int]]) -> Callable[[random.Random], tuple[dict[str, object], str]]:
     def draw(r: random.Random) -> tuple[dict[str, object], str]:
         numbers = [r.randint(0, 9) for _ in range(r.randint(3, 6))]
@@ -129,6 +134,11 @@ def _trip(r: random.Random) -> tuple[dict[str, object], str]:
     start, end = r.sample(CITIES, 2)
     count = r.randint(1, 9)
     return {"start": start, "end": end, "count": count}, _call("book_trip", start=start, end=end, count=count)
+
+
+def _call_person(r: random.Random) -> tuple[dict[str, object], str]:
+    who, thing = r.choice(PEOPLE), r.choice(THINGS)
+    return {"who": who, "thing": thing}, _call("call_person", person=who, about=thing)
 
 
 def _order(r: random.Random) -> tuple[dict[str, object], str]:
@@ -179,6 +189,15 @@ SKILLS = (
                 "Code {name}: it {what}.",
             ),
             "medium": ("Define {name} in Python so that it {what}.", "I need code for {name}, which {what}."),
+        },
+    ),
+    Skill(
+        "code",
+        "python",
+        _constant,
+        {
+            "easy": ("Set {name} to {value}.", "Python: {name} is {value}.", "Let {name} be {value}."),
+            "medium": ("Give {name} the value {value}.", "Store {value} as {name}."),
         },
     ),
     Skill(
@@ -279,6 +298,15 @@ SKILLS = (
         {
             "easy": ("Book {count} tickets from {start} to {end}.", "Trip: {start} to {end}, {count} tickets."),
             "medium": ("I need {count} tickets, {start} to {end}.", "Take {count} of us from {start} to {end}."),
+        },
+    ),
+    Skill(
+        "automation",
+        "json",
+        _call_person,
+        {
+            "easy": ("Call {who} about the {thing}.", "Phone {who}: {thing}.", "{thing}, call {who}."),
+            "medium": ("Give {who} a ring, it is the {thing}.", "Tell {who} on the phone of the {thing}."),
         },
     ),
     Skill(
