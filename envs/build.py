@@ -50,6 +50,8 @@ def pip_sources() -> dict[str, str]:
     for line in done.stdout.splitlines():
         key, _, value = line.partition("=")
         settings[key.split(".")[-1].strip(":")] = value.strip("'\"").replace("\\n", " ")
+    if "find-links" in settings:
+        settings["find-links"] = ",".join(settings["find-links"].split())  # uv separates these by commas
     names = {"find-links": "UV_FIND_LINKS", "index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX"}
     return {uv: settings[pip] for pip, uv in names.items() if pip in settings and uv not in os.environ} | {
         # pip lets any index win; uv stops at the first that knows the name unless told otherwise.
@@ -98,7 +100,7 @@ def install_torch(uv: Path, target: Path, requirement: str, sources: dict[str, s
     """
     command = [uv, "pip", "install", "--python", target / "bin/python", requirement]
     version = requirement.partition("==")[2]
-    links = sources.get("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split()
+    links = sources.get("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split(",")
     offered = any(list(Path(link).glob(f"torch-{version}*.whl")) for link in links if Path(link).is_dir())
     call(*command, *([] if offered else ["--torch-backend=auto"]), **sources)
 

@@ -35,7 +35,6 @@ rule merge:
     input:
         base="results/base",
         adapter="results/adapter",
-        gate="results/gates/adapter.json",
     output:
         merged=directory("results/merged"),
     log:

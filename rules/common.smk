@@ -2,6 +2,7 @@
 
 import json
 import sys
+from shlex import quote
 
 sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
 
@@ -21,7 +22,7 @@ TOKENIZER = "results/tokenizer" if PRETRAINED else "results/base"
 DOMAINS = config["modifiers"]["domains"]
 QUANTS = config["gguf"]["types"]
 SERVED = f"results/gguf/{config['gguf']['serve']}.gguf"
-BENCHMARKS = config["benchmarks"] or ["results/data/test.jsonl"]
+BENCHMARK = f"results/data/{'benchmark' if config['benchmarks'] else 'test'}.jsonl"
 SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
@@ -62,9 +63,9 @@ def wildcard(name):
 def run(environment, script="{rule}"):
     """Return the shell command of a step: build its environment if need be, run it, and keep what it says in its log."""
     return (
-        f"python=$({sys.executable} {ROOT}/envs/build.py {environment})/bin/python; "
-        f"PYTHONPATH={ROOT}/workflow_scripts PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
-        f"$python -m lib.entry {script} {{params.spec:q}} 2>&1 | tee {{log}}"
+        f"python=$({quote(sys.executable)} {quote(str(ROOT / 'envs/build.py'))} {environment})/bin/python; "
+        f"PYTHONPATH={quote(str(ROOT / 'workflow_scripts'))} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
+        f'CUBLAS_WORKSPACE_CONFIG=:4096:8 "$python" -m lib.entry {script} {{params.spec:q}} 2>&1 | tee {{log}}'
     )
 
 

@@ -18,7 +18,7 @@ rule prune:
     input:
         merged="results/merged",
         train="results/data/train.jsonl",
-        gate="results/gates/merged.json",
+        gate=["results/gates/adapter.json", "results/gates/merged.json"],
     output:
         pruned=directory("results/pruned"),
         report="results/reports/prune.json",

@@ -55,6 +55,27 @@ rule read:
         run("data")
 
 
+if config["benchmarks"]:
+
+    rule read_benchmarks:
+        input:
+            files=config["benchmarks"],
+        output:
+            benchmark="results/data/benchmark.jsonl",
+            report="results/reports/read_benchmarks.json",
+        log:
+            "logs/read_benchmarks.log",
+        threads: 1
+        resources:
+            mem_mb=2000,
+        params:
+            **step(**config["read"]),
+        message:
+            "Read the benchmark items"
+        shell:
+            run("data")
+
+
 rule filter:
     input:
         records="results/data/records.jsonl",
@@ -99,7 +120,7 @@ rule deduplicate:
 rule decontaminate:
     input:
         records="results/data/deduplicated.jsonl",
-        benchmarks=config["benchmarks"],
+        benchmarks=[BENCHMARK] if config["benchmarks"] else [],
     output:
         kept="results/data/clean.jsonl",
         rejected="results/data/clean.rejected.jsonl",
@@ -132,7 +153,7 @@ rule split:
     resources:
         mem_mb=2000,
     params:
-        **step(**config["split"]),
+        **step(**config["split"], domains=DOMAINS),
     message:
         "Split the records by the hash of their prompt"
     shell:

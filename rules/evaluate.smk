@@ -11,8 +11,9 @@ Outputs:  results/measured/{model}.json             figures
 rule measure:
     input:
         checkpoint=lambda wildcards: CHECKPOINTS[wildcards.model][1],
+        tokenizer=TOKENIZER,
         test="results/data/test.jsonl",
-        benchmarks=BENCHMARKS,
+        benchmark=BENCHMARK,
         parent=measurement_of_parent,
     output:
         report="results/measured/{model}.json",
@@ -36,9 +37,9 @@ rule measure:
 rule measure_gguf:
     input:
         gguf="results/gguf/{quant}.gguf",
-        checkpoint="results/scaled",
+        tokenizer=TOKENIZER,
         test="results/data/test.jsonl",
-        benchmarks=BENCHMARKS,
+        benchmark=BENCHMARK,
         parent=measurement_of_parent,
     output:
         report="results/measured/{quant}.json",
@@ -87,7 +88,7 @@ rule measure_system:
         checkpoint="results/scaled",
         loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
         router="results/router/model",
-        benchmarks=BENCHMARKS,
+        benchmark=BENCHMARK,
         adapter="results/measured/adapter.json",
     output:
         report="results/measured/system/report.json",
@@ -112,7 +113,11 @@ rule measure_system:
 
 rule gate_system:
     input:
-        report="results/measured/system/report.json",
+        system="results/measured/system/report.json",
+        merged="results/measured/merged.json",
+        served=f"results/measured/{config['gguf']['serve']}.json",
+        whole="results/reports/pack_F16.json",
+        packed=f"results/reports/pack_{config['gguf']['serve']}.json",
     output:
         verdict="results/gates/system/verdict.json",
     log:

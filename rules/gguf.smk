@@ -23,7 +23,7 @@ rule convert:
     resources:
         mem_mb=config["resources"]["memory_mb"],
     params:
-        **step(name=f"ingot-{config['preset']}"),
+        **step(name=f"ingot-{Path(config['preset']).stem}"),
     message:
         "Convert to GGUF in 16 bit"
     shell:

@@ -71,7 +71,7 @@ rule release:
         gates=[
             *expand(
                 "results/gates/{model}.json",
-                model=[m for m in MEASURED if m in config["gates"] or m in QUANTS],
+                model=MEASURED[1:],
             ),
             "results/gates/system/verdict.json",
         ],
@@ -95,7 +95,7 @@ rule release:
         mem_mb=1000,
     params:
         **step(
-            preset=config["preset"],
+            preset=Path(config["preset"]).stem,
             base=config["base"],
             served=config["gguf"]["serve"],
         ),

@@ -1,8 +1,8 @@
 """Router: from the prompt alone, base or which modifier; and the detector of dissatisfied messages.
 
 Inputs:   the served GGUF, the modifiers, results/data/routing.jsonl
-Outputs:  results/router/     features, layers and calibration of one decision per modifier
-          results/detector/   the same for "that's wrong, try again"
+Outputs:  results/router/model/     features, layers and calibration of one decision per modifier
+          results/router/detector/  the same for "that's wrong, try again"
 """
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from adapt import choose
 from lib.records import InputError, read_json, write_records
-from lib.sft import dataset, diagnose, fine_tune, last_checkpoint
+from lib.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare
 
 SETTINGS = {
     "rank": 4,
@@ -95,6 +95,22 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
     assert (tmp_path / "adapter/adapter_model.safetensors").exists()
 
 
+def test_checkpoints_of_another_training_are_not_gone_on_with(checkpoint, records, tmp_path):
+    work = tmp_path / "work"
+    prepare(work, "one training")
+    (work / "checkpoint-7").mkdir()
+    (work / "checkpoint-7/trainer_state.json").touch()
+    prepare(work, "one training")
+    assert last_checkpoint(work)
+    prepare(work, "another")
+    assert last_checkpoint(work) is None
+    one = fingerprint(checkpoint, records, records[:5], SETTINGS, 0)
+    assert fingerprint(checkpoint, records, records[:5], SETTINGS | {"max_steps": 99}, 0) == one
+    assert fingerprint(checkpoint, records, records[:5], SETTINGS | {"learning_rate": 1e-9}, 0) != one
+    assert fingerprint(checkpoint, records[1:], records[:5], SETTINGS, 0) != one
+    assert fingerprint(checkpoint, records, records[:5], SETTINGS, 1) != one
+
+
 def test_only_answers_are_learned(tokenizer, records):
     rows = dataset(tokenizer, records[:3], 64)
     for row, record in zip(rows, records, strict=False):
@@ -124,6 +140,7 @@ def test_a_real_explosion_stops_the_training(checkpoint, records, tmp_path):
         train(
             checkpoint, records, tmp_path / "a", tmp_path / "w", learning_rate=1.0, explosion=1.05, clip=1e9, warmup=1
         )
+    assert not (tmp_path / "w").exists(), "its checkpoints would be gone on with"
 
 
 def test_difficulties_that_no_record_has_are_named(records):

@@ -41,9 +41,9 @@ def test_another_question_is_not(index, prompt):
 
 def test_the_step_lists_what_it_drops(tmp_path, record):
     write_records(tmp_path / "in.jsonl", [record(LONG.upper(), "72"), record("Sort: 9 8", "8 9")])
-    write_records(tmp_path / "bench.jsonl", [{"instruction": LONG, "response": "72"}])
+    write_records(tmp_path / "bench.jsonl", [record(LONG, "72", source="gsm8k.jsonl")])
     out = [tmp_path / name for name in ("kept.jsonl", "rejected.jsonl", "report.json")]
     decontaminate(tmp_path / "in.jsonl", [tmp_path / "bench.jsonl"], *out, shingle=3, threshold=0.8)
     assert [r["instruction"] for r in read_records(out[0])] == ["Sort: 9 8"]
-    assert next(read_records(out[1]))["evidence"] == "bench item 0: same question"
-    assert read_json(out[2])["hits"] == {"bench": 1}
+    assert next(read_records(out[1]))["evidence"] == f"gsm8k.jsonl: {LONG!r}: same question"
+    assert read_json(out[2])["hits"] == {"gsm8k.jsonl": 1}

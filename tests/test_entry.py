@@ -63,7 +63,7 @@ def test_a_failed_or_forgetful_step_leaves_nothing(step, tmp_path, failure):
     ("body", "message"),
     [
         ("raise InputError('x.jsonl:3: broken')", "x.jsonl:3: broken"),
-        ("open('/nonexistent/file')", "/nonexistent/file: no such file"),
+        ("open('/nonexistent/file')", "/nonexistent/file: no such file or directory"),
         ("raise OSError(errno.ENOSPC, 'No space left on device')", "the disk is full"),
     ],
 )

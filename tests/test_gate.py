@@ -4,7 +4,7 @@ import pytest
 
 from gate import LIMITS, failures, gate
 from gate_system import failures as system_failures
-from gate_system import gate_system
+from gate_system import figures, gate_system
 from lib.records import InputError, write_json
 
 REPORT = {
@@ -66,25 +66,49 @@ def test_the_verdict_does_not_change_with_a_figure_within_its_limit(tmp_path):
 
 
 SYSTEM = {
-    "modifiers": {"code": {"gain": 25.0}},
+    "modifiers": {"code": {"base": {"of": 80}, "gain": 25.0}},
     "right_decisions": {"share": 0.97},
     "expected_calibration_error": 0.03,
     "system": {"share": 0.8},
     "adapter": {"share": 0.7},
 }
-ASKED = {"min_modifier_gain": 20, "min_right_decisions": 0.95, "max_calibration_error": 0.05, "min_system_gain": 0}
+REPORTS = {
+    "system": SYSTEM,
+    "merged": {"exact_match": {"all": {"share": 0.7}}},
+    "served": {"model": "IQ4_XS", "exact_match": {"all": {"share": 0.69}}},
+    "whole": {"bytes": 1000},
+    "packed": {"packed_bytes": 220},
+}
+ASKED = {
+    "min_modifier_gain": 20,
+    "min_right_decisions": 0.95,
+    "max_calibration_error": 0.05,
+    "min_system_gain": 0.1,
+    "max_compressed_loss": 2,
+    "max_compressed_share": 0.25,
+}
 
 
 @pytest.mark.parametrize("name", ASKED)
 def test_each_limit_of_the_system_can_close_its_gate(name):
-    assert system_failures(SYSTEM, ASKED) == []
-    worse = 0.001 if name == "max_calibration_error" else 99
-    broken = system_failures(SYSTEM, ASKED | {name: worse})
+    found = figures(**REPORTS)
+    assert system_failures(found, ASKED) == []
+    broken = system_failures(found, ASKED | {name: -1 if name.startswith("max") else 99})
     assert len(broken) == 1
     assert name in broken[0]
 
 
+def test_a_modifier_without_benchmark_items_cannot_be_judged():
+    empty = copy.deepcopy(REPORTS)
+    empty["system"]["modifiers"]["code"]["base"]["of"] = 0
+    with pytest.raises(InputError, match="no benchmark item has domain 'code'"):
+        figures(**empty)
+
+
 def test_the_gate_of_the_system_raises(tmp_path):
-    write_json(tmp_path / "report.json", SYSTEM)
-    with pytest.raises(InputError, match="modifier code gains 25.0 points"):
-        gate_system(tmp_path / "report.json", tmp_path / "v.json", limits=ASKED | {"min_modifier_gain": 30})
+    for name, report in REPORTS.items():
+        write_json(tmp_path / name, report)
+    with pytest.raises(InputError, match=r"modifier code: .*25.0, at least 30 is asked for"):
+        gate_system(
+            *(tmp_path / name for name in REPORTS), tmp_path / "v.json", limits=ASKED | {"min_modifier_gain": 30}
+        )

@@ -50,6 +50,11 @@ def test_alpaca_input_is_part_of_the_question():
         ({"question": 5, "answer": "A"}, "not_text"),
         ({"question": " ", "answer": "A"}, "empty_text"),
         ({"question": "\ud800", "answer": "A"}, "lone_surrogate"),
+        ({"question": "Q", "answer": "A", "quality_score": "9"}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "domain": ["code"]}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "difficulty": []}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "checker": "vibes"}, "bad_metadata"),
+        ({"question": "Q", "answer": "#### 72", "checker": "number"}, "answer_is_no_number"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_refused_with_its_reason(source, reason):
@@ -117,3 +122,9 @@ def test_a_missing_and_an_empty_source_are_named(tmp_path):
     (tmp_path / "empty.jsonl").touch()
     with pytest.raises(InputError, match="empty.jsonl: the source is empty"):
         read_file(tmp_path / "empty.jsonl", tmp_path)
+
+
+def test_what_a_source_leaves_null_gets_its_default():
+    source = {"question": "Q", "answer": "A", "domain": None, "difficulty": None, "quality_score": 7.5}
+    metadata = standardise(source, "s", DEFAULTS)[0]["metadata"]
+    assert (metadata["domain"], metadata["difficulty"], metadata["quality_score"]) == ("code", "medium", 7.5)

@@ -89,7 +89,7 @@ def test_what_a_right_decision_is(route, right, verdict):
 
 
 def test_features_have_one_length_and_ignore_which_number_it_is():
-    features = Features.learn(["Sort: 3 1 2", "Sort: 7 8"], 32)
+    features = Features.learn(["Sort: 3 1 2", "Sort: 7 8", "Sum: 1 2"] * 3, ["a", "a", "b"] * 3, 32)
     assert len(features.vector("anything at all")) == 32
     assert features.vector("Sort: 3 1 2")[:-COUNTS] == features.vector("Sort: 9 9 9")[:-COUNTS]
     assert features.vector("")[:-COUNTS] == [0.0] * (32 - COUNTS)
@@ -103,17 +103,27 @@ def test_calibration_error_of_a_liar_and_of_an_honest_guesser():
 
 def test_calibration_mends_an_overconfident_score_and_leaves_a_good_one_alone():
     r = np.random.default_rng(0)
-    logits = r.normal(size=4000)
-    truth = (r.random(4000) < classifier.sigmoid(logits)).astype(int)
-    x = logits[:, None]
-    plain = [(np.eye(1), np.zeros(1))]
-    good = classifier.Decision(plain)
-    classifier.calibrate(good, x, truth)
-    loud = classifier.Decision([(5 * np.eye(1), np.zeros(1))])
-    before = classifier.expected_calibration_error(loud.probability(x), truth)
-    assert classifier.calibrate(loud, x, truth) in ("temperature", "platt")
-    assert classifier.expected_calibration_error(loud.probability(x), truth) < 0.03 < before
-    assert classifier.expected_calibration_error(good.probability(x), truth) < 0.03
+    z = r.normal(size=4000)
+    truth = (r.random(4000) < classifier.sigmoid(z)).astype(int)
+    seen, unseen = slice(0, 2000), slice(2000, 4000)
+    for scale in (1.0, 5.0):
+        decision = classifier.Decision([(scale * np.eye(1), np.zeros(1))])
+        x = z[:, None]
+        before = classifier.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        classifier.calibrate(decision, scale * z[seen], truth[seen], (x[unseen], truth[unseen]))
+        after = classifier.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        assert after < 0.03
+        assert (before > 0.1) == (scale == 5.0)
+
+
+def test_logits_for_calibration_come_from_layers_that_had_not_seen_the_example():
+    """Answers at random cannot be learned: unseen logits must not know them."""
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(200, 16)).astype(np.float32), r.integers(0, 2, 200)
+    seen = classifier.train_decision(x, y, 0).logits(x) > 0
+    unseen = classifier.unseen_logits(x, y, 0) > 0
+    assert (seen == y).mean() > 0.95
+    assert 0.35 < (unseen == y).mean() < 0.65
 
 
 def test_a_decision_without_two_answers_is_always_the_same_and_not_sure():

@@ -1,4 +1,6 @@
-from lib.records import read_json, read_records, write_records
+import pytest
+
+from lib.records import InputError, read_json, read_records, write_records
 from split import part_of, split
 
 SHARES = {"valid": 0.1, "routing": 0.2, "test": 0.1}
@@ -8,12 +10,19 @@ def test_shares_are_kept_and_no_prompt_is_on_two_sides(tmp_path, record):
     records = [record(f"question {i // 2}", f"answer {i}") for i in range(4000)]
     write_records(tmp_path / "in.jsonl", records)
     paths = [tmp_path / f"{name}.jsonl" for name in ("train", "valid", "routing", "test")]
-    split(tmp_path / "in.jsonl", *paths, tmp_path / "report.json", shares=SHARES)
+    split(tmp_path / "in.jsonl", *paths, tmp_path / "report.json", shares=SHARES, domains=["code"])
     parts = [[r["instruction"] for r in read_records(path)] for path in paths]
     assert sum(map(len, parts)) == 4000 == read_json(tmp_path / "report.json")["records"]
     assert sum(len(set(part)) for part in parts) == 2000
     for part, share in zip(parts, (0.6, 0.1, 0.2, 0.1), strict=True):
         assert abs(len(part) / 4000 - share) < 0.03
+
+
+def test_a_domain_without_records_is_named_before_anything_is_trained(tmp_path, record):
+    write_records(tmp_path / "in.jsonl", [record(f"question {i}", "a") for i in range(100)])
+    paths = [tmp_path / f"{name}.jsonl" for name in ("train", "valid", "routing", "test", "report")]
+    with pytest.raises(InputError, match=r"has domain poetry, which .*; the data have \['code'\]"):
+        split(tmp_path / "in.jsonl", *paths, shares=SHARES, domains=["code", "poetry"])
 
 
 def test_a_prompt_stays_where_it_is_however_it_is_written():

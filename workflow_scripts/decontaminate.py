@@ -49,17 +49,21 @@ def decontaminate(
     shingle: int,
     threshold: float,
 ) -> None:
-    """Write the records that repeat no benchmark item; list the others with the benchmark, the item and the match."""
-    indexes = {path.stem: BenchmarkIndex(list(read_records(path)), shingle, threshold) for path in benchmarks}
+    """Write the records that repeat no benchmark item; list the others with the item and the match.
+
+    `benchmarks` is what `read_benchmarks` wrote, or nothing.
+    """
+    items = [item for path in benchmarks for item in read_records(path)]
+    index = BenchmarkIndex(items, shingle, threshold)
     everything = list(read_records(records))
     clean, refused = [], []
-    hits = dict.fromkeys(indexes, 0)
+    hits = {item["metadata"]["source"]: 0 for item in items}
     for record in progress(everything, "decontaminate", "record"):
-        for name, index in indexes.items():
-            if match := index.find(record["instruction"]):
-                hits[name] += 1
-                refused.append(rejection(record, "contamination", f"{name} item {match[0]}: {match[1]}"))
-                break
+        if match := index.find(record["instruction"]):
+            item, how = items[match[0]], match[1]
+            hits[item["metadata"]["source"]] += 1
+            evidence = f"{item['metadata']['source']}: {item['instruction']!r}: {how}"
+            refused.append(rejection(record, "contamination", evidence))
         else:
             clean.append(record)
     close_books(len(everything), clean, refused, (kept, rejected, report), hits=hits)

@@ -26,6 +26,7 @@ def from_hub(model: str, revision: str, download: bool) -> Path | None:
     try:
         if download:
             return Path(snapshot_download(model, revision=revision, allow_patterns=ALLOWED))
+        HfApi().auth_check(model)  # a gated model is listed to everybody and given to few
         HfApi().model_info(model, revision=revision, timeout=20)
     except HfHubHTTPError as error:
         raise InputError(

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat
+from lib.calibration import sample
+from lib.device import device
 from lib.llama_cpp_tools import SOURCES
 from lib.progress import progress
 from lib.records import read_records
@@ -34,7 +36,7 @@ def importance(scaled: Path, train: Path, matrix: Path, *, records: int, length:
 
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(scaled)
-    model = AutoModelForCausalLM.from_pretrained(scaled, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(scaled, dtype="auto").to(device())
     names = tensor_names(model)
     sums: dict[str, Any] = {}
     seen = 0
@@ -49,10 +51,10 @@ def importance(scaled: Path, train: Path, matrix: Path, *, records: int, length:
     for name, module in model.named_modules():
         if name in names:
             module.register_forward_hook(listen(names[name]))
-    chosen = list(read_records(train))[:records]
+    chosen = sample(list(read_records(train)), records)
     with torch.no_grad():
         for record in progress(chosen, "importance", "record"):
             ids = chat.encode(tokenizer, record["instruction"], record["response"]).ids[:length]
-            model(torch.tensor([ids]))
+            model(torch.tensor([ids], device=model.device))
             seen += len(ids)
-    save_file({name: (total / seen).contiguous() for name, total in sums.items()}, matrix)
+    save_file({name: (total / seen).cpu().contiguous() for name, total in sums.items()}, matrix)

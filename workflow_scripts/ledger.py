@@ -66,7 +66,7 @@ def make_row(name: str, path: Path, parent: Row | None, weights: int, figures: d
     size = tree_bytes(path)
     zeros, counted = zeros_of(path)
     ratio = round(size / parent["bytes"], 4) if parent else None
-    saved_little = ratio is not None and 1 - SMALL_GAIN < ratio <= 1
+    saved_little = ratio is not None and ratio > 1 - SMALL_GAIN
     return {
         "artifact": name,
         "path": str(path),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat
+from lib.device import device
 from lib.measurement import Answer, Item, item_of, judged, predict, write_measurement
 from lib.progress import progress
 from lib.records import read_records
@@ -16,13 +17,12 @@ def load(folders: list[Path]) -> tuple[Any, Any]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    cuda = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(
-        folders[0], dtype=torch.bfloat16 if cuda else torch.float32, device_map={"": "cuda" if cuda else "cpu"}
-    )
+    where = device()
+    dtype = torch.float32 if where == "cpu" else torch.bfloat16
+    model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": where})
     if len(folders) > 1:
         model = PeftModel.from_pretrained(model, folders[1])
-    return model.eval(), AutoTokenizer.from_pretrained(folders[0])
+    return model.eval(), AutoTokenizer.from_pretrained(folders[-1])
 
 
 def batches(items: list[Item], size: int) -> Iterator[list[Item]]:
@@ -58,8 +58,9 @@ def answer(model: Any, tokenizer: Any, items: list[Item], batch: int, longest: i
 
 def measure(
     checkpoint: list[Path],
+    tokenizer: Path,
     test: Path,
-    benchmarks: list[Path],
+    benchmark: Path,
     parent: list[Path],
     report: Path,
     logprobs: Path,
@@ -71,19 +72,28 @@ def measure(
     fidelity_tokens: int,
     threads: int,
 ) -> None:
-    """Write what `lib.measurement` says of `model`: its `checkpoint` is one folder, or a base and an adapter."""
+    """Write what `lib.measurement` says of `model`: its `checkpoint` is one folder, or a base and an adapter.
+
+    `tokenizer` is the folder of the one that training used; the model's own must read every text as the same tokens.
+    """
     import torch
+    from transformers import AutoTokenizer
 
     torch.set_num_threads(threads)
-    network, tokenizer = load(checkpoint)
+    network, own = load(checkpoint)
+    trained = AutoTokenizer.from_pretrained(tokenizer)
     held_out = [item_of(record) for record in read_records(test)]
-    items = [item_of(record) for path in benchmarks for record in read_records(path)]
+    items = [item_of(record) for record in read_records(benchmark)]
 
     def logits_of(ids: list[int]) -> Any:
         with torch.no_grad():
             return network(input_ids=torch.tensor([ids], device=network.device)).logits[0].float().cpu().numpy()
 
-    conversations = (chat.encode(tokenizer, item.instruction, item.response) for item in held_out)
+    conversations = (chat.encode(own, item.instruction, item.response) for item in held_out)
     prediction = predict(logits_of, conversations, fidelity_tokens)
-    rows = judged(items, answer(network, tokenizer, items, batch, longest))
-    write_measurement(model, prediction, rows, 0, parent, (report, logprobs, answers))
+    rows = judged(items, answer(network, own, items, batch, longest))
+    mismatches = sum(
+        chat.encode(own, item.instruction, item.response) != chat.encode(trained, item.instruction, item.response)
+        for item in held_out + items
+    )
+    write_measurement(model, prediction, rows, mismatches, parent, (report, logprobs, answers))

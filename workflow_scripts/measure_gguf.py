@@ -22,9 +22,9 @@ def token_mismatches(engine: Engine, items: list[Item]) -> int:
 
 def measure_gguf(
     gguf: Path,
-    checkpoint: Path,
+    tokenizer: Path,
     test: Path,
-    benchmarks: list[Path],
+    benchmark: Path,
     parent: list[Path],
     report: Path,
     logprobs: Path,
@@ -36,10 +36,10 @@ def measure_gguf(
     fidelity_tokens: int,
     threads: int,
 ) -> None:
-    """Write what `lib.measurement` says of the GGUF; `checkpoint` is the folder that it was converted from."""
-    engine = open_engine(gguf, checkpoint, context, threads)
+    """Write what `lib.measurement` says of the GGUF; `tokenizer` is the folder of the one that training used."""
+    engine = open_engine(gguf, tokenizer, context, threads)
     held_out = [item_of(record) for record in read_records(test)]
-    items = [item_of(record) for path in benchmarks for record in read_records(path)]
+    items = [item_of(record) for record in read_records(benchmark)]
     conversations = (chat.encode(engine.tokenizer, item.instruction, item.response) for item in held_out)
     prediction = predict(engine.logits, conversations, fidelity_tokens)
     engine.use(None)

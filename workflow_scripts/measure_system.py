@@ -46,7 +46,7 @@ def measure_system(
     checkpoint: Path,
     loras: list[Path],
     router: Path,
-    benchmarks: list[Path],
+    benchmark: Path,
     adapter: Path,
     report: Path,
     decisions: Path,
@@ -59,7 +59,7 @@ def measure_system(
     """Write the report of the system and its decision on every item; `adapter` is the adapter's measurement."""
     from lib.records import write_records
 
-    records = [record for path in benchmarks for record in read_records(path)]
+    records = list(read_records(benchmark))
     modifiers = dict(zip(domains, loras, strict=True))
     rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads, spare=False)
     chooser = Router(router)

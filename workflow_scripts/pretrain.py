@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat
+from lib.device import device
 from lib.fit import fit
 from lib.records import read_records, write_json
 
@@ -57,7 +58,7 @@ def pretrain(
     conversations = [chat.encode(tokens, r["instruction"], r["response"]) for r in read_records(corpus)]
     ids, targets = chat.pack(conversations, training["length"], tokens.pad_token_id)
     rows, labels = torch.tensor(ids), torch.tensor(targets)
-    model = new_model(tokens, shape, context)
+    model = new_model(tokens, shape, context).to(device())
     losses = fit(model, rows, labels, training, "pretrain")
     model.save_pretrained(base)
     tokens.save_pretrained(base)

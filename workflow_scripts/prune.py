@@ -42,7 +42,7 @@ def prune(
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(merged)
-    model = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(merged, dtype="auto")
     records = list(read_records(train))
     modifiers = recipe(method, structure, ratios)
     oneshot(model, tokenizer, records, modifiers, calibration["records"], calibration["length"])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat
+from lib.calibration import sample
 from lib.records import read_records, write_json
 
 SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # with a zero point or without
@@ -29,7 +30,7 @@ def quantize_autoawq(
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(recovered)
-    records = list(read_records(train))[: calibration["records"]]
+    records = sample(list(read_records(train)), calibration["records"])
     texts = [chat.prompt_text(tokenizer, r["instruction"]) + r["response"] + tokenizer.eos_token for r in records]
     settings: dict[str, Any] = {"zero_point": SCHEMES[scheme], "q_group_size": 128, "w_bit": 4, "version": "GEMM"}
     model = AutoAWQForCausalLM.from_pretrained(str(recovered), device_map={"": "cpu"}, use_cache=False)

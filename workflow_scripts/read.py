@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lib.accounting import close_books, rejection
+from lib.checkers import CHECKERS
 from lib.progress import progress
 from lib.records import Record
 from lib.streams import lines
@@ -22,6 +24,8 @@ SHAPES = (
     ("prompt", None, "response"),
     ("instruction", None, "response"),
 )
+DIFFICULTIES = ("easy", "medium", "hard")
+NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
 ROLES = {"human": "user", "gpt": "assistant"}
 EXCERPT = 200  # characters of a rejected line that are kept as evidence
 
@@ -56,6 +60,43 @@ def find_pair(source: Record) -> tuple[Any, Any] | None:
     return None
 
 
+def describe(source: Record, name: str, defaults: Record) -> Record | None:
+    """Return the metadata of a source record, with defaults where it says nothing, or None if it says nonsense."""
+    given = {key: value for key, value in source.items() if value is not None}
+    found = {
+        "domain": given.get("domain", defaults["domain"]),
+        "difficulty": given.get("difficulty", "medium"),
+        "teacher": given.get("teacher"),
+        "quality_score": given.get("quality_score"),
+        "tokens": None,  # counted by `filter`, which knows the tokenizer
+        "source": name,
+        "checker": given.get("checker", "text"),
+    }
+    score = found["quality_score"]
+    sound = (
+        isinstance(found["domain"], str)
+        and found["difficulty"] in DIFFICULTIES
+        and found["checker"] in tuple(CHECKERS)
+        and (score is None or (isinstance(score, (int, float)) and not isinstance(score, bool)))
+    )
+    return found if sound else None
+
+
+def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
+    """Return why question, answer and metadata cannot make a record, or "" if they can."""
+    if not isinstance(instruction, str) or not isinstance(response, str):
+        return "not_text"
+    if not instruction.strip() or not response.strip():
+        return "empty_text"
+    if any("\ud800" <= c <= "\udfff" for c in instruction + response):
+        return "lone_surrogate"
+    if metadata is None:
+        return "bad_metadata"
+    if metadata["checker"] == "number" and not NUMBER.fullmatch(response.strip()):
+        return "answer_is_no_number"
+    return ""
+
+
 def standardise(source: Any, name: str, defaults: Record) -> tuple[Record | None, str]:
     """Return (record, "") for a source record, or (None, reason)."""
     if not isinstance(source, dict):
@@ -64,21 +105,9 @@ def standardise(source: Any, name: str, defaults: Record) -> tuple[Record | None
     if pair is None:
         return None, "missing_fields"
     instruction, response = pair
-    if not isinstance(instruction, str) or not isinstance(response, str):
-        return None, "not_text"
-    if not instruction.strip() or not response.strip():
-        return None, "empty_text"
-    if any("\ud800" <= c <= "\udfff" for c in instruction + response):
-        return None, "lone_surrogate"
-    metadata = {
-        "domain": source.get("domain", defaults["domain"]),
-        "difficulty": source.get("difficulty", "medium"),
-        "teacher": source.get("teacher"),
-        "quality_score": source.get("quality_score"),
-        "tokens": None,  # counted by `filter`, which knows the tokenizer
-        "source": name,
-        "checker": source.get("checker", "text"),
-    }
+    metadata = describe(source, name, defaults)
+    if reason := fault(instruction, response, metadata):
+        return None, reason
     identity = record_id(instruction, response)
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from adapt import choose
 from lib import chat, sparsity
+from lib.device import device
 from lib.fit import fit
 from lib.records import read_records, write_json
 
@@ -29,7 +30,10 @@ def recover(
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     tokenizer = AutoTokenizer.from_pretrained(pruned)
-    model = AutoModelForCausalLM.from_pretrained(pruned, dtype=torch.float32)
+    # float32: a step of this size is less than the last bit of a bfloat16 weight
+    model = AutoModelForCausalLM.from_pretrained(pruned, dtype=torch.float32).to(device())
+    if model.device.type != "cpu":
+        model.gradient_checkpointing_enable()
     records = choose(list(read_records(train)), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
     ids, targets = chat.pack(conversations, training["length"], tokenizer.pad_token_id)

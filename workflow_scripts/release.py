@@ -66,7 +66,7 @@ def card_text(manifest: dict[str, Any], system: dict[str, Any], detector: dict[s
         "## Quality\n\n" + "\n".join(quality_lines(system)),
         f"Escalation detector: {detector['held_out_accuracy']:.1%} right on phrasings that it was not trained on,"
         f" {detector['held_out_false_alarms']:.1%} false alarms.",
-        f"## Files\n\n{files}\n\nTogether {size:,} bytes. `python -m unpack FILE` unpacks and checks.",
+        f"## Files\n\n{files}\n\nTogether {size:,} bytes. `make unpack FILE=...` unpacks and checks.",
         table.replace("# Size ledger", "## Size ledger").strip(),
         f"## Data\n\n| step | records in | records out |\n|---|---:|---:|\n{funnel}",
         f"## Made with\n\n{packages}.",

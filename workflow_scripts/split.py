@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from lib.records import Record, read_records, write_json, write_records
+from lib.records import InputError, Record, read_records, write_json, write_records
 from lib.text import unit_hash
 
 
@@ -29,11 +29,21 @@ def split(
     report: Path,
     *,
     shares: dict[str, float],
+    domains: list[str],
 ) -> None:
-    """Write the four parts: to learn from, to choose checkpoints by, to train the router on, and to measure with."""
+    """Write the four parts: to learn from, to choose checkpoints by, to train the router on, and to measure with.
+
+    Raises InputError, before anything is trained, where one of the `domains` that get a modifier has no records.
+    """
     parts: dict[str, list[Record]] = {"train": [], "valid": [], "routing": [], "test": []}
     for record in read_records(records):
         parts[part_of(record["instruction"], shares)].append(record)
+    for name in ("train", "valid"):
+        if absent := set(domains) - {record["metadata"]["domain"] for record in parts[name]}:
+            raise InputError(
+                f"no record of the {name} part has domain {', '.join(sorted(absent))}, which `modifiers.domains` lists;"
+                f" the data have {sorted({r['metadata']['domain'] for part in parts.values() for r in part})}"
+            )
     paths = {"train": train, "valid": valid, "routing": routing, "test": test}
     for name, path in paths.items():
         write_records(path, parts[name])

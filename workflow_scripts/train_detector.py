@@ -14,7 +14,7 @@ def train_detector(detector: Path, report: Path, *, examples: int, features: int
 
     train = messages(seed, examples, held_out=False)
     held_out = messages(seed + 1, examples, held_out=True)
-    learned = Features.learn([text for text, _ in train], features)
+    learned = Features.learn([text for text, _ in train], [str(label) for _, label in train], features)
     x, y = learned.matrix([text for text, _ in train]), np.array([label for _, label in train])
     decision = classifier.train_decision(x, y, seed)
     truth = np.array([label for _, label in held_out])

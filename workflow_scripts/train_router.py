@@ -29,13 +29,14 @@ def train_router(
     import numpy as np
 
     train, held_back, held_out = thirds(list(read_records(labels)))
-    learned = Features.learn([row["prompt"] for row in train], features)
+    classes = [next((domain for domain in domains if needs(row, domain)), "base") for row in train]
+    learned = Features.learn([row["prompt"] for row in train], classes, features)
     decisions, details = {}, {}
     for domain in domains:
         x = [learned.matrix([row["prompt"] for row in part]) for part in (train, held_back, held_out)]
         y = [np.array([needs(row, domain) for row in part], dtype=int) for part in (train, held_back, held_out)]
         decision = classifier.train_decision(x[0], y[0], seed)
-        chosen = classifier.calibrate(decision, x[1], y[1])
+        chosen = classifier.calibrate(decision, classifier.unseen_logits(x[0], y[0], seed), y[0], (x[1], y[1]))
         probability = decision.probability(x[2])
         decisions[domain] = decision
         details[domain] = {

@@ -1,4 +1,4 @@
-"""Unpack a model: `python -m unpack FILE.gguf.zst [TARGET]`; refuses a file whose size or digest differs."""
+"""Unpack a model: `make unpack FILE=x.gguf.zst`; a file whose size or digest differs is refused."""
 
 import sys
 from pathlib import Path

@@ -11,6 +11,8 @@ import pytest
 
 from conftest import ROOT
 
+pytestmark = pytest.mark.graph
+
 
 def snakemake(folder, *arguments, cores=2):
     preset = f"preset={ROOT}/tests/micro/preset.yaml"

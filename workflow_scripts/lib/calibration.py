@@ -6,11 +6,16 @@ from lib import chat
 from lib.records import Record
 
 
+def sample(records: list[Record], count: int) -> list[Record]:
+    """Return `count` of the records, the first by id: as good as at random, and from every source."""
+    return sorted(records, key=lambda record: record["id"])[:count]
+
+
 def calibration_set(tokenizer: Any, records: list[Record], count: int, length: int) -> Any:
-    """Return a dataset of the first `count` conversations, as at most `length` token ids each, in its template."""
+    """Return a dataset of `count` conversations, as at most `length` token ids each, in the model's template."""
     from datasets import Dataset
 
-    rows = [chat.encode(tokenizer, r["instruction"], r["response"]).ids[:length] for r in records[:count]]
+    rows = [chat.encode(tokenizer, r["instruction"], r["response"]).ids[:length] for r in sample(records, count)]
     return Dataset.from_dict({"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]})
 
 

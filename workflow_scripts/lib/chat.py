@@ -14,6 +14,8 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
+# Llama 3's templates write a date into every prompt, today's if not told otherwise; a model must not change overnight.
+DATE = "26 Jul 2024"
 SPECIAL_TOKENS = (PAD, START, END)
 
 
@@ -37,7 +39,7 @@ class Encoded:
 def prompt_text(tokenizer: Any, instruction: str) -> str:
     """Render a question up to the point where the answer begins, with the tokenizer's own template."""
     turns = [{"role": "user", "content": instruction}]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, date_string=DATE))
 
 
 def encode(tokenizer: Any, instruction: str, response: str) -> Encoded:

@@ -54,7 +54,7 @@ def train_decision(x: Any, y: Any, seed: int) -> Decision:
 
     if len(set(y.tolist())) < 2:
         return constant_decision(x.shape[1], int(y.sum()), len(y))
-    network = MLPClassifier(HIDDEN, alpha=1e-3, max_iter=300, random_state=seed, tol=1e-5, n_iter_no_change=20)
+    network = MLPClassifier(HIDDEN, alpha=3e-2, max_iter=300, random_state=seed, tol=1e-5, n_iter_no_change=20)
     network.fit(x, y)
     layers = zip(network.coefs_, network.intercepts_, strict=True)
     return Decision([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
@@ -89,27 +89,27 @@ def log_loss(probability: Any, truth: Any) -> float:
     return float(-(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean())
 
 
-def calibrate(decision: Decision, x: Any, y: Any) -> str:
-    """Fit the calibrating line on data that the layers have not seen, where a line helps; return what was chosen.
-
-    Candidates are none, temperature (slope only) and Platt (slope and offset). Each is fitted on one half of the data
-    and judged on the other by log-loss, both ways; the raw score is kept unless another one wins (FACTS: a Platt
-    scaling fitted on few examples made things worse).
-    """
+def unseen_logits(x: Any, y: Any, seed: int, folds: int = 4) -> Any:
+    """Return a logit [n] for every example from layers trained without it, to calibrate on as many as possible."""
     import numpy as np
 
-    z = decision.logits(x)
-    half = np.arange(len(z)) % 2 == 0
+    fold: Any = np.arange(len(y)) % folds
+    logits = np.zeros(len(y))
+    for i in range(folds):
+        logits[fold == i] = train_decision(x[fold != i], y[fold != i], seed).logits(x[fold == i])
+    return logits
 
-    def loss(kind: str) -> float:
-        total = 0.0
-        for part in (half, ~half):
-            slope, offset = fit_line(kind, z[part], y[part])
-            total += log_loss(sigmoid(slope * z[~part] + offset), y[~part])
-        return total
 
-    best = min(("none", "temperature", "platt"), key=loss)
-    decision.slope, decision.offset = fit_line(best, z, y)
+def calibrate(decision: Decision, logits: Any, y: Any, held_back: tuple[Any, Any]) -> str:
+    """Fit the calibrating line on logits of examples that the layers had not seen; return the kind that was chosen.
+
+    Candidates are none, temperature (slope only) and Platt (slope and offset). The one with the lowest log-loss on
+    `held_back` (features, answers), on which no candidate was fitted, wins; the raw score stays unless another wins.
+    """
+    z, truth = decision.logits(held_back[0]), held_back[1]
+    lines = {kind: fit_line(kind, logits, y) for kind in ("none", "temperature", "platt")}
+    best = min(lines, key=lambda kind: log_loss(sigmoid(lines[kind][0] * z + lines[kind][1]), truth))
+    decision.slope, decision.offset = lines[best]
     return best
 
 

@@ -34,6 +34,7 @@ class Engine:
         self.tokenizer = tokenizer
         self.llama: Any = llama_cpp.Llama(
             str(model),
+            n_gpu_layers=-1,  # on the GPU, where llama.cpp was compiled for one
             n_ctx=context,
             n_threads=threads,
             n_threads_batch=threads,
@@ -65,6 +66,8 @@ class Engine:
     def answer(self, instruction: str, longest: int) -> Answer:
         """Answer greedily with at most `longest` tokens."""
         prompt = self.tokenize(chat.prompt_text(self.tokenizer, instruction))
+        if len(prompt) >= self.llama.n_ctx():
+            return Answer("", False)  # a question that does not fit is not answered
         out = self.llama.create_completion(prompt, max_tokens=longest, temperature=0)
         choice = out["choices"][0]
         return Answer(choice["text"].strip(), choice["finish_reason"] == "stop")

@@ -72,6 +72,17 @@ def fail(step: str, message: str) -> None:
     raise SystemExit(1)
 
 
+def disk_is_full(error: BaseException | None) -> bool:
+    """Tell whether an error, or what caused it, is that of a full disk, in whatever words a library puts it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return True
+        if "os error 28" in str(error) or "No space left" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def run(step: str, spec: dict[str, dict[str, Any]]) -> None:
     """Run one step; a user's mistake or a full disk ends in one clear message, a defect of ours in a traceback."""
     inputs = {name: as_paths(value) for name, value in spec["input"].items()}
@@ -81,13 +92,13 @@ def run(step: str, spec: dict[str, dict[str, Any]]) -> None:
             function(**inputs, **outputs, **spec["params"])
     except InputError as error:
         fail(step, str(error))
-    except FileNotFoundError as error:
-        fail(step, f"{error.filename}: no such file")
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        where = Path(next(iter(spec["output"].values()))).parent
-        fail(step, f"the disk is full while writing to {where}; free some space and run again, nothing was lost")
+    except Exception as error:
+        if disk_is_full(error):
+            where = Path(next(iter(spec["output"].values()))).parent
+            fail(step, f"the disk is full while writing to {where}; free some space and run again, nothing was lost")
+        if isinstance(error, OSError) and error.filename:
+            fail(step, f"{error.filename}: {(error.strerror or 'cannot be used').lower()}")
+        raise
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from lib.text import words
 
 COUNTS = 8  # how many features `counts` gives
+RARE = 3  # a term in fewer prompts than this is left out
 
 
 def terms(prompt: str) -> list[str]:
@@ -41,10 +42,20 @@ class Features:
         self.place = {term: i for i, term in enumerate(vocabulary)}
 
     @classmethod
-    def learn(cls, prompts: list[str], size: int) -> "Features":
-        """Learn the terms that occur in most of the `prompts`, ties in alphabetical order."""
-        frequency = Counter(term for prompt in prompts for term in set(terms(prompt)))
-        chosen = sorted(frequency, key=lambda term: (-frequency[term], term))[: size - COUNTS]
+    def learn(cls, prompts: list[str], classes: list[str], size: int) -> "Features":
+        """Learn the terms that tell the `classes` of the `prompts` apart best (chi squared)."""
+        import numpy as np
+        from sklearn.feature_selection import chi2
+
+        found = [set(terms(prompt)) for prompt in prompts]
+        frequency = Counter(term for present in found for term in present)
+        known = sorted(term for term, count in frequency.items() if count >= RARE)
+        place = {term: i for i, term in enumerate(known)}
+        presence: Any = np.zeros((len(prompts), len(known)), dtype=np.float32)
+        for row, present in enumerate(found):
+            presence[row, [place[term] for term in present if term in place]] = 1
+        scores = dict(zip(known, chi2(presence, classes)[0] if known else (), strict=True))
+        chosen = sorted(known, key=lambda term: (-scores[term], term))[: size - COUNTS]
         weights = [1 + math.log((1 + len(prompts)) / (1 + frequency[term])) for term in chosen]
         return cls(chosen, weights, size)
 

@@ -30,10 +30,9 @@ class Answer:
 
 
 def item_of(record: Record) -> Item:
-    """Return the question in a benchmark item, or in a record of the data stage, whose labels are in `metadata`."""
-    labels = record.get("metadata", record)
-    domain, difficulty = labels.get("domain", "all"), labels.get("difficulty", "medium")
-    return Item(record["instruction"], record["response"], domain, difficulty, labels.get("checker", "text"))
+    """Return the question in a record of the data stage or a benchmark item."""
+    labels = record["metadata"]
+    return Item(record["instruction"], record["response"], labels["domain"], labels["difficulty"], labels["checker"])
 
 
 def proportion(right: int, of: int) -> dict[str, float]:

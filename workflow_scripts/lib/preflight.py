@@ -26,9 +26,10 @@ def check_base(config: dict[str, Any], root: Path) -> None:
         raise InputError(f"base.model: {base['model']}: no such folder")
     if base["kind"] == "hub":
         environment = {**os.environ, "PYTHONPATH": str(root / "workflow_scripts")}
-        built = subprocess.run(
-            [sys.executable, root / "envs/build.py", "ml"], capture_output=True, text=True, check=True
-        )
+        command: list[str | Path] = [sys.executable, root / "envs/build.py", "ml"]
+        built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        if built.returncode:
+            raise InputError("the environment `ml` cannot be built; see above")
         python = Path(built.stdout.strip()) / "bin/python"
         command = [python, "-m", "fetch", base["model"], base["revision"]]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

@@ -1,5 +1,7 @@
 """Supervised fine-tuning of a (Q)LoRA adapter with TRL: shared by `adapt` and `train_modifier`."""
 
+import hashlib
+import json
 import logging
 import math
 import os
@@ -8,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat, lora
+from lib.container import sha256
+from lib.device import device
 from lib.records import InputError, Record
 
 
@@ -33,10 +37,10 @@ def load_with_trl(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any,
     from peft import prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    device = {"": "cuda" if torch.cuda.is_available() else "cpu"}
+    where = {"": device()}
     quantization = settings["quantization"]
     if quantization is None:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=device)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=where)
     else:
         config = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -45,7 +49,7 @@ def load_with_trl(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any,
             bnb_4bit_compute_dtype=torch.bfloat16,
         )
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=torch.bfloat16, quantization_config=config, device_map=device
+            base, dtype=torch.bfloat16, quantization_config=config, device_map=where
         )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings["gradient_checkpointing"])
     model.config.use_cache = False
@@ -116,10 +120,9 @@ def watch(explosion: float) -> Any:
 
 def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
     """Return TRL's configuration for the training settings of the preset."""
-    import torch
     from trl import SFTConfig
 
-    cpu = not torch.cuda.is_available()
+    cpu = device() == "cpu"
     return SFTConfig(
         output_dir=str(work),
         num_train_epochs=settings["epochs"],
@@ -153,6 +156,23 @@ def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
         data_seed=seed,
         dataloader_pin_memory=not cpu,
     )
+
+
+def fingerprint(base: Path, train: list[Record], valid: list[Record], settings: dict[str, Any], seed: int) -> str:
+    """Return a digest of everything that a training depends on, except for how long it goes on."""
+    lasting = {key: value for key, value in settings.items() if key not in ("max_steps", "epochs", "patience")}
+    weights = {path.name: sha256(path) for path in sorted(base.glob("*.safetensors"))}
+    ids = [[record["id"] for record in part] for part in (train, valid)]
+    return hashlib.sha256(json.dumps([lasting, weights, ids, seed], sort_keys=True).encode()).hexdigest()
+
+
+def prepare(work: Path, identity: str) -> None:
+    """Keep the checkpoints in `work` if they are of this very training; those of another one are removed."""
+    mark = work / "fingerprint"
+    if not mark.exists() or mark.read_text() != identity:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        mark.write_text(identity)
 
 
 def last_checkpoint(work: Path) -> str | None:
@@ -189,6 +209,7 @@ def fine_tune(
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     set_seed(seed)  # before the adapter is created: its initial weights are random
+    prepare(work, fingerprint(base, train, valid, settings, seed))
     tokenizer = AutoTokenizer.from_pretrained(base)
     model, peft_config = LOADERS[backend](base, settings, seed)
     trainer = SFTTrainer(
@@ -206,7 +227,11 @@ def fine_tune(
     lora.keep_in_float32(trainer.model)
     counts = lora.check_trainable(trainer.model, tuple(settings["trainable_share"]))
     lora.check_optimizer(trainer.model.parameters(), trainer.create_optimizer())
-    trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    try:
+        trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    except InputError:
+        shutil.rmtree(work)  # a training that went wrong must not be gone on with
+        raise
     trainer.model.save_pretrained(adapter)
     tokenizer.save_pretrained(adapter)
     history = trainer.state.log_history
