@@ -52,7 +52,9 @@ def step(**settings):
             }
         )
 
-    return {"spec": spec}
+    # Snakemake compares only params that are no functions when it asks whether a job must run again.
+    plain = {name: value for name, value in settings.items() if not callable(value)}
+    return {"spec": spec, "settings": json.dumps(plain, sort_keys=True)}
 
 
 def wildcard(name):

@@ -76,6 +76,7 @@ rule gate:
         mem_mb=500,
     params:
         **step(limits=lambda wildcards: limits_of(wildcards.model)),
+        all_limits=json.dumps(config["gates"], sort_keys=True),
     message:
         "Gate {wildcards.model}"
     shell:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,11 @@ from conftest import ROOT
 pytestmark = pytest.mark.graph
 
 
-def snakemake(folder, *arguments, cores=2):
+def snakemake(folder, *arguments, config=""):
     preset = f"preset={ROOT}/tests/micro/preset.yaml"
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", str(cores)]
-    return subprocess.run(
-        [*command, "--directory", folder, *arguments, "--config", preset], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "2", "--directory", folder]
+    chosen = ["--config", preset, *([config] if config else [])]
+    return subprocess.run([*command, *arguments, *chosen], capture_output=True, text=True, check=False)
 
 
 def digests(folder):
@@ -185,3 +185,21 @@ def test_two_builds_in_two_folders_give_the_same_bytes(built, tmp_path):
     first, second = digests(built), digests(tmp_path)
     assert len(first) > 50
     assert {name for name in first if first[name] != second.get(name)} == set()
+
+
+@pytest.mark.parametrize(
+    ("override", "first"),
+    [
+        ("seed=1", "generate"),
+        ("recover={training: {learning_rate: 0.0004}}", "recover"),
+        ("pack={level: 3}", "pack"),
+        ("router={threshold: 0.9}", "train_router"),
+        ("gates={awq: {max_kl: 5}}", "gate"),
+    ],
+)
+def test_a_changed_setting_runs_its_step_again(built, override, first):
+    done = snakemake(built, "--dry-run", "--quiet", "host", config=override)
+    assert done.returncode == 0, done.stdout + done.stderr
+    planned = re.findall(r"^rule (\w+):", done.stdout, re.MULTILINE)
+    assert first in planned
+    assert "pretrain" not in planned or first == "generate"
