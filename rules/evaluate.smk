@@ -96,7 +96,7 @@ rule measure_system:
         decisions="results/measured/system/decisions.jsonl",
     log:
         "logs/measure_system.log",
-    threads: 1
+    threads: config["threads"]
     resources:
         mem_mb=config["resources"]["memory_mb"],
     params:
@@ -104,7 +104,7 @@ rule measure_system:
             domains=DOMAINS,
             context=config["context"],
             longest=config["measure"]["longest"],
-            threads=1,
+            threads=config["threads"],
         ),
     message:
         "Measure the system: router before base and modifiers"

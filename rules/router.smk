@@ -16,7 +16,7 @@ rule label:
         labels="results/router/labels.jsonl",
     log:
         "logs/label.log",
-    threads: 1
+    threads: config["threads"]
     resources:
         mem_mb=config["resources"]["memory_mb"],
     params:
@@ -24,7 +24,7 @@ rule label:
             domains=DOMAINS,
             context=config["context"],
             longest=config["measure"]["longest"],
-            threads=1,
+            threads=config["threads"],
         ),
     message:
         "Ask base and modifiers the routing prompts"
