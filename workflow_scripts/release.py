@@ -94,7 +94,8 @@ def release(
     served: str,
 ) -> None:
     """Write manifest and card of `files` and `folders`, the parts of a served system; `gates` must all be open."""
-    parts = [*files, *(file for folder in folders for file in sorted(folder.iterdir()))]
+    # Snakemake marks the folders that it made with a hidden file
+    parts = [*files, *(file for folder in folders for file in sorted(folder.glob("[!.]*")))]
     funnel = {}
     for path in data:
         counts = read_json(path)

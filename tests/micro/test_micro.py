@@ -46,6 +46,7 @@ def test_the_release_is_complete_and_its_digests_are_right(built):
         data = (built / entry["path"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"])
     assert manifest["versions"]["torch"]
+    assert not [entry for entry in manifest["files"] if "/." in entry["path"]]
     card = (built / "results/release/MODEL_CARD.md").read_text()
     assert "IQ4_XS" in card
 
