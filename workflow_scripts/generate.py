@@ -71,7 +71,7 @@ def plant(tasks: list[Record], benchmark: list[Record], plants: dict[str, int], 
 
     def foreign(task: Record) -> Record:
         instruction, response = r.choice(FOREIGN)
-        return task | {"instruction": f"{instruction} ({r.randint(1, 999)})", "response": response}
+        return task | {"instruction": f"{instruction} ({r.randint(1, 999)})", "response": response, "checker": "text"}
 
     def personal(task: Record) -> Record:
         name = r.choice(world.PEOPLE).lower()
