@@ -95,10 +95,26 @@ def test_everything_planted_was_found(built):
     assert reasons["invalid_utf8"] == planted["encoding"]
     assert reasons["language"] == planted["language"]
     assert reasons["personal"] == planted["personal"]
-    assert (
-        reasons["exact_duplicate"] + reasons["near_duplicate"] >= planted["exact_duplicate"] + planted["near_duplicate"]
-    )
+    assert reasons["exact_duplicate"] >= planted["exact_duplicate"]
+    assert reasons["near_duplicate"] > 0
     assert reasons["contamination"] >= planted["contamination"]
+
+
+def test_no_two_kept_records_are_near_duplicates(built):
+    """Every pair that shares a word 3-gram is compared; a planted copy of a short task may differ too much to be one."""
+    from collections import defaultdict
+
+    from lib.text import jaccard, shingles
+
+    records = [json.loads(line) for line in open(built / "results/data/deduplicated.jsonl")]
+    grams = [shingles(f"{r['instruction']} {r['response']}", 3) for r in records]
+    holders = defaultdict(list)
+    for i, found in enumerate(grams):
+        for gram in found:
+            holders[gram].append(i)
+    pairs = {(a, b) for held in holders.values() for a in held for b in held if a < b}
+    assert len(pairs) > 1000
+    assert [(a, b) for a, b in pairs if jaccard(grams[a], grams[b]) >= 0.8] == []
 
 
 def test_no_benchmark_question_is_trained_on(built):
