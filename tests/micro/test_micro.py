@@ -101,7 +101,7 @@ def test_everything_planted_was_found(built):
 
 
 def test_no_two_kept_records_are_near_duplicates(built):
-    """Every pair that shares a word 3-gram is compared; a planted copy of a short task may differ too much to be one."""
+    """Every pair that shares a word 3-gram is compared; a planted copy of a short task may differ too much."""
     from collections import defaultdict
 
     from lib.text import jaccard, shingles
