@@ -1,6 +1,7 @@
 """What every rule file uses: the checked configuration, how a step is started, and the places of shared files."""
 
 import json
+import os
 import sys
 from shlex import quote
 
@@ -12,6 +13,8 @@ from lib.records import InputError
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
+# Commands name it relatively, so that a folder that was moved, or another snakemake, does not change them.
+HERE = os.path.relpath(ROOT)
 try:
     config = configuration.load(config, ROOT)
 except InputError as error:
@@ -65,8 +68,8 @@ def wildcard(name):
 def run(environment, script="{rule}"):
     """Return the shell command of a step: build its environment if need be, run it, and keep what it says in its log."""
     return (
-        f"python=$({quote(sys.executable)} {quote(str(ROOT / 'envs/build.py'))} {environment})/bin/python; "
-        f"PYTHONPATH={quote(str(ROOT / 'workflow_scripts'))} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
+        f"python=$(python3 {quote(f'{HERE}/envs/build.py')} {environment})/bin/python; "
+        f"PYTHONPATH={quote(f'{HERE}/workflow_scripts')} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
         f'CUBLAS_WORKSPACE_CONFIG=:4096:8 "$python" -m lib.entry {script} {{params.spec:q}} 2>&1 | tee {{log}}'
     )
 

@@ -84,7 +84,7 @@ rule release:
         ),
         system="results/measured/system/report.json",
         detector="results/reports/train_detector.json",
-        locks=[f"{ROOT}/envs/{name}.lock" for name in ("data", "ml", "gguf")],
+        locks=[f"{HERE}/envs/{name}.lock" for name in ("data", "ml", "gguf")],
     output:
         manifest="results/release/manifest.json",
         card="results/release/MODEL_CARD.md",

@@ -9,17 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from conftest import ROOT
 
 pytestmark = pytest.mark.graph
 
 
-def snakemake(folder, *arguments, config=""):
-    preset = f"preset={ROOT}/tests/micro/preset.yaml"
+def snakemake(folder, *arguments, **overrides):
+    chosen = folder / "chosen.yaml"
+    chosen.write_text(yaml.safe_dump({"preset": f"{ROOT}/tests/micro/preset.yaml"} | overrides))
     command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "2", "--directory", folder]
-    chosen = ["--config", preset, *([config] if config else [])]
-    return subprocess.run([*command, *arguments, *chosen], capture_output=True, text=True, check=False)
+    return subprocess.run([*command, *arguments, "--configfile", chosen], capture_output=True, text=True, check=False)
 
 
 def digests(folder):
@@ -207,16 +208,16 @@ def test_two_builds_in_two_folders_give_the_same_bytes(built, tmp_path):
 @pytest.mark.parametrize(
     ("override", "first"),
     [
-        ("seed=1", "generate"),
-        ("recover={training: {learning_rate: 0.0004}}", "recover"),
-        ("pack={level: 3}", "pack"),
-        ("router={threshold: 0.9}", "train_router"),
-        ("gates={awq: {max_kl: 5}}", "gate"),
+        ({"seed": 1}, "generate"),
+        ({"recover": {"training": {"learning_rate": 0.0004}}}, "recover"),
+        ({"pack": {"level": 3}}, "pack"),
+        ({"router": {"threshold": 0.9}}, "train_router"),
+        ({"gates": {"awq": {"max_kl": 5}}}, "gate"),
     ],
 )
 def test_a_changed_setting_runs_its_step_again(built, override, first):
-    done = snakemake(built, "--dry-run", "--quiet", "host", config=override)
+    done = snakemake(built, "--dry-run", **override)
     assert done.returncode == 0, done.stdout + done.stderr
-    planned = re.findall(r"^rule (\w+):", done.stdout, re.MULTILINE)
+    planned = re.findall(r"^(\w+) +\d+$", done.stdout, re.MULTILINE)
     assert first in planned
-    assert "pretrain" not in planned or first == "generate"
+    assert ("pretrain" in planned) == (first == "generate")
