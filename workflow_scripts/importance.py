@@ -22,7 +22,7 @@ def tensor_names(model: Any) -> dict[str, str]:
     names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
     layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     found = {name: names.get_name(f"{name}.weight", try_suffixes=(".weight",)) for name in layers}
-    return {name: f"{gguf_name}.weight" for name, gguf_name in found.items() if gguf_name and name != "lm_head"}
+    return {name: gguf_name for name, gguf_name in found.items() if gguf_name and name != "lm_head"}
 
 
 def importance(scaled: Path, train: Path, matrix: Path, *, records: int, length: int, threads: int) -> None:

@@ -35,7 +35,8 @@ def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:
     """
     refuse_remote_code(model)
     command = [sys.executable, "-m", "lib.convert_own_tokenizer", script, str(model), "--outfile", str(outfile)]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    scripts = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(scripts)}
     done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
     sys.stderr.write(done.stderr)
     if done.returncode:

@@ -152,6 +152,7 @@ def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
         greater_is_better=False,
         logging_steps=max(1, settings["evaluate_every"] // 5),
         report_to="tensorboard",
+        logging_nan_inf_filter=False,  # it would hide from `watch` what it is there for
         seed=seed,
         data_seed=seed,
         dataloader_pin_memory=not cpu,
