@@ -84,7 +84,10 @@ rule release:
         ),
         system="results/measured/system/report.json",
         detector="results/reports/train_detector.json",
-        locks=[f"{HERE}/envs/{name}.lock" for name in ("data", "ml", "gguf")],
+        locks=[
+            os.path.normpath(f"{HERE}/envs/{name}.lock")
+            for name in ("data", "ml", "gguf")
+        ],
     output:
         manifest="results/release/manifest.json",
         card="results/release/MODEL_CARD.md",
