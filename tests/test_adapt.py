@@ -14,6 +14,8 @@ from adapt import choose
 from lib.records import InputError, read_json, write_records
 from lib.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare
 
+pytestmark = pytest.mark.graph
+
 SETTINGS = {
     "rank": 4,
     "alpha": 8,

@@ -11,6 +11,8 @@ from prune import prune
 from quantize_awq import quantize_awq
 from recover import recover
 
+pytestmark = pytest.mark.graph
+
 CALIBRATION = {"records": 8, "length": 32}
 NONE = {"attention": 0, "feed_forward": 0}
 

@@ -12,6 +12,8 @@ import pytest
 
 from conftest import ROOT
 
+pytestmark = pytest.mark.graph
+
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):

@@ -13,6 +13,8 @@ import yaml
 from conftest import ROOT
 from lib.config import load
 
+pytestmark = pytest.mark.graph
+
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 
