@@ -1,22 +1,35 @@
 # The commands of the README.
 TARGET ?= all
+WORKERS ?= 2
 CORES ?= all
 ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 
-.PHONY: build envs test test-unit test-slow lint lock unpack figures clean
+.PHONY: build envs bench why dvc.yaml test test-unit test-slow test-slurm lint lock unpack figures clean
 
 build: envs
-	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(TARGET)
+	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(TARGET)
 
 envs:
 	@python3 envs/build.py $(ENVS) > /dev/null
 
+# Per step on the way to TARGET: up to date, restored, or must run, and because of what.
+why:
+	@"$(call BIN,workflow)/python" -m traced.why $(filter-out all,$(TARGET))
+
+# What DVC reads, from the rules and the configuration.
+dvc.yaml:
+	@"$(call BIN,workflow)/python" -m traced.pipeline
+
 test: envs
-	@"$(call BIN,dev)/python" -m pytest -m "not slow"
+	@"$(call BIN,dev)/python" -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not slurm"
 
 test-unit:
-	@"$(call BIN,dev)/python" -m pytest -m "not slow and not graph"
+	@"$(call BIN,dev)/python" -m pytest -m "not slow and not graph and not slurm"
+
+# Through a real Slurm of one node; skipped, with a word, where Debian's slurm-wlm and munge are missing.
+test-slurm: envs
+	@"$(call BIN,dev)/python" -m pytest -m slurm
 
 test-slow: envs
 	@"$(call BIN,dev)/python" -m pytest -m slow
@@ -25,6 +38,10 @@ lint:
 	@"$(call BIN,dev)/ruff" check . && "$(call BIN,dev)/ruff" format --check .
 	@"$(call BIN,dev)/snakefmt" --check Snakefile rules
 	@"$(call BIN,dev)/mypy"
+
+# What the trace layer costs and saves, beside its rivals: docs/bench-traced.md.
+bench:
+	@"$(call BIN,workflow)/python" bench/bench_traced.py
 
 # Resolves envs/*.in again into envs/*.lock.
 lock:

@@ -18,7 +18,40 @@ include: "rules/evaluate.smk"
 include: "rules/release.smk"
 
 
+# Done in less time than a cluster takes to start them.
+localrules:
+    gate,
+    gate_system,
+    release,
+
+
 rule all:
     default_target: True
     input:
         "results/release/manifest.json",
+
+
+# Content decides what runs again, not clocks.
+engine.install(
+    workflow,
+    settings_files=SETTINGS_FILES,
+    plots=[
+        {
+            "loss": {
+                "x": "step",
+                "y": {
+                    f"results/reports/{name}.json": "loss"
+                    for name in ("base", "adapt", "recover")
+                    if PRETRAINED or name != "base"
+                },
+            }
+        },
+        {
+            "sizes": {
+                "template": "bar_horizontal",
+                "x": "bytes",
+                "y": {"results/release/ledger.json": "artifact"},
+            }
+        },
+    ],
+)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Build a locked environment once and print its folder: `python3 envs/build.py ml [data ...]`.
 
-An environment is named by the hash of its lock, the Python version and the pinned torch, so an edited lock never
-changes an environment that a running job uses. Several processes may ask at once: one builds, the others wait.
-Needs only the standard library, because it is what sets everything else up.
+An environment is named by the hash of its lock and the Python version, so an edited lock never changes an environment
+that a running job uses. It may be given as `ml` or as `envs/ml.lock`. Several processes may ask at once: one builds,
+the others wait. Needs only the standard library, because it is what sets everything else up.
 """
 
 import fcntl
@@ -59,14 +59,10 @@ def pip_sources() -> dict[str, str]:
     }
 
 
-def pin(name: str, package: str) -> str | None:
-    """Return the line of NAME.in, or of a file that it includes, that pins `package`, or None."""
-    for line in (HERE / f"{name}.in").read_text().splitlines():
-        if line.startswith(f"{package}=="):
-            return line
-        if line.startswith("-r ") and (found := pin(line[3:].removesuffix(".in"), package)):
-            return found
-    return None
+def pinned_torch(name: str) -> str | None:
+    """Return the pin of torch, `torch==VERSION`, which a lock holds in a comment, or None."""
+    first, *_ = (HERE / f"{name}.lock").read_text().splitlines()
+    return first.split()[1] if first.startswith("# torch==") else None
 
 
 def folder(name: str) -> Path:
@@ -74,7 +70,7 @@ def folder(name: str) -> Path:
     lock = HERE / f"{name}.lock"
     if not lock.exists():
         raise SystemExit(f"envs: there is no {lock.name}; known: {', '.join(p.stem for p in HERE.glob('*.lock'))}")
-    identity = [lock.read_text(), pin(name, "torch") or "", platform.python_version(), platform.machine()]
+    identity = [lock.read_text(), platform.python_version(), platform.machine()]
     if any(line.startswith(SOURCE_ONLY) for line in lock.read_text().splitlines()):
         identity.append(CMAKE_ARGS)
     return ROOT / f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
@@ -159,7 +155,7 @@ def install(name: str, uv: Path, target: Path) -> None:
     listed = target / "requirements.txt"
     listed.write_text("".join(entry for entry in lock_entries(name) if entry not in compiled))
     call(uv, "pip", "sync", "--require-hashes", "--python", python, listed, **sources)
-    if torch := pin(name, "torch"):
+    if torch := pinned_torch(name):
         install_torch(uv, target, torch, sources)
     for entry in compiled:
         package = entry.partition("==")[0]
@@ -197,7 +193,7 @@ def main() -> None:
     if not sys.argv[1:]:
         raise SystemExit(__doc__)
     for name in sys.argv[1:]:
-        print(build(name))
+        print(build(Path(name).stem))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ rule adapt:
         base="results/base",
         train="results/data/train.jsonl",
         valid="results/data/valid.jsonl",
+        code=code(
+            "unsloth" if config["adapt"]["backend"] == "unsloth" else "ml", "adapt"
+        ),
     output:
         adapter=directory("results/adapter"),
         report="results/reports/adapt.json",
@@ -28,13 +31,14 @@ rule adapt:
     message:
         "Train the adapter ({config[adapt][backend]})"
     shell:
-        run("unsloth" if config["adapt"]["backend"] == "unsloth" else "ml")
+        RUN
 
 
 rule merge:
     input:
         base="results/base",
         adapter="results/adapter",
+        code=code("ml", "merge"),
     output:
         merged=directory("results/merged"),
     log:
@@ -47,4 +51,4 @@ rule merge:
     message:
         "Merge the adapter into the base"
     shell:
-        run("ml")
+        RUN

@@ -10,6 +10,7 @@ if PRETRAINED:
     rule train_tokenizer:
         input:
             corpus="results/world/pretraining.jsonl",
+            code=code("ml", "train_tokenizer"),
         output:
             tokenizer=directory("results/tokenizer"),
         log:
@@ -22,12 +23,13 @@ if PRETRAINED:
         message:
             "Train the tokenizer of the base"
         shell:
-            run("ml")
+            RUN
 
     rule pretrain:
         input:
             corpus="results/world/pretraining.jsonl",
             tokenizer="results/tokenizer",
+            code=code("ml", "pretrain"),
         output:
             base=directory("results/base"),
             report="results/reports/base.json",
@@ -41,11 +43,19 @@ if PRETRAINED:
         message:
             "Pretrain the base"
         shell:
-            run("ml")
+            RUN
 
 else:
 
     rule fetch:
+        input:
+            # A folder that is not there is refused by lib/preflight.py, in clearer words.
+            folder=[
+                folder
+                for folder in [config["base"]["model"]]
+                if config["base"]["kind"] == "local" and Path(folder).is_dir()
+            ],
+            code=code("ml", "fetch"),
         output:
             base=directory("results/base"),
             report="results/reports/base.json",
@@ -64,4 +74,4 @@ else:
         message:
             "Bring the base {config[base][model]} into the workspace"
         shell:
-            run("ml")
+            RUN

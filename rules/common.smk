@@ -1,16 +1,19 @@
-"""What every rule file uses: the checked configuration, how a step is started, and the places of shared files."""
+"""What every rule file uses: the checked configuration, how a step is started and traced, the places of shared files."""
 
 import json
 import os
 import sys
 from shlex import quote
 
-sys.path.insert(0, f"{workflow.basedir}/workflow_scripts")
+sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/workflow_scripts"]
 
 from lib import config as configuration
 from lib import preflight
 from lib.records import InputError
 from snakemake.exceptions import WorkflowError
+from traced import engine
+from traced.closure import closure
+from traced.step import trace_of
 
 ROOT = Path(workflow.basedir)
 # Commands name it relatively, so that a folder that was moved, or another snakemake, does not change them.
@@ -20,6 +23,13 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
+SETTINGS_FILES = [
+    os.path.relpath(path)
+    for path in (
+        ROOT / "config.yaml",
+        configuration.preset_path(config["preset"], ROOT),
+    )
+]
 PRETRAINED = config["base"]["kind"] == "pretrain"
 TOKENIZER = "results/tokenizer" if PRETRAINED else "results/base"
 DOMAINS = config["modifiers"]["domains"]
@@ -29,10 +39,22 @@ BENCHMARK = f"results/data/{'benchmark' if config['benchmarks'] else 'test'}.jso
 SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
-def step(**settings):
-    """Return the `params` of a rule: one JSON text that holds every input, output and setting of the job by name.
+def code(environment, script):
+    """Return what runs a step: the lock of its environment, its script, and every module that they import."""
+    scripts = ROOT / "workflow_scripts"
+    first = [ROOT / f"envs/{environment}.lock", scripts / f"{script}.py"]
+    modules = closure([first[1], scripts / "lib/entry.py"], scripts)
+    return [
+        os.path.normpath(f"{HERE}/{path.relative_to(ROOT)}")
+        for path in dict.fromkeys([*first, *modules])
+    ]
 
-    An input named `gate` is left out: it only makes the job wait until its parent has passed.
+
+def step(**settings):
+    """Return the `params` of a rule: what the step is called with, as one JSON text, and what its trace holds.
+
+    The step gets every input, output and setting by name, but for the inputs named `gate`, which only make the job wait
+    until its parent has passed, and `code`.
     """
 
     def spec(wildcards, input, output):
@@ -40,7 +62,7 @@ def step(**settings):
             return {
                 name: str(value) if isinstance(value, str) else list(value)
                 for name, value in named.items()
-                if name != "gate"
+                if name not in ("gate", "code")
             }
 
         values = {
@@ -55,9 +77,7 @@ def step(**settings):
             }
         )
 
-    # Snakemake compares only params that are no functions when it asks whether a job must run again.
-    plain = {name: value for name, value in settings.items() if not callable(value)}
-    return {"spec": spec, "settings": json.dumps(plain, sort_keys=True)}
+    return {"spec": spec, "trace": trace_of(settings)}
 
 
 def wildcard(name):
@@ -65,22 +85,25 @@ def wildcard(name):
     return lambda wildcards: getattr(wildcards, name)
 
 
-def run(environment, script="{rule}"):
-    """Return the shell command of a step: build its environment if need be, run it, and keep what it says in its log."""
-    return (
-        f"python=$(python3 {quote(f'{HERE}/envs/build.py')} {environment})/bin/python; "
-        f"PYTHONPATH={quote(f'{HERE}/workflow_scripts')} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
-        f'CUBLAS_WORKSPACE_CONFIG=:4096:8 "$python" -m lib.entry {script} {{params.spec:q}} 2>&1 | tee {{log}}'
-    )
+# The shell command of every step: build its environment if need be, run it, keep what it says in its log.
+RUN = (
+    f"python=$(python3 {quote(f'{HERE}/envs/build.py')} {{input.code[0]}})/bin/python; "
+    + engine.prefix(quote(HERE))
+    + f"env PYTHONPATH={quote(f'{HERE}/workflow_scripts')} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
+    "CUBLAS_WORKSPACE_CONFIG=:4096:8 "
+    '"$python" -m lib.entry {input.code[1]} {params.spec:q} 2>&1 | tee {log}'
+)
 
 
 def gpu():
     """Return the resources of a rule that uses a GPU where the preset has one."""
     wanted = config["resources"]
+    partition = {"slurm_partition": wanted["partition"]} if wanted["partition"] else {}
     return {
         "gpu": wanted["gpu"],
         "mem_mb": wanted["memory_mb"],
         "runtime": wanted["minutes"],
+        **partition,
     }
 
 
@@ -122,5 +145,10 @@ def measurement_of_parent(wildcards):
 onstart:
     try:
         preflight.check(config, ROOT, here=workflow.local_exec)
+        if not workflow.local_exec:  # once, here, and not by many jobs at once
+            jobs = [
+                job for job in workflow.dag.needrun_jobs() if not job.rule.norun
+            ]
+            preflight.build_environments({job.input.code[0] for job in jobs}, ROOT)
     except InputError as error:
         raise WorkflowError(str(error))

@@ -19,6 +19,7 @@ rule prune:
         merged="results/merged",
         train="results/data/train.jsonl",
         gate=["results/gates/adapter.json", "results/gates/merged.json"],
+        code=code("ml", "prune"),
     output:
         pruned=directory("results/pruned"),
         report="results/reports/prune.json",
@@ -32,13 +33,14 @@ rule prune:
     message:
         "Prune ({config[prune][method]}, {config[prune][structure]})"
     shell:
-        run("ml")
+        RUN
 
 
 rule recover:
     input:
         pruned="results/pruned",
         train="results/data/train.jsonl",
+        code=code("ml", "recover"),
     output:
         recovered=directory("results/recovered"),
         report="results/reports/recover.json",
@@ -57,7 +59,7 @@ rule recover:
     message:
         "Train the pruned model with its zeros held"
     shell:
-        run("ml")
+        RUN
 
 
 rule quantize_awq:
@@ -65,6 +67,7 @@ rule quantize_awq:
         recovered="results/recovered",
         train="results/data/train.jsonl",
         gate="results/gates/recovered.json",
+        code=code(*AWQ_BACKENDS[config["quantize_awq"]["backend"]]),
     output:
         packed=directory("results/awq"),
         scaled=directory("results/scaled"),
@@ -84,4 +87,4 @@ rule quantize_awq:
     message:
         "Quantise to 4 bit with AWQ ({config[quantize_awq][backend]})"
     shell:
-        run(*AWQ_BACKENDS[config["quantize_awq"]["backend"]])
+        RUN

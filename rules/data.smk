@@ -8,6 +8,8 @@ Outputs:  results/data/{train,valid,routing,test}.jsonl
 
 
 rule generate:
+    input:
+        code=code("data", "generate"),
     output:
         alpaca="results/world/alpaca.jsonl",
         messages="results/world/messages.jsonl.gz",
@@ -29,12 +31,13 @@ rule generate:
     message:
         "Generate the tiny world: raw sources with planted flaws, benchmark and pretraining corpus"
     shell:
-        run("data")
+        RUN
 
 
 rule read:
     input:
         sources=[source["path"] for source in config["sources"]],
+        code=code("data", "read"),
     output:
         records="results/data/records.jsonl",
         rejected="results/data/records.rejected.jsonl",
@@ -52,7 +55,7 @@ rule read:
     message:
         "Read the sources into records of one shape"
     shell:
-        run("data")
+        RUN
 
 
 if config["benchmarks"]:
@@ -60,6 +63,7 @@ if config["benchmarks"]:
     rule read_benchmarks:
         input:
             files=config["benchmarks"],
+            code=code("data", "read_benchmarks"),
         output:
             benchmark="results/data/benchmark.jsonl",
             report="results/reports/read_benchmarks.json",
@@ -73,13 +77,14 @@ if config["benchmarks"]:
         message:
             "Read the benchmark items"
         shell:
-            run("data")
+            RUN
 
 
 rule filter:
     input:
         records="results/data/records.jsonl",
         tokenizer=TOKENIZER,
+        code=code("data", "filter"),
     output:
         kept="results/data/filtered.jsonl",
         rejected="results/data/filtered.rejected.jsonl",
@@ -94,12 +99,13 @@ rule filter:
     message:
         "Drop records of the wrong length or language, with personal data, or badly formed"
     shell:
-        run("data")
+        RUN
 
 
 rule deduplicate:
     input:
         records="results/data/filtered.jsonl",
+        code=code("data", "deduplicate"),
     output:
         kept="results/data/deduplicated.jsonl",
         rejected="results/data/deduplicated.rejected.jsonl",
@@ -114,13 +120,14 @@ rule deduplicate:
     message:
         "Drop exact and near duplicates"
     shell:
-        run("data")
+        RUN
 
 
 rule decontaminate:
     input:
         records="results/data/deduplicated.jsonl",
         benchmarks=[BENCHMARK] if config["benchmarks"] else [],
+        code=code("data", "decontaminate"),
     output:
         kept="results/data/clean.jsonl",
         rejected="results/data/clean.rejected.jsonl",
@@ -135,12 +142,13 @@ rule decontaminate:
     message:
         "Drop records that repeat a benchmark item"
     shell:
-        run("data")
+        RUN
 
 
 rule split:
     input:
         records="results/data/clean.jsonl",
+        code=code("data", "split"),
     output:
         train="results/data/train.jsonl",
         valid="results/data/valid.jsonl",
@@ -157,4 +165,4 @@ rule split:
     message:
         "Split the records by the hash of their prompt"
     shell:
-        run("data")
+        RUN

@@ -15,6 +15,7 @@ rule measure:
         test="results/data/test.jsonl",
         benchmark=BENCHMARK,
         parent=measurement_of_parent,
+        code=code("ml", "measure"),
     output:
         report="results/measured/{model}.json",
         logprobs="results/measured/{model}.safetensors",
@@ -31,7 +32,7 @@ rule measure:
     message:
         "Measure {wildcards.model}"
     shell:
-        run("ml")
+        RUN
 
 
 rule measure_gguf:
@@ -41,6 +42,7 @@ rule measure_gguf:
         test="results/data/test.jsonl",
         benchmark=BENCHMARK,
         parent=measurement_of_parent,
+        code=code("gguf", "measure_gguf"),
     output:
         report="results/measured/{quant}.json",
         logprobs="results/measured/{quant}.safetensors",
@@ -61,12 +63,13 @@ rule measure_gguf:
     message:
         "Measure {wildcards.quant}"
     shell:
-        run("gguf")
+        RUN
 
 
 rule gate:
     input:
         report="results/measured/{model}.json",
+        code=code("data", "gate"),
     output:
         verdict="results/gates/{model}.json",
     log:
@@ -76,11 +79,10 @@ rule gate:
         mem_mb=500,
     params:
         **step(limits=lambda wildcards: limits_of(wildcards.model)),
-        all_limits=json.dumps(config["gates"], sort_keys=True),
     message:
         "Gate {wildcards.model}"
     shell:
-        run("data")
+        RUN
 
 
 rule measure_system:
@@ -91,6 +93,7 @@ rule measure_system:
         router="results/router/model",
         benchmark=BENCHMARK,
         adapter="results/measured/adapter.json",
+        code=code("gguf", "measure_system"),
     output:
         report="results/measured/system/report.json",
         decisions="results/measured/system/decisions.jsonl",
@@ -109,7 +112,7 @@ rule measure_system:
     message:
         "Measure the system: router before base and modifiers"
     shell:
-        run("gguf")
+        RUN
 
 
 rule gate_system:
@@ -119,6 +122,7 @@ rule gate_system:
         served=f"results/measured/{config['gguf']['serve']}.json",
         whole="results/reports/pack_F16.json",
         packed=f"results/reports/pack_{config['gguf']['serve']}.json",
+        code=code("data", "gate_system"),
     output:
         verdict="results/gates/system/verdict.json",
     log:
@@ -131,4 +135,4 @@ rule gate_system:
     message:
         "Gate the system"
     shell:
-        run("data")
+        RUN

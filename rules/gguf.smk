@@ -15,6 +15,7 @@ rule convert:
     input:
         scaled="results/scaled",
         gate="results/gates/awq.json",
+        code=code("gguf", "convert"),
     output:
         gguf="results/gguf/F16.gguf",
     log:
@@ -27,13 +28,14 @@ rule convert:
     message:
         "Convert to GGUF in 16 bit"
     shell:
-        run("gguf")
+        RUN
 
 
 rule importance:
     input:
         scaled="results/scaled",
         train="results/data/train.jsonl",
+        code=code("gguf", "importance"),
     output:
         matrix="results/gguf/importance.safetensors",
     log:
@@ -46,7 +48,7 @@ rule importance:
     message:
         "Measure the importance matrix"
     shell:
-        run("gguf")
+        RUN
 
 
 ruleorder: convert > quantize
@@ -56,6 +58,7 @@ rule quantize:
     input:
         gguf="results/gguf/F16.gguf",
         matrix="results/gguf/importance.safetensors",
+        code=code("gguf", "quantize"),
     output:
         quantized="results/gguf/{quant}.gguf",
     log:
@@ -68,13 +71,14 @@ rule quantize:
     message:
         "Quantise to {wildcards.quant}"
     shell:
-        run("gguf")
+        RUN
 
 
 rule pack:
     input:
         model="results/gguf/{quant}.gguf",
         gate="results/gates/{quant}.json",
+        code=code("data", "pack"),
     output:
         packed="results/packed/{quant}.gguf.zst",
         report="results/reports/pack_{quant}.json",
@@ -88,4 +92,4 @@ rule pack:
     message:
         "Pack {wildcards.quant}"
     shell:
-        run("data")
+        RUN

@@ -14,6 +14,7 @@ rule collect_failures:
         checkpoint="results/scaled",
         train="results/data/train.jsonl",
         gate=f"results/gates/{config['gguf']['serve']}.json",
+        code=code("gguf", "collect_failures"),
     output:
         failures="results/modifiers/{domain}/failures.jsonl",
         report="results/reports/collect_failures_{domain}.json",
@@ -34,7 +35,7 @@ rule collect_failures:
     message:
         "Collect what the base gets wrong in {wildcards.domain}"
     shell:
-        run("gguf")
+        RUN
 
 
 rule train_modifier:
@@ -42,6 +43,7 @@ rule train_modifier:
         scaled="results/scaled",
         failures="results/modifiers/{domain}/failures.jsonl",
         valid="results/data/valid.jsonl",
+        code=code("ml", "train_modifier"),
     output:
         adapter=directory("results/modifiers/{domain}/adapter"),
         report="results/reports/train_modifier_{domain}.json",
@@ -61,13 +63,14 @@ rule train_modifier:
     message:
         "Train the modifier {wildcards.domain}"
     shell:
-        run("ml")
+        RUN
 
 
 rule convert_modifier:
     input:
         adapter="results/modifiers/{domain}/adapter",
         scaled="results/scaled",
+        code=code("gguf", "convert_modifier"),
     output:
         lora="results/modifiers/{domain}/lora.gguf",
     log:
@@ -80,12 +83,13 @@ rule convert_modifier:
     message:
         "Convert the modifier {wildcards.domain} to GGUF"
     shell:
-        run("gguf")
+        RUN
 
 
 rule pack_modifier:
     input:
         model="results/modifiers/{domain}/lora.gguf",
+        code=code("data", "pack"),
     output:
         packed="results/modifiers/{domain}/lora.gguf.zst",
         report="results/reports/pack_modifier_{domain}.json",
@@ -99,4 +103,4 @@ rule pack_modifier:
     message:
         "Pack the modifier {wildcards.domain}"
     shell:
-        run("data", "pack")
+        RUN

@@ -40,6 +40,7 @@ rule ledger:
     input:
         artifacts=[path for _, path in LEDGER.values()],
         reports=expand("results/measured/{model}.json", model=MEASURED),
+        code=code("gguf", "ledger"),
     output:
         table="results/release/ledger.json",
         markdown="results/release/ledger.md",
@@ -57,7 +58,7 @@ rule ledger:
     message:
         "Write the size ledger"
     shell:
-        run("gguf")
+        RUN
 
 
 rule release:
@@ -88,6 +89,7 @@ rule release:
             os.path.normpath(f"{HERE}/envs/{name}.lock")
             for name in ("data", "ml", "gguf")
         ],
+        code=code("data", "release"),
     output:
         manifest="results/release/manifest.json",
         card="results/release/MODEL_CARD.md",
@@ -105,4 +107,4 @@ rule release:
     message:
         "Write manifest and model card"
     shell:
-        run("data")
+        RUN

@@ -12,6 +12,7 @@ rule label:
         checkpoint="results/scaled",
         loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
         routing="results/data/routing.jsonl",
+        code=code("gguf", "label"),
     output:
         labels="results/router/labels.jsonl",
     log:
@@ -29,12 +30,13 @@ rule label:
     message:
         "Ask base and modifiers the routing prompts"
     shell:
-        run("gguf")
+        RUN
 
 
 rule train_router:
     input:
         labels="results/router/labels.jsonl",
+        code=code("ml", "train_router"),
     output:
         router=directory("results/router/model"),
         report="results/reports/train_router.json",
@@ -48,10 +50,12 @@ rule train_router:
     message:
         "Train and calibrate the router"
     shell:
-        run("ml")
+        RUN
 
 
 rule train_detector:
+    input:
+        code=code("ml", "train_detector"),
     output:
         detector=directory("results/router/detector"),
         report="results/reports/train_detector.json",
@@ -65,4 +69,4 @@ rule train_detector:
     message:
         "Train the escalation detector"
     shell:
-        run("ml")
+        RUN

@@ -1,12 +1,15 @@
-"""What the tests share: the modules of the steps on the path, records, and one tiny untrained model."""
+"""What the tests share: the modules on the path, records, a tiny untrained model, one build of the micro preset."""
 
+import fcntl
+import os
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
+from workspaces import ROOT, Workspace, clone_of, copy_project
+
+sys.path[:0] = [str(ROOT), str(ROOT / "workflow_scripts")]
 
 
 def make_record(instruction, response, domain="code", difficulty="easy", **metadata):
@@ -65,3 +68,61 @@ def checkpoint(tokenizer, tmp_path_factory):
     new_model(tokenizer, shape, 128).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory):
+    """A repository with the files of this one as they are now, set to the micro preset."""
+    folder = tmp_path_factory.mktemp("start") / "ingot"
+    copy_project(folder)
+    workspace = Workspace(folder)
+    workspace.edit("config.yaml", "preset: tiny", "preset: tests/micro/preset.yaml")
+    for name in ("dvc.yaml", "params.yaml"):
+        (folder / name).unlink(missing_ok=True)
+    workspace.git("init", "-q", "-b", "main")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-q", "-m", "start")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def built_workspace(start, tmp_path_factory, pytestconfig):
+    """The whole micro build, done once for all workers of pytest-xdist, with the state of DVC committed."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "built/ingot"
+    folder.parent.mkdir(exist_ok=True)
+    with open(shared / "built/lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (folder.parent / "done").exists():
+            return Workspace(folder)
+        workspace = clone_of(start.folder, folder)
+        workspace.snakemake()
+        workspace.git("add", "-A")
+        workspace.git("commit", "-q", "-m", "built")
+        (folder.parent / "done").touch()
+    pytestconfig.cache.set("ingot/micro", {"sources": start.sources(), "outs": workspace.outs()})
+    return workspace
+
+
+@pytest.fixture
+def micro_outs(start, request):
+    """{path: digest} of all artifacts of a micro build of these sources: that of another run, or one made now."""
+    known = request.config.cache.get("ingot/micro", {})
+    if known.get("sources") == start.sources():
+        return known["outs"]
+    return request.getfixturevalue("built_workspace").outs()
+
+
+@pytest.fixture(scope="session")
+def built(built_workspace):
+    """The folder of the micro build."""
+    return built_workspace.folder
+
+
+@pytest.fixture
+def workspace(built_workspace, tmp_path):
+    """A copy of the build, to do with as the story wants; nothing runs in it just because it is a copy."""
+    subprocess.run(["cp", "-a", built_workspace.folder, tmp_path / "ingot"], check=True)
+    return Workspace(tmp_path / "ingot")

@@ -59,7 +59,7 @@ def test_it_learns_and_two_runs_give_the_same_bytes(checkpoint, records, tmp_pat
     reports = [train(checkpoint, records, tmp_path / f"a{i}", tmp_path / f"w{i}") for i in range(2)]
     assert reports[0] == reports[1]
     assert digest(tmp_path / "a0") == digest(tmp_path / "a1")
-    losses = [loss for _, loss in reports[0]["losses"]]
+    losses = [row["loss"] for row in reports[0]["losses"]]
     assert losses[-1] < losses[0]
     assert list((tmp_path / "w0/tensorboard").rglob("events*"))
     assert not list((tmp_path / "w0").glob("checkpoint-*"))
@@ -93,7 +93,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
     subprocess.run([*command, json.dumps(spec)], env=environment, check=True, capture_output=True)
     report = read_json(tmp_path / "report.json")
     assert report["steps"] == reached + 5
-    assert min(step for step, _ in report["losses"]) <= reached, "the log of the first run is kept"
+    assert min(row["step"] for row in report["losses"]) <= reached, "the log of the first run is kept"
     assert (tmp_path / "adapter/adapter_model.safetensors").exists()
 
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +32,7 @@ def jobs(tmp_path_factory):
             if "-m lib.entry" in line:
                 words = shlex.split(line)
                 at = words.index("lib.entry")
-                found.append((line, words[at + 1], json.loads(words[at + 2])))
+                found.append((line, Path(words[at + 1]).stem, json.loads(words[at + 2])))
     return found
 
 

@@ -8,7 +8,15 @@ from lib.records import InputError, read_json
 
 
 def bring(folder, tmp_path):
-    fetch(tmp_path / "base", tmp_path / "report.json", kind="local", model=str(folder), revision=None, dtype="float32")
+    fetch(
+        [folder],
+        tmp_path / "base",
+        tmp_path / "report.json",
+        kind="local",
+        model=str(folder),
+        revision=None,
+        dtype="float32",
+    )
     return tmp_path / "base"
 
 

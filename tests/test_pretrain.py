@@ -33,7 +33,7 @@ def test_it_learns_and_two_runs_give_the_same_bytes(corpus, tmp_path):
         )
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert files[0] == files[1]
-    losses = [loss for _, loss in read_json(tmp_path / "a.json")["losses"]]
+    losses = [row["loss"] for row in read_json(tmp_path / "a.json")["losses"]]
     assert losses[-1] < losses[0] / 2
 
 

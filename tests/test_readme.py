@@ -12,6 +12,7 @@ import yaml
 
 from conftest import ROOT
 from lib.config import load
+from workspaces import copy_project
 
 pytestmark = pytest.mark.graph
 
@@ -23,12 +24,7 @@ COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) 
 def workspace(tmp_path_factory):
     """A copy of what a clone holds, with this Python's snakemake first on the path."""
     folder = tmp_path_factory.mktemp("clone") / "ingot"
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    names = listed.splitlines() or [str(p.relative_to(ROOT)) for p in ROOT.iterdir() if p.name[0] != "."]
-    for name in names:
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    copy_project(folder)
     return folder
 
 

@@ -60,10 +60,10 @@ def check_checkpoint(folder: Path) -> None:
             raise InputError(f"{file}: cut off or damaged ({error}); fetch it again") from None
 
 
-def fetch(base: Path, report: Path, *, kind: str, model: str, revision: str, dtype: str) -> None:
+def fetch(folder: list[Path], base: Path, report: Path, *, kind: str, model: str, revision: str, dtype: str) -> None:
     """Write the checkpoint, loaded once and saved anew as safetensors, and where it came from.
 
-    `kind` is hub (`model` an id) or local (`model` a folder).
+    `kind` is hub (`model` an id) or local (`folder` holds one, which is `model`).
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -1,44 +1,13 @@
-"""The whole graph, every rule for real, on the smallest configuration, twice, in two empty folders."""
+"""The whole graph, every rule for real, on the smallest configuration."""
 
 import hashlib
 import json
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-import yaml
 
-from conftest import ROOT
+from workspaces import SECRET
 
 pytestmark = pytest.mark.graph
-
-
-def snakemake(folder, *arguments, **overrides):
-    chosen = folder / "chosen.yaml"
-    chosen.write_text(yaml.safe_dump({"preset": f"{ROOT}/tests/micro/preset.yaml"} | overrides))
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "2", "--directory", folder]
-    return subprocess.run([*command, *arguments, "--configfile", chosen], capture_output=True, text=True, check=False)
-
-
-def digests(folder):
-    """SHA-256 of every artifact; checkpoints of trainings and their logs hold times, and are none."""
-    files = [p for p in sorted((folder / "results").rglob("*")) if p.is_file() and p.name != ".snakemake_timestamp"]
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in files
-        if "results/work" not in str(p)
-    }
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("build")
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 def test_the_release_is_complete_and_its_digests_are_right(built):
@@ -175,49 +144,11 @@ def test_a_cut_off_gguf_is_named_with_its_offset(built, tmp_path):
             check_gguf(tmp_path / "cut.gguf")
 
 
-def test_a_second_run_does_nothing(built):
-    done = snakemake(built)
-    assert done.returncode == 0
-    assert "Nothing to be done" in done.stdout + done.stderr
-
-
-def test_no_secret_of_the_environment_is_written_anywhere(tmp_path):
+def test_no_secret_of_the_environment_is_written_anywhere(built):
     """A key in the environment of a build is in no file that the build leaves behind."""
-    key = "hf_ingotsecretvalue0123456789"
-    environment = {**os.environ, "HF_TOKEN": key, "OPENAI_API_KEY": key}
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "2", "--directory", tmp_path]
-    preset = f"preset={ROOT}/tests/micro/preset.yaml"
-    subprocess.run(
-        [*command, "results/base", "results/data/train.jsonl", "--config", preset],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    for path in Path(tmp_path).rglob("*"):
-        assert not path.is_file() or key.encode() not in path.read_bytes(), path
-
-
-def test_two_builds_in_two_folders_give_the_same_bytes(built, tmp_path):
-    done = snakemake(tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    first, second = digests(built), digests(tmp_path)
-    assert len(first) > 50
-    assert {name for name in first if first[name] != second.get(name)} == set()
-
-
-@pytest.mark.parametrize(
-    ("override", "first"),
-    [
-        ({"seed": 1}, "generate"),
-        ({"recover": {"training": {"learning_rate": 0.0004}}}, "recover"),
-        ({"pack": {"level": 3}}, "pack"),
-        ({"router": {"threshold": 0.9}}, "train_router"),
-        ({"gates": {"awq": {"max_kl": 5}}}, "gate"),
-    ],
-)
-def test_a_changed_setting_runs_its_step_again(built, override, first):
-    done = snakemake(built, "--dry-run", **override)
-    assert done.returncode == 0, done.stdout + done.stderr
-    planned = re.findall(r"^(\w+) +\d+$", done.stdout, re.MULTILINE)
-    assert first in planned
-    assert ("pretrain" in planned) == (first == "generate")
+    looked_at = 0
+    for path in built.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes(), path
+            looked_at += 1
+    assert looked_at > 300

@@ -106,7 +106,7 @@ def main() -> None:
     # Everything that a step needs is on disk; whether a hub may be asked is decided before the first job.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    run(sys.argv[1], json.loads(sys.argv[2]))
+    run(Path(sys.argv[1]).stem, json.loads(sys.argv[2]))
 
 
 if __name__ == "__main__":

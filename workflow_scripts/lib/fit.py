@@ -38,8 +38,8 @@ def fit(
     settings: dict[str, Any],
     name: str,
     after_step: Callable[[], None] = lambda: None,
-) -> list[tuple[int, float]]:
-    """Train on packed rows [n, length] for `steps` steps; return (step, loss) every hundred steps.
+) -> list[dict[str, float]]:
+    """Train on packed rows [n, length] for `steps` steps; return {"step", "loss"} every hundred steps.
 
     `settings`: steps, batch (rows), learning_rate, weight_decay, warmup (steps). Raises InputError for fewer rows
     than a batch and for a loss that is not finite.
@@ -69,7 +69,7 @@ def fit(
             trainer.step()
         after_step()
         if step % 100 == 0 or step == steps - 1:
-            losses.append((step, round(loss.item(), 4)))
-            if not math.isfinite(losses[-1][1]):
-                raise InputError(f"the loss is {losses[-1][1]} at step {step}: lower `learning_rate`")
+            losses.append({"step": step, "loss": round(loss.item(), 4)})
+            if not math.isfinite(losses[-1]["loss"]):
+                raise InputError(f"the loss is {losses[-1]['loss']} at step {step}: lower `learning_rate`")
     return losses

@@ -37,6 +37,13 @@ def check_base(config: dict[str, Any], root: Path) -> None:
             raise InputError((done.stderr.strip() or "the hub could not be asked").splitlines()[-1])
 
 
+def build_environments(locks: set[str], root: Path) -> None:
+    """Build the environments of these locks; InputError if one cannot be built."""
+    command: list[str | Path] = [sys.executable, root / "envs/build.py", *sorted(locks)]
+    if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
+        raise InputError("an environment cannot be built; see above")
+
+
 def check(config: dict[str, Any], root: Path, here: bool) -> None:
     """Run all checks; `here` is False where the jobs run on other machines than this one."""
     if here:

@@ -241,8 +241,10 @@ def fine_tune(
         "records": len(train),
         "steps": trainer.state.global_step,
         "best_validation_loss": round(min(h["eval_loss"] for h in history if "eval_loss" in h), 5),
-        "losses": [(h["step"], round(float(h["loss"]), 4)) for h in history if "loss" in h],
-        "validation_losses": [(h["step"], round(h["eval_loss"], 4)) for h in history if "eval_loss" in h],
+        "losses": [{"step": h["step"], "loss": round(float(h["loss"]), 4)} for h in history if "loss" in h],
+        "validation_losses": [
+            {"step": h["step"], "validation_loss": round(h["eval_loss"], 4)} for h in history if "eval_loss" in h
+        ],
     }
     for checkpoint in work.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)

@@ -1,0 +1,70 @@
+"""kill -9 at any moment, on the real rules of the micro preset."""
+
+import random
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from workspaces import ENVIRONMENT, clone_of
+
+pytestmark = pytest.mark.graph
+
+
+def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request):
+    """The scheduler or a job is killed, 30 times: nothing finished is computed again, nothing half written accepted."""
+    chance = random.Random(0)
+    workspace = clone_of(start.folder, tmp_path / "ingot")
+    targets = ["results/data/train.jsonl", "results/adapter", "results/router/detector"]
+    recorded = {}
+
+    def check_traces():
+        """A trace that was written is never written again: its step has not run again."""
+        for path in workspace.folder.glob(".dvc/cache/runs/*/*/*"):
+            if path.name[0] != ".":
+                time_of = path.stat().st_mtime_ns
+                assert recorded.setdefault(path, time_of) == time_of, path.read_text()
+
+    killed, waited = {"scheduler": 0, "job": 0}, 0
+    while sum(killed.values()) < 30:
+        with open(tmp_path / "said", "w") as said:
+            # Not a pipe: it ends only with the jobs that outlive their scheduler, and they shall meet the next run.
+            run = subprocess.Popen(
+                ["snakemake", "--cores", "2", *targets],
+                cwd=workspace.folder,
+                env=ENVIRONMENT,
+                stdout=said,
+                stderr=said,
+            )
+        try:
+            run.wait(chance.uniform(1.5, 9))
+        except subprocess.TimeoutExpired:
+            jobs = [process for process in workspace.processes("lib.entry") if process.info["cmdline"][1] == "-m"]
+            kind = "job" if jobs and chance.random() < 0.7 else "scheduler"
+            victim = chance.choice(jobs) if kind == "job" else run
+            try:
+                victim.send_signal(signal.SIGKILL)
+                killed[kind] += 1
+            except psutil.NoSuchProcess:
+                pass  # it has ended by itself
+            run.wait()
+        waited += "a job of an earlier run is still busy" in (tmp_path / "said").read_text()
+        assert "unlock" not in (tmp_path / "said").read_text()
+        if run.returncode == 0:
+            # All built before anything was killed: something new, so that there is something to kill.
+            workspace.append("workflow_scripts/adapt.py", f"# {sum(killed.values())}\n")
+        check_traces()
+    workspace.git("checkout", "-q", "workflow_scripts")
+    workspace.build(*targets)
+    check_traces()
+    assert min(killed.values()) > 0, killed  # how many of each depends on how fast the machine is
+    assert waited > 0, "some jobs have outlived their scheduler, and were waited for"
+    built = request.getfixturevalue("built_workspace")  # not before: this is the longest test, and begins first
+    for target in targets:
+        paths = [p for p in [workspace / target, *(workspace / target).rglob("*")] if p.is_file()]
+        for path in paths:
+            there = built / path.relative_to(workspace.folder)
+            assert path.name == ".snakemake_timestamp" or path.read_bytes() == there.read_bytes(), path
+    assert not [p for p in workspace.folder.glob("results/**/.*") if p.name != ".snakemake_timestamp"]
+    assert workspace.nothing_to_do(*targets)

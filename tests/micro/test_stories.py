@@ -1,0 +1,485 @@
+"""Only what changed runs again: stories on the real rules, each on a copy of one micro build.
+
+What "ran" is seen from outside: a step that computes writes its log anew.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from workspaces import ENVIRONMENT, ROOT, Workspace, clone_of
+
+pytestmark = pytest.mark.graph
+
+PRESET = "tests/micro/preset.yaml"
+TRAIN = "results/data/train.jsonl"
+RELEASE = "results/release/manifest.json"
+
+
+def agree(workspace):
+    """Snakemake and DVC both find that there is nothing to do."""
+    assert workspace.nothing_to_do()
+    assert "Data and pipelines are up to date" in workspace.dvc("status")
+
+
+def files(folder):
+    """{path: (content, time of change)} of what a person sees in a folder."""
+    hidden = {".dvc", ".snakemake", ".git", "__pycache__"}
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file() and not hidden.intersection(path.relative_to(folder).parts)
+    }
+
+
+def share(workspace, remote):
+    """Push everything of a workspace to a new remote; return a URL-less remote's folder."""
+    workspace.dvc("remote", "add", "-q", "-d", "shelf", remote)
+    workspace.git("commit", "-q", "-a", "-m", "remote")
+    workspace.dvc("push", "-q", "--run-cache")
+
+
+# ------------------------------------------------------------------------------------------------ clocks do not count
+
+
+def test_a_fresh_clone_and_dvc_pull_leave_nothing_to_do(workspace, tmp_path):
+    share(workspace, tmp_path / "shelf")
+    clone = clone_of(workspace.folder, tmp_path / "clone")
+    clone.dvc("pull", "-q")
+    agree(clone)
+
+
+def test_the_final_artifact_alone_is_enough(workspace, tmp_path):
+    share(workspace, tmp_path / "shelf")
+    clone = clone_of(workspace.folder, tmp_path / "clone")
+    clone.dvc("pull", "-q", "release")
+    assert clone.nothing_to_do()
+    ran, _ = clone.build()
+    assert ran == set()
+    assert not (clone / "results/base").exists()
+
+
+def test_times_do_not_count(workspace):
+    for path in [*workspace.folder.rglob("*.py"), *workspace.folder.glob("results/**/*"), workspace / "config.yaml"]:
+        os.utime(path)
+    agree(workspace)
+    assert workspace.build()[0] == set()
+
+
+def test_a_branch_and_back(workspace):
+    """Another branch builds its own; going back restores, and computes nothing."""
+    manifest = (workspace / RELEASE).read_bytes()
+    workspace.git("checkout", "-q", "-b", "tighter")
+    workspace.edit(PRESET, "pack: {level: 19}", "pack: {level: 5}")
+    ran, _ = workspace.build()
+    assert ran == {"pack_F16", "pack_IQ4_XS", "pack_modifier_code", "ledger", "gate_system", "release"}
+    agree(workspace)
+    workspace.git("commit", "-q", "-a", "-m", "tighter")
+    assert (workspace / RELEASE).read_bytes() != manifest
+    for branch, same in (("main", True), ("tighter", False), ("main", True)):
+        workspace.git("checkout", "-q", branch)
+        ran, _ = workspace.build()
+        assert ran == set()
+        assert ((workspace / RELEASE).read_bytes() == manifest) == same
+        agree(workspace)
+        assert workspace.git("status", "--porcelain") == ""
+
+
+def test_another_preset_and_back(workspace):
+    shutil.copy(workspace / PRESET, workspace / "presets/other.yaml")
+    workspace.edit("presets/other.yaml", "valid: 0.05", "valid: 0.1")
+    train = (workspace / TRAIN).read_bytes()
+    workspace.edit("config.yaml", PRESET, "other")
+    ran, _ = workspace.build(TRAIN)
+    assert ran == {"split"}
+    assert (workspace / TRAIN).read_bytes() != train
+    workspace.edit("config.yaml", "other", PRESET)
+    ran, _ = workspace.build()
+    assert ran == set()
+    assert (workspace / TRAIN).read_bytes() == train
+    agree(workspace)
+
+
+# ---------------------------------------------------------------------------------------------- what changed runs again
+
+
+def steps_that_must_run(workspace):
+    """{step: its changes} of the steps whose own code, environment, settings or given inputs differ, by `make why`."""
+    rows = json.loads(workspace.call("python", "-m", "traced.why", "--json"))
+    return {row["step"]: row["changes"] for row in rows if row["changes"]}
+
+
+def test_a_comment_in_a_script_costs_that_step(workspace):
+    workspace.append("workflow_scripts/deduplicate.py", "\n# a comment\n")
+    ran, said = workspace.build()
+    assert ran == {"deduplicate"}
+    assert "release: its inputs are as before, so it need not run" in said
+    agree(workspace)
+
+
+@pytest.mark.parametrize(
+    ("file", "users"),
+    [
+        ("workflow_scripts/prune.py", {"prune"}),
+        ("workflow_scripts/lib/world.py", {"generate"}),
+        ("workflow_scripts/lib/streams.py", {"read", "read_benchmarks"}),
+        # at some depth: these three import lib/sft.py, which imports lib/lora.py
+        ("workflow_scripts/lib/lora.py", {"adapt", "recover", "train_modifier-code"}),
+        ("workflow_scripts/lib/calibration.py", {"importance", "prune", "quantize_awq"}),
+        ("envs/gguf.lock", {
+            "collect_failures-code", "convert", "convert_modifier-code", "importance", "label", "ledger",
+            "measure_gguf-F16", "measure_gguf-IQ4_XS", "measure_system", "quantize-IQ4_XS", "release",
+        }),
+    ],
+)  # fmt: skip
+def test_an_edit_concerns_exactly_its_users(workspace, file, users):
+    workspace.append(file, "\n# a comment\n")
+    assert set(steps_that_must_run(workspace)) == users
+
+
+def leaves(value, path=()):
+    if isinstance(value, dict):
+        return [leaf for key, below in value.items() for leaf in leaves(below, (*path, key))]
+    return [(path, value)]
+
+
+def other(value):
+    """Another value of the same kind, that a schema will not mind where any will do."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * 0.5 if value else 0.25
+    return f"{value}2" if isinstance(value, str) else value
+
+
+def test_every_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace, monkeypatch):
+    """For every number and text of the preset: another value, and what would run because of it.
+
+    Expected is what the graph says: the jobs whose command, inputs or outputs are no longer the same, and all jobs that
+    read what those write.
+    """
+    import yaml
+
+    from lib import config as configuration
+    from lib.records import InputError
+    from traced.graph import open_graph
+    from traced.plan import Plan, Verdict
+
+    monkeypatch.chdir(built_workspace.folder)
+    preset = yaml.safe_load((built_workspace / PRESET).read_text())
+
+    def look(override):
+        """({step: what its job is}, the plan) under an override."""
+        with open_graph(config={"preset": PRESET, **override}) as (tracer, steps, targets):
+            jobs = {
+                step.name: (job.params.get("spec"), set(map(str, job.input)), set(map(str, job.output)))
+                for job, step in tracer.steps.items()
+            }
+            return jobs, Plan(tracer.workspace, steps, targets)
+
+    before, plan = look({})
+    assert not plan.with_verdict(Verdict.RUN, Verdict.WAIT)
+    tried = {}
+    for path, value in leaves(preset):
+        override = other(value)
+        for key in reversed(path):
+            override = {key: override}
+        try:
+            configuration.load({"preset": PRESET, **override}, built_workspace.folder)
+        except InputError:
+            continue  # a value of few, or a list: the schema allows nothing else so simple
+        jobs, plan = look(override)
+        expected = {name for name in jobs if jobs[name] != before.get(name)}
+        changed = set(expected)
+        while grown := {
+            name
+            for name, (_, inputs, _) in jobs.items()
+            if name not in expected and any(inputs & jobs[parent][2] for parent in expected)
+        }:
+            expected |= grown
+        planned = plan.with_verdict(Verdict.RUN, Verdict.WAIT)
+        key = ".".join(map(str, path))
+        assert {one.step.name for one in planned} == expected, key
+        assert {one.step.name for one in planned if one.changes} == changed, key
+        tried[key] = len(expected)
+    assert len(tried) > 80
+    assert tried["resources.memory_mb"] == tried["resources.minutes"] == 0, "resources are no settings"
+    assert tried["seed"] == len(before), "everything begins with the seed"
+    assert 0 < tried["pack.level"] < 10
+
+
+def test_a_reverted_edit_restores_and_computes_nothing(workspace):
+    workspace.edit(PRESET, "recall: 0.99", "recall: 0.95")
+    ran, _ = workspace.build(TRAIN)
+    assert ran == {"deduplicate"} or ran == {"deduplicate", "decontaminate", "split"}
+    workspace.edit(PRESET, "recall: 0.95", "recall: 0.99")
+    before = files(workspace / "logs")
+    ran, said = workspace.build()
+    assert ran == set()
+    assert "to restore" in said or "45 up to date" in said
+    assert files(workspace / "logs") == before
+    agree(workspace)
+
+
+# ---------------------------------------------------------------------------------------------------- hands and clocks
+
+
+def test_a_dry_run_changes_nothing(workspace):
+    workspace.append("results/data/clean.jsonl", "mine\n")
+    workspace.edit(PRESET, "pack: {level: 19}", "pack: {level: 5}")
+    (workspace / "results/data/test.jsonl").unlink()
+    before = files(workspace.folder)
+    said = workspace.snakemake("--dry-run")
+    assert "traced: decontaminate: would be restored" in said
+    assert files(workspace.folder) == before
+
+
+def test_an_output_edited_by_hand_is_kept_aside_and_restored(workspace):
+    right = (workspace / "results/data/clean.jsonl").read_bytes()
+    workspace.append("results/data/clean.jsonl", "mine\n")
+    workspace.append("results/base/config.json", "\n")
+    ran, said = workspace.build()
+    assert ran == set()
+    kept = re.findall(r"your version is kept as (\S+)", said)
+    assert len(kept) == 2
+    assert (workspace / next(name for name in kept if "clean" in name)).read_bytes() == right + b"mine\n"
+    assert (workspace / "results/data/clean.jsonl").read_bytes() == right
+    agree(workspace)
+
+
+def test_content_in_the_place_of_an_output_that_must_run_is_kept_too(workspace):
+    workspace.append("results/data/deduplicated.jsonl", "mine\n")
+    workspace.append("workflow_scripts/deduplicate.py", "# a comment\n")
+    _, said = workspace.build(TRAIN)
+    (kept,) = re.findall(r"kept as (\S+)", said)
+    assert (workspace / kept).read_text().endswith("mine\n")
+
+
+def test_forced_steps_run_though_their_trace_is_known(workspace):
+    ran, _ = workspace.build("--forcerun", "split", TRAIN)
+    assert ran == {"split"}
+    agree(workspace)
+
+
+# ----------------------------------------------------------------------------------------- no trace is ever poisoned
+
+
+def begin(workspace, *arguments):
+    return subprocess.Popen(
+        ["snakemake", "--cores", "2", *arguments], cwd=workspace.folder, env=ENVIRONMENT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+def wait_for(condition, seconds=60):
+    for _ in range(seconds * 20):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+def is_computing(workspace, step):
+    """Whether the process of a step is there."""
+    return any(f"workflow_scripts/{step}.py" in process.info["cmdline"] for process in workspace.processes("lib.entry"))
+
+
+def test_an_input_that_changes_under_a_running_step_spoils_nothing(workspace):
+    workspace.edit(PRESET, "steps: 20, batch: 4", "steps: 21, batch: 4")
+    (workspace / "logs/pretrain.log").unlink()
+    run = begin(workspace, "results/base")
+    wait_for(
+        lambda: (workspace / "logs/pretrain.log").exists() and "21/21" in (workspace / "logs/pretrain.log").read_text()
+    )
+    workspace.append("results/world/pretraining.jsonl", "{}\n")
+    said, _ = run.communicate()
+    assert run.returncode == 1
+    assert "results/world/pretraining.jsonl changed while the step was running: its result is not kept" in said
+    assert not (workspace / "results/base").exists()
+    _, said = workspace.build("results/base")
+    assert "generate: an output was edited by hand" in said
+    assert workspace.nothing_to_do("results/base")
+
+
+def test_overrides_of_the_command_line_are_no_part_of_the_project(workspace):
+    lock = (workspace / "dvc.lock").read_bytes()
+    ran, said = workspace.build(TRAIN, "--config", "split={shares: {valid: 0.06}}", check=False)
+    assert "the configuration is not valid" in said or "dvc.lock is not written: --config" in said
+    (workspace / "mine.yaml").write_text("split: {shares: {valid: 0.06, routing: 0.12, test: 0.08}}\n")
+    ran, said = workspace.build(TRAIN, "--configfile", "mine.yaml")
+    assert {"split"} <= ran
+    assert "dvc.lock is not written: --config and --configfile are no part of the project" in said
+    assert (workspace / "dvc.lock").read_bytes() == lock
+    ran, _ = workspace.build()
+    assert ran == set()
+    agree(workspace)
+
+
+def test_an_edit_of_the_configuration_counts_for_the_next_run(workspace):
+    """The run that is under way ends with what it began with."""
+    workspace.append("workflow_scripts/read.py", "# a comment\n")
+    run = begin(workspace, TRAIN)
+    wait_for(lambda: is_computing(workspace, "read"))
+    workspace.edit(PRESET, "recall: 0.99", "recall: 0.9")
+    said, _ = run.communicate()
+    assert run.returncode == 0, said
+    assert "recall: 0.99" in workspace.git("show", f"HEAD:{PRESET}")
+    assert set(steps_that_must_run(workspace)) == {"deduplicate"}
+    assert "settings" in workspace.dvc("status")
+
+
+def test_two_runs_in_one_folder_are_one_too_many(workspace):
+    workspace.edit(PRESET, "steps: 20, batch: 4", "steps: 22, batch: 4")
+    run = begin(workspace, "results/base")
+    wait_for(lambda: is_computing(workspace, "pretrain"))
+    said = workspace.snakemake(TRAIN, check=False)
+    assert re.search(r"another Snakemake is at work in this folder: process \d+ on \S+ since", said)
+    assert run.communicate() and run.returncode == 0
+
+
+# ------------------------------------------------------------------------------------------------------------ DVC
+
+
+def test_dvc_runs_the_graph_and_agrees(workspace):
+    workspace.edit(PRESET, "pack: {level: 19}", "pack: {level: 5}")
+    assert "settings" in workspace.dvc("status")
+    said = workspace.dvc("repro")
+    assert "Running stage 'pack-F16'" in said
+    assert "Stage 'pretrain' didn't change, skipping" in said
+    agree(workspace)
+    changed = workspace.dvc("params", "diff")
+    assert re.search(r"params.yaml +pack-F16.level +19 +5", changed)
+    assert "perplexity" in workspace.dvc("metrics", "show", "--json")
+    assert "index.html" in workspace.dvc("plots", "show")
+    assert "measure_system" in workspace.dvc("dag")
+    workspace.edit(PRESET, "pack: {level: 5}", "pack: {level: 19}")
+    assert workspace.build()[0] == set()
+    agree(workspace)
+
+
+def test_dvc_yaml_of_the_project_is_up_to_date():
+    """What a reader of the repository sees is the graph of the default configuration."""
+    done = Workspace(ROOT).call("python", "-m", "traced.pipeline", "--check", check=False)
+    assert done == "", done
+
+
+def test_garbage_collection_never_breaks_a_later_build(workspace):
+    """After `dvc gc` old traces name bytes that are gone: such a step runs again, and nothing fails."""
+    workspace.edit(PRESET, "pack: {level: 19}", "pack: {level: 5}")
+    workspace.build()
+    assert "Removed" in workspace.dvc("gc", "--workspace", "--force")
+    agree(workspace)
+    workspace.edit(PRESET, "pack: {level: 5}", "pack: {level: 19}")
+    said = workspace.snakemake("--dry-run")
+    assert "known, but neither cache nor remote has its bytes" in said
+    ran, _ = workspace.build()
+    assert {"pack_F16", "pack_IQ4_XS", "release"} <= ran
+    agree(workspace)
+
+
+def test_a_second_clone_restores_by_trace_and_fetches_only_what_is_needed(workspace, tmp_path):
+    """No dvc.lock, no `dvc pull`: the traces of the first clone are found on the shared remote."""
+    share(workspace, tmp_path / "shelf")
+    workspace.git("rm", "-q", "--cached", "dvc.lock")
+    workspace.git("commit", "-q", "-m", "no lock")
+    clone = clone_of(workspace.folder, tmp_path / "clone")
+    said = clone.snakemake("--dry-run")
+    assert "traced: release: would be restored" in said
+    ran, said = clone.build()
+    assert ran == set()
+    assert (clone / RELEASE).read_bytes() == (workspace / RELEASE).read_bytes()
+    assert not (clone / "results/base").exists()
+    fetched = sum(path.stat().st_size for path in clone.folder.glob(".dvc/cache/files/**/*") if path.is_file())
+    assert fetched < 1_000_000
+    clone.edit(PRESET, "pack: {level: 19}", "pack: {level: 5}")
+    ran, _ = clone.build("results/packed/IQ4_XS.gguf.zst")
+    assert ran == {"pack_IQ4_XS"}
+    assert not (clone / "results/base").exists()
+
+
+def test_the_same_over_ssh(workspace, tmp_path):
+    from sshd import server, why_not
+
+    if reason := why_not():
+        pytest.skip(reason)
+    with server(tmp_path / "sshd") as (port, key):
+        url = f"ssh://127.0.0.1:{port}{tmp_path}/shelf"
+        workspace.dvc("remote", "add", "-q", "-d", "shelf", url)
+        workspace.dvc("remote", "modify", "-q", "shelf", "keyfile", key)
+        workspace.dvc("push", "-q", "--run-cache")
+        workspace.git("rm", "-q", "--cached", "dvc.lock")
+        workspace.git("commit", "-q", "-a", "-m", "remote")
+        clone = clone_of(workspace.folder, tmp_path / "clone")
+        ran, _ = clone.build()
+        assert ran == set()
+        assert (clone / RELEASE).read_bytes() == (workspace / RELEASE).read_bytes()
+        agree_without_intermediates = clone.nothing_to_do()
+        assert agree_without_intermediates
+    (clone / RELEASE).unlink()
+    shutil.rmtree(clone / ".dvc/cache")
+    said = clone.snakemake("--dry-run")
+    assert "the remote cannot be used, only what is here is known" in said
+
+
+# ---------------------------------------------------------------------------------------- with less than all of it
+
+
+def test_without_git_and_without_a_remote(workspace):
+    shutil.rmtree(workspace / ".git")
+    workspace.append("workflow_scripts/split.py", "# a comment\n")
+    ran, _ = workspace.build(TRAIN)
+    assert ran == {"split"}
+    assert workspace.nothing_to_do(TRAIN)
+
+
+def test_with_the_scripts_in_a_folder_that_cannot_be_written(workspace, tmp_path):
+    here = Workspace(tmp_path / "elsewhere")
+    here.folder.mkdir()
+    if os.geteuid() == 0:  # no mode stops root
+        if not shutil.which("bwrap"):
+            pytest.skip("no bwrap: on Debian, `apt-get install bubblewrap`")
+        shut = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", workspace.folder, workspace.folder]
+    else:
+        shut = []
+        for path in [workspace.folder, *workspace.folder.rglob("*")]:
+            path.chmod(path.stat().st_mode & ~0o222)
+    target = "results/data/test.jsonl"
+    preset = f"preset={workspace / PRESET}"
+    build = [*shut, "snakemake", "--cores", "2", "-s", workspace / "Snakefile", "--config", preset]
+    assert here.call(*shut, "touch", workspace / "x", check=False).endswith(("Read-only file system\n", "denied\n"))
+    here.call(*build, "--", target)
+    assert (here / target).read_bytes() == (workspace / target).read_bytes()
+    assert "Nothing to be done" in here.call(*build, "--dry-run", "--", target)
+
+
+def test_why_names_the_setting_with_its_old_and_new_value(workspace):
+    workspace.edit(PRESET, "recall: 0.99", "recall: 0.9")
+    assert steps_that_must_run(workspace)["deduplicate"] == [
+        {"kind": "setting", "what": "recall", "old": 0.99, "new": 0.9}
+    ]
+    table = workspace.call("make", "why", f"TARGET={TRAIN}")
+    assert re.search(r"deduplicate +must run +setting recall: 0.99 -> 0.9", table)
+    assert re.search(r"decontaminate +waits for its inputs +reads what deduplicate will write", table)
+    assert re.search(r"filter +up to date", table)
+
+
+def test_diverge_names_the_first_step_that_gave_other_bytes(workspace, tmp_path):
+    lock = (workspace / "dvc.lock").read_text()
+    (tmp_path / "a.lock").write_text(lock)
+    (tmp_path / "b.lock").write_text(lock)
+    compare = ["python", "-m", "traced.diverge", tmp_path / "a.lock", tmp_path / "b.lock"]
+    assert workspace.call(*compare) == "equal\n"
+    import yaml
+
+    stages = yaml.safe_load(lock)["stages"]
+    digest = next(out["md5"] for out in stages["recover"]["outs"] if out["path"] == "results/recovered")
+    (tmp_path / "b.lock").write_text(lock.replace(digest, "0" * 32 + ".dir"))
+    said = workspace.call(*compare, check=False)
+    assert said.startswith("recover gave other bytes from equal inputs:\n  results/recovered: ")

@@ -1,0 +1,39 @@
+"""The files of code that a script consists of: itself and, at any depth, the modules it imports from the same root."""
+
+import ast
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def imports(file: Path, root: Path) -> frozenset[Path]:
+    """Return the files under `root` that a Python file imports, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = file.parent.relative_to(root).parts[: -(node.level - 1) or None] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            # `from a import b` may name a module b or something in a.
+            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    found: set[Path] = set()
+    for name in names:
+        parts = name.split(".")
+        for depth in range(1, len(parts) + 1):  # `import a.b` also runs a/__init__.py
+            place = root.joinpath(*parts[:depth])
+            found.update(path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file())
+    return frozenset(found)
+
+
+def closure(scripts: Iterable[Path], root: Path) -> list[Path]:
+    """Return `scripts` and every file under `root` that they import, sorted."""
+    seen: set[Path] = set()
+    todo = list(scripts)
+    while todo:
+        file = todo.pop()
+        if file not in seen:
+            seen.add(file)
+            todo += imports(file, root)
+    return sorted(seen)

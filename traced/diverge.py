@@ -1,0 +1,88 @@
+"""Where two machines began to disagree.
+
+    python -m traced.diverge A B
+
+A and B are dvc.lock files of the same graph. Names the first step whose outs differ though all that it read is equal:
+there the same code, settings and environment gave other bytes. If there is none, the first differing inputs are named.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from traced import yaml12
+from traced.store import Entry
+
+
+def read(path: str) -> dict[str, Entry]:
+    """Return the entries of a lock file. SystemExit if it is none."""
+    if not Path(path).is_file():
+        raise SystemExit(f"{path}: no such file")
+    stages = yaml12.load(Path(path)).get("stages")
+    if not isinstance(stages, dict):
+        raise SystemExit(f"{path}: not a dvc.lock: `stages` is missing")
+    return stages
+
+
+def by_path(items: list[dict[str, Any]]) -> dict[str, str]:
+    """Return {path: digest} of the deps or outs of an entry."""
+    return {item["path"]: item.get("md5", "") for item in items}
+
+
+def differing(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each path whose digest differs."""
+    old, new = by_path(one), by_path(other)
+    return [
+        f"{path}: {old.get(path, 'absent')} / {new.get(path, 'absent')}"
+        for path in sorted(old | new)
+        if old.get(path) != new.get(path)
+    ]
+
+
+def parents_first(stages: dict[str, Entry]) -> list[str]:
+    """Return the names of the stages, each after those that write what it reads."""
+    writer = {out["path"]: name for name, entry in stages.items() for out in entry.get("outs", [])}
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name not in order:
+            for dep in stages[name].get("deps", []):
+                if writer.get(dep["path"], name) != name:
+                    visit(writer[dep["path"]])
+            order[name] = None
+
+    for name in stages:
+        visit(name)
+    return list(order)
+
+
+def compare(one: dict[str, Entry], other: dict[str, Entry]) -> str:
+    """Return what a person should know about two sets of entries."""
+    inputs = []
+    for name in parents_first({name: entry for name, entry in one.items() if name in other}):
+        a, b = one[name], other[name]
+        deps = differing(a.get("deps", []), b.get("deps", []))
+        if a.get("params") != b.get("params"):
+            deps.append("its settings")
+        outs = differing(a.get("outs", []), b.get("outs", []))
+        if outs and not deps:
+            return f"{name} gave other bytes from equal inputs:\n  " + "\n  ".join(outs)
+        if deps:
+            inputs.append(f"{name} read something else:\n  " + "\n  ".join(deps))
+    if inputs:
+        return "no step gave other bytes from equal inputs; the first difference is in what was read:\n" + inputs[0]
+    only = sorted(set(one) ^ set(other))
+    return "equal" + (f", but for steps that only one of them has: {', '.join(only)}" if only else "")
+
+
+def main() -> None:
+    """Compare the two files that the command line names; exit status 1 if they differ."""
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    said = compare(read(sys.argv[1]), read(sys.argv[2]))
+    print(said)  # noqa: T201
+    raise SystemExit(not said.startswith("equal"))
+
+
+if __name__ == "__main__":
+    main()

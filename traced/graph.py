@@ -1,0 +1,31 @@
+"""The graph of the Snakefile here, without running anything."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+from traced.engine import Tracer
+from traced.step import Step
+
+
+@contextmanager
+def open_graph(
+    targets: frozenset[str] = frozenset(), config: dict[str, Any] | None = None
+) -> Iterator[tuple[Tracer, list[Step], list[Step]]]:
+    """Yield the tracer of the Snakefile in this folder, the steps towards targets, parents first, and the targets."""
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(config=config or {}),
+            snakefile=Path("Snakefile"),
+        )
+        workflow.dag(DAGSettings(targets=set(targets)))
+        inner = workflow._workflow
+        inner._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True)
+        inner._build_dag()
+        tracer = inner.tracer
+        yield tracer, tracer.steps_of(inner.dag), tracer.targets_of(inner.dag)

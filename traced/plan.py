@@ -1,0 +1,229 @@
+"""What is current, what can be restored, what must run, and why: decided by content, before anything is touched."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from traced.digest import Content
+from traced.step import PARAMS_FILE, Step
+from traced.store import Entry, key_of, outs_of
+from traced.workspace import Workspace, same
+
+
+class Verdict(Enum):
+    """What has to be done about a step."""
+
+    CURRENT = "up to date"
+    ABSENT = "up to date, and not here because nothing needs it"
+    RESTORE = "restored"
+    RUN = "must run"
+    WAIT = "waits for its inputs"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One reason why a step is not what it was: what, and its old and new value."""
+
+    kind: str
+    """input, code, environment, setting, output or trace"""
+    what: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        """Return the change as one line."""
+        if self.kind == "trace":
+            return self.what
+
+        def short(value: Any) -> Any:
+            return value[:8] if self.kind != "setting" and isinstance(value, str) else value
+
+        return f"{self.kind} {self.what}: {short(self.old)} -> {short(self.new)}"
+
+
+@dataclass
+class Planned:
+    """A step, what is known of it, and what will be done."""
+
+    step: Step
+    disk: dict[str, Content | None]
+    entry: Entry | None = None
+    """The trace that tells what its outs hold, or None if that is not known before it has run."""
+    verdict: Verdict = Verdict.RUN
+    changes: list[Change] = field(default_factory=list)
+    waits_for: list[str] = field(default_factory=list)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether everything on disk is what the trace says."""
+        return self.entry is not None and all(
+            same(self.disk[path], content) for path, content in outs_of(self.entry).items()
+        )
+
+    @property
+    def differs(self) -> bool:
+        """Whether something on disk is not what the trace says, apart from what is not there."""
+        return self.entry is not None and any(
+            self.disk[path] is not None and not same(self.disk[path], content)
+            for path, content in outs_of(self.entry).items()
+        )
+
+    def because(self) -> list[str]:
+        """Return the reasons for the verdict, in words."""
+        waiting = [f"reads what {', '.join(self.waits_for)} will write"] if self.waits_for else []
+        return [*map(str, self.changes), *waiting]
+
+
+def flatten(value: Any, name: str = "") -> dict[str, Any]:
+    """Return nested settings as {"a.b": value}."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {
+        key: one for inner, below in value.items() for key, one in flatten(below, f"{name}.{inner}".lstrip(".")).items()
+    }
+
+
+def kind_of(path: str) -> str:
+    """Return what a dependency is to a person: code, environment, or input."""
+    return {"py": "code", "lock": "environment"}.get(path.rpartition(".")[2], "input")
+
+
+def changes_between(
+    old: Entry | None, step: Step, contents: Mapping[str, Content | None], known_only: bool = False
+) -> list[Change]:
+    """Return how what a step reads now differs from what its trace in dvc.lock says.
+
+    With `known_only`, nothing is said of inputs that are still to be written.
+    """
+    if old is None:
+        return [Change("trace", "never built here", None, None)]
+    before = {dep["path"]: dep["md5"] for dep in old.get("deps", [])}
+    now = {path: content.md5 if content else None for path, content in contents.items()}
+    found = [
+        Change(kind_of(path), path, before.get(path), now.get(path))
+        for path in sorted(before | now)
+        if before.get(path) != now.get(path) and not (known_only and path in now and now[path] is None)
+    ]
+    was = flatten(next(iter(old.get("params", {}).get(PARAMS_FILE, {}).values()), {}))
+    wanted = flatten(step.values)
+    found += [
+        Change("setting", key, was.get(key), wanted.get(key))
+        for key in sorted(was | wanted)
+        if was.get(key) != wanted.get(key)
+    ]
+    if not found and not known_only:
+        return [Change("trace", "its trace is gone", None, None)]
+    return found
+
+
+class Plan:
+    """The verdict on every step of a graph.
+
+    Args:
+        workspace: the folder, its cache and its traces.
+        steps: all steps, parents before children.
+        targets: the steps whose outs must be here.
+        forced: the steps that run whatever their trace says.
+    """
+
+    def __init__(
+        self, workspace: Workspace, steps: Sequence[Step], targets: Iterable[Step] = (), forced: Iterable[Step] = ()
+    ) -> None:
+        self.workspace = workspace
+        self.forced = set(forced)
+        self.producer = {path: step for step in steps for path in step.outs}
+        sources = {path for step in steps for path in step.deps if path not in self.producer}
+        self.disk = workspace.digests.of_all([*sources, *self.producer])
+        self.of: dict[Step, Planned] = {}
+        for step in steps:
+            self.of[step] = self.judge(step)
+        self.decide(set(targets))
+
+    def contents(self, step: Step) -> dict[str, Content | None]:
+        """Return what each dep of a step holds once its producer has run, or None where that is not known yet."""
+        found: dict[str, Content | None] = {}
+        for path in step.deps:
+            producer = self.producer.get(path)
+            if producer is None:
+                found[path] = self.disk[path]
+            else:
+                entry = None if producer in self.forced else self.of[producer].entry
+                found[path] = outs_of(entry)[path] if entry else None
+        return found
+
+    def judge(self, step: Step) -> Planned:
+        """Look a step up, without regard to who needs it."""
+        planned = Planned(step, {path: self.disk[path] for path in step.outs})
+        contents = self.contents(step)
+        planned.waits_for = sorted(
+            {
+                self.producer[path].name
+                for path, content in contents.items()
+                if content is None and path in self.producer
+            }
+        )
+        if planned.waits_for:
+            planned.changes = changes_between(
+                self.workspace.store.locked.get(step.name), step, contents, known_only=True
+            )
+            return planned
+        entries = self.workspace.lookup(key_of(self.workspace.entry_of(step, contents)))
+        if entries:
+            planned.entry = self.choose(entries, planned.disk)
+        else:
+            planned.changes = changes_between(self.workspace.store.locked.get(step.name), step, contents)
+        return planned
+
+    def choose(self, entries: list[Entry], disk: dict[str, Content | None]) -> Entry:
+        """Return the trace that fits what is on disk, else the newest whose bytes can be had, else the newest."""
+        there = {path: content for path, content in disk.items() if content}
+        fitting = (e for e in entries if there and all(same(outs_of(e)[path], one) for path, one in there.items()))
+        known = next(fitting, None)
+        return known or next((entry for entry in entries if self.workspace.available(entry)), entries[0])
+
+    def decide(self, targets: set[Step]) -> None:
+        """Give every step its verdict, children before parents: what nobody needs may stay away."""
+        needed: set[str] = set()
+        for step, planned in reversed(self.of.items()):
+            if step in self.forced:
+                planned.verdict = Verdict.RUN
+                planned.changes = [Change("trace", "forced", None, None)]
+            elif planned.entry is None:
+                planned.verdict = Verdict.WAIT if planned.waits_for else Verdict.RUN
+            elif planned.is_current:
+                planned.verdict = Verdict.CURRENT
+            elif not (step in targets or planned.differs or needed & set(step.outs)):
+                planned.verdict = Verdict.ABSENT
+            elif self.workspace.available(planned.entry):
+                planned.verdict = Verdict.RESTORE
+                planned.changes = self.on_disk(planned)
+            else:
+                planned.verdict = Verdict.RUN
+                planned.changes = [Change("trace", "known, but neither cache nor remote has its bytes", None, None)]
+            if planned.verdict in (Verdict.RUN, Verdict.WAIT):
+                needed.update(step.deps)
+
+    def on_disk(self, planned: Planned) -> list[Change]:
+        """Return the outs that are missing, or not what the trace says."""
+        assert planned.entry is not None
+        found = []
+        for path, wanted in outs_of(planned.entry).items():
+            there = planned.disk[path]
+            if not same(there, wanted):
+                found.append(Change("output", path, there.md5 if there else None, wanted.md5))
+        return found
+
+    def with_verdict(self, *verdicts: Verdict) -> list[Planned]:
+        """Return the steps with one of these verdicts, parents first."""
+        return [planned for planned in self.of.values() if planned.verdict in verdicts]
+
+    def summary(self) -> str:
+        """Return one line: how many steps have which verdict."""
+        names = {
+            "up to date": self.with_verdict(Verdict.CURRENT, Verdict.ABSENT),
+            "to restore": self.with_verdict(Verdict.RESTORE),
+            "to run": self.with_verdict(Verdict.RUN),
+            "waiting for those": self.with_verdict(Verdict.WAIT),
+        }
+        return ", ".join(f"{len(found)} {name}" for name, found in names.items() if found or name == "up to date")

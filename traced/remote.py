@@ -1,0 +1,118 @@
+"""Traces and bytes of other clones: DVC's default remote, asked only for what is missing here.
+
+DVC itself does the transfers, so every remote that carries a run-cache works: folders, ssh, object stores (not http).
+It is imported only when a remote is configured and something is missing.
+"""
+
+import json
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from traced.cache import Cache
+from traced.digest import write_whole
+
+Entry = dict[str, Any]
+log = logging.getLogger("traced")
+
+
+class UnreachableError(Exception):
+    """The remote cannot be asked; the message says why."""
+
+
+class Remote:
+    """The default remote (`core.remote`) of DVC's configuration, or nothing."""
+
+    def __init__(self, settings: dict[str, str], cache: Cache) -> None:
+        self.name = settings.get("core.remote")
+        self.cache = cache
+
+    @cached_property
+    def odb(self) -> Any:
+        """DVC's view of the remote; UnreachableError if there is none, or it does not answer."""
+        if not self.name:
+            raise UnreachableError("no default remote")
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        logging.getLogger("dvc").setLevel(logging.ERROR)
+        try:
+            self.repo = Repo()
+            odb = self.repo.cloud.get_remote_odb(None, "fetch")
+            odb.fs.exists(odb.path)
+        except (DvcException, OSError) as error:
+            self.name = None
+            raise UnreachableError(f"{type(error).__name__}: {error}".strip()) from error
+        return odb
+
+    def reachable(self) -> bool:
+        """Tell whether there is a remote that answers; says once why not."""
+        if not self.name:
+            return False
+        try:
+            return self.odb is not None
+        except UnreachableError as error:
+            log.warning("the remote cannot be used, only what is here is known: %s", error)
+            return False
+
+    @property
+    def runs(self) -> str:
+        """Where the remote keeps the run-cache: beside its objects, not among them."""
+        path = self.odb.path.rstrip("/")
+        return str(path.removesuffix("/files/md5") + "/runs")
+
+    def lookup(self, key: str) -> list[Entry]:
+        """Return the traces that the remote has of a key."""
+        if not self.reachable():
+            return []
+        from traced import yaml12
+        from traced.store import is_entry, key_of
+
+        folder = f"{self.runs}/{key[:2]}/{key}"
+        try:
+            texts = [self.odb.fs.fs.cat_file(path) for path in self.odb.fs.find(folder)]
+        except OSError:
+            return []
+        entries = [yaml12.parse(text) for text in texts]
+        return [entry for entry in entries if is_entry(entry) and key_of(entry) == key]
+
+    def path(self, md5: str) -> str:
+        """Return where the remote has an object."""
+        return str(self.odb.oid_to_path(md5))
+
+    def holds(self, md5s: list[str]) -> bool:
+        """Tell whether the remote has all files of these digests; the list of a folder's files is fetched for that."""
+        if not self.reachable():
+            return False
+        lists = [md5 for md5 in md5s if md5.endswith(".dir")]
+        if not all(self.cache.files(md5) is not None or self.fetch_list(md5) for md5 in lists):
+            return False
+        return all(self.odb.fs.exists(self.path(md5)) for md5 in self.lacking(md5s))
+
+    def fetch_list(self, md5: str) -> bool:
+        """Fetch the list of a folder's files; False if the remote does not have it."""
+        try:
+            text = self.odb.fs.fs.cat_file(self.path(md5))
+            json.loads(text)
+        except (OSError, ValueError):
+            return False
+        write_whole(self.cache.object(md5), text)
+        self.cache.object(md5).chmod(0o444)
+        return True
+
+    def lacking(self, md5s: list[str]) -> set[str]:
+        """Return the objects of files, also of those inside folders, that are not here."""
+        files = {one for md5 in md5s for one in (self.cache.files(md5) or {}).values()}
+        return {md5 for md5 in files if not self.cache.intact(md5)}
+
+    def fetch(self, md5s: list[str]) -> None:
+        """Fetch objects into the cache, whole and checked by DVC. UnreachableError if some cannot be had."""
+        from dvc_data.hashfile.hash_info import HashInfo
+
+        if not self.holds(md5s):
+            raise UnreachableError(f"neither the cache nor the remote has all of {', '.join(md5s)}")
+        objects = {HashInfo("md5", md5) for md5 in self.lacking(md5s)}
+        Path(self.cache.root).mkdir(parents=True, exist_ok=True)
+        log.info("fetching %d files from the remote", len(objects))
+        self.repo.cloud.pull(objects)

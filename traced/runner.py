@@ -1,0 +1,81 @@
+"""In front of every job: keep others off, run the command, store what it wrote, then the trace.
+
+    python traced/runner.py RULE TRACE -- COMMAND ...
+
+The scheduler has looked the trace up before; here it is looked up again only after waiting for another process that
+was busy with the same step, such as a job that outlived its scheduler. The lock is held by the command too, so it
+lasts as long as anybody may still write.
+"""
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+from typing import TextIO
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from traced.lock import open_lock, try_lock
+from traced.step import Step
+from traced.store import key_of
+from traced.workspace import Workspace
+
+
+def say(step: Step, message: str) -> None:
+    """Tell a person, in the log of the job."""
+    print(f"traced: {step.name}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def hold(step: Step) -> tuple[TextIO, bool]:
+    """Return the lock on a step, held, and whether somebody else had it first."""
+    file = open_lock(step)
+    try:
+        if try_lock(file):
+            return file, False
+        say(step, "another process is busy with this step, waiting for it to end")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        say(step, f"this file system has no locks ({error.strerror}): run only one Snakemake at a time")
+        return file, False
+    return file, True
+
+
+def run(step: Step, command: list[str]) -> int:
+    """Run a step and record it; return the exit status."""
+    held, waited = hold(step)
+    workspace = Workspace()
+    before = workspace.entry_of(step, workspace.digests.of_all(step.deps))
+    if waited:
+        for entry in workspace.store.lookup(key_of(before)):
+            if workspace.available(entry):
+                workspace.restore(entry)
+                say(step, "done by the other process, restored")
+                return 0
+    status = subprocess.call(command, pass_fds=[held.fileno()])
+    if status:
+        return status if status > 0 else 128 - status
+    try:
+        workspace.record(step, before)
+    except RuntimeError as error:
+        workspace.discard(step)
+        say(step, str(error))
+        return 1
+    return 0
+
+
+def main() -> None:
+    """Run the step that the command line describes."""
+    rule, trace, separator, *command = sys.argv[1:]
+    if separator != "--" or not command:
+        raise SystemExit(__doc__)
+    step = Step.of(rule, trace)
+    try:
+        raise SystemExit(run(step, command))
+    except OSError as error:
+        say(step, f"{error.filename or 'cache'}: {error.strerror or error}")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""What a job reads and writes, as Snakemake and DVC both see it."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any
+
+# DVC leaves these keys out of what identifies a trace, at any depth: a setting of that name would not count.
+IGNORED_BY_DVC = {"size", "nfiles"}
+PARAMS_FILE = "params.yaml"
+# An output of this name holds figures: `dvc metrics show` shows them.
+METRICS = "report"
+
+
+def flat(named: Any) -> list[str]:
+    """Return the paths of Snakemake's input or output, each once, sorted."""
+    return sorted({str(path) for path in named})
+
+
+def ignored_keys(settings: Any) -> set[str]:
+    """Return the keys in `settings`, at any depth, that DVC would leave out."""
+    if isinstance(settings, Mapping):
+        return IGNORED_BY_DVC.intersection(settings).union(*map(ignored_keys, settings.values()))
+    return set().union(*map(ignored_keys, settings)) if isinstance(settings, list) else set()
+
+
+def trace_of(settings: Mapping[str, Any]) -> Callable[..., str]:
+    """Return the function for the param `trace` of a rule: everything its jobs depend on, as one JSON text.
+
+    A setting may be a function of the wildcards. ValueError if DVC would overlook a setting.
+    """
+    if found := ignored_keys(dict(settings)):
+        raise ValueError(
+            f"settings called {', '.join(sorted(found))} are no part of DVC's traces: give them another name"
+        )
+
+    def trace(wildcards: Any, input: Any, output: Any) -> str:
+        values = {key: value(wildcards) if callable(value) else value for key, value in settings.items()}
+        described = {
+            "wildcards": dict(wildcards),
+            "deps": flat(input),
+            "outs": flat(output),
+            "metrics": [str(path) for name, path in output.items() if name == METRICS],
+            "settings": values,
+        }
+        return json.dumps(described, sort_keys=True)
+
+    return trace
+
+
+def params(**settings: Any) -> dict[str, Any]:
+    """Return the params of a rule: its settings, and `trace`."""
+    return {**settings, "trace": trace_of(settings)}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One job: a rule, its wildcards, and everything that its result depends on."""
+
+    rule: str
+    wildcards: tuple[str, ...]
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    settings: str
+    """JSON of the settings, sorted by key."""
+    metrics: tuple[str, ...] = ()
+    """The outs that hold figures."""
+
+    @classmethod
+    def of(cls, rule: str, trace: str) -> "Step":
+        """Return the step that a rule's param `trace` describes."""
+        given = json.loads(trace)
+        settings = json.dumps(given["settings"], sort_keys=True)
+        paths = {name: tuple(given.get(name, ())) for name in ("deps", "outs", "metrics")}
+        return cls(rule, tuple(given["wildcards"].values()), settings=settings, **paths)
+
+    @property
+    def name(self) -> str:
+        """The name of the stage in dvc.yaml: the rule and its wildcards."""
+        return re.sub(r"[^\w-]", "_", "-".join([self.rule, *self.wildcards]))
+
+    @property
+    def command(self) -> str:
+        """The command of the stage: what `dvc repro` runs."""
+        return f"snakemake --cores all --allowed-rules {self.rule} -- {' '.join(map(quote, self.outs))}"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The settings of the step."""
+        return dict(json.loads(self.settings))

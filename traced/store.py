@@ -1,0 +1,98 @@
+"""The traces: what each step once read and wrote, in DVC's run-cache and in dvc.lock.
+
+An entry is DVC's entry of dvc.lock: {cmd, deps, params, outs}. Its key is the hash of all but the digests of its outs,
+so that the key of a step can be had before it has run. DVC's run-cache is <cache>/runs/<key[:2]>/<key>/<hash of all>.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from traced import yaml12
+from traced.cache import Cache
+from traced.digest import Content, write_whole
+from traced.step import IGNORED_BY_DVC, PARAMS_FILE, Step
+
+Entry = dict[str, Any]
+LOCK_FILE = "dvc.lock"
+
+
+def without_sizes(value: Any) -> Any:
+    """Return an entry without what DVC leaves out of its hashes."""
+    if isinstance(value, dict):
+        return {key: without_sizes(one) for key, one in value.items() if key not in IGNORED_BY_DVC}
+    return [without_sizes(one) for one in value] if isinstance(value, list) else value
+
+
+def hash_of(entry: Entry) -> str:
+    """Return DVC's hash of an entry."""
+    return hashlib.sha256(json.dumps(without_sizes(entry), sort_keys=True).encode()).hexdigest()
+
+
+def key_of(entry: Entry) -> str:
+    """Return DVC's key of an entry: the hash without the digests of its outs."""
+    return hash_of({**entry, "outs": [out["path"] for out in entry["outs"]]})
+
+
+def new_entry(step: Step, contents: dict[str, Content], outs: dict[str, Content] | None = None) -> Entry:
+    """Return the entry of a step for what its deps hold, and, when it has run, its outs."""
+    entry: Entry = {"cmd": step.command, "deps": [contents[path].entry(path) for path in step.deps]}
+    if step.values:
+        entry["params"] = {PARAMS_FILE: {step.name: step.values}}
+    entry["outs"] = [outs[path].entry(path) if outs else {"path": path} for path in step.outs]
+    return entry
+
+
+def outs_of(entry: Entry) -> dict[str, Content]:
+    """Return what the outs of an entry held."""
+    return {out["path"]: Content.of_entry(out) for out in entry["outs"]}
+
+
+def is_entry(value: Any) -> bool:
+    """Tell whether a file of the run-cache holds an entry that can be used."""
+    if not isinstance(value, dict) or not isinstance(value.get("outs"), list):
+        return False
+    return all(isinstance(out, dict) and "path" in out and "md5" in out for out in value["outs"])
+
+
+def read_entry(path: Path) -> Entry | None:
+    """Read an entry, which we write as JSON and DVC as YAML; None if it is broken."""
+    try:
+        text = path.read_bytes()
+        value = json.loads(text) if text[:1] == b"{" else yaml12.parse(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return value if is_entry(value) else None
+
+
+class Store:
+    """All traces known here: those of the run-cache, and those of dvc.lock, which may have come by git."""
+
+    def __init__(self, cache: Cache, lock_file: Path) -> None:
+        self.cache = cache
+        self.runs = cache.root / "runs"
+        stages = yaml12.load(lock_file).get("stages", {})
+        self.locked: dict[str, Entry] = {name: entry for name, entry in stages.items() if is_entry(entry)}
+        """The entries of dvc.lock by the name of the stage."""
+        self.by_key: dict[str, Entry] = {key_of(entry): entry for entry in self.locked.values()}
+
+    def lookup(self, key: str) -> list[Entry]:
+        """Return the entries of a key, newest first; several, where a step does not give the same bytes each time."""
+        folder = self.runs / key[:2] / key
+        try:
+            names = sorted(os.scandir(folder), key=lambda file: -file.stat().st_mtime_ns)
+        except OSError:
+            names = []
+        found = [entry for file in names if file.name[0] != "." and (entry := read_entry(Path(file.path)))]
+        if key in self.by_key:
+            found.append(self.by_key[key])
+        return [entry for entry in found if key_of(entry) == key]
+
+    def save(self, entry: Entry) -> None:
+        """Keep an entry whose bytes are in the cache."""
+        key = key_of(entry)
+        write_whole(self.runs / key[:2] / key / hash_of(entry), json.dumps(entry, indent=1).encode())

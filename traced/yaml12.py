@@ -1,0 +1,60 @@
+"""YAML as DVC reads and writes it: version 1.2, where PyYAML, which is fast, speaks 1.1.
+
+In 1.1 `1e-05` is text and `no` is false; a lock read that way would hold other settings than those that were used.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+RESOLVERS = [
+    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "tag:yaml.org,2002:float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("tag:yaml.org,2002:merge", r"<<", "<"),
+    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN"),
+]
+
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A safe loader of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+
+class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """A safe dumper that quotes what either version would take for something else than text."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write everything out: DVC has no use for anchors."""
+        return True
+
+
+for tag, pattern, first in RESOLVERS:
+    expression = re.compile(f"^(?:{pattern})$")
+    Loader.add_implicit_resolver(tag, expression, [*first, *([""] if tag.endswith("null") else [])])
+    Dumper.add_implicit_resolver(tag, expression, list(first))
+
+
+def parse(text: bytes | str) -> Any:
+    """Return what a YAML text holds; yaml.YAMLError if it is none."""
+    return yaml.load(text, Loader=Loader)  # noqa: S506  (a safe loader)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file, which is empty where there is no such file."""
+    try:
+        return parse(path.read_bytes()) or {}
+    except FileNotFoundError:
+        return {}
+
+
+def dump(value: Any) -> bytes:
+    """Return YAML text, keys in the order given."""
+    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000, encoding="utf-8")
