@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from traced.digest import Digests, listing, place, write_whole
+from traced.digest import Digests, Stamp, digest_of, listing, place, stamp, write_whole
 
 FICLONE = 0x40049409  # Linux: share the blocks of a file (ioctl_ficlone(2))
 PROTECTED = 0o444  # DVC's mode for an object that is known to be whole
@@ -109,26 +109,37 @@ class Cache:
                     raise
 
     def put(self, path: str, md5: str) -> None:
-        """Store the bytes of a file or folder that has just been found to have this digest."""
-        files = {"": md5}
-        if md5.endswith(".dir"):
-            files = {name: digest for name, (_, digest) in self.digests.recall(path).items()}
-        for name, digest in files.items():
-            self.put_file(Path(place(path, name)), digest)
+        """Store the bytes of a file or folder that has just been found to have this digest.
+
+        RuntimeError if it is not what it was then.
+        """
+        known = self.digests.recall(path)
+        files = {name: digest for name, (_, digest) in known.items()}
+        if digest_of(files) != md5:
+            raise RuntimeError(f"{path}: its digest cannot be kept in {self.digests.folder}; is that folder writable?")
+        for name, (seen, digest) in known.items():
+            self.put_file(Path(place(path, name)), digest, seen)
         if md5.endswith(".dir"):
             write_whole(self.object(md5), listing(files))
             self.object(md5).chmod(PROTECTED)
         if {"hardlink", "symlink"} & set(self.types):
             self.digests.note(path, files)  # linking changed the times
 
-    def put_file(self, path: Path, md5: str) -> None:
-        """Store one file, unless its object is here; with links, the file becomes one to the object."""
+    def put_file(self, path: Path, md5: str, seen: Stamp) -> None:
+        """Store one file, unless its object is here; with links, the file becomes one to the object.
+
+        RuntimeError if the file is not the one that had the stamp `seen` when its digest was taken.
+        """
         target = self.object(md5)
         links = [name for name in self.types if name != "symlink"] or ["hardlink", "copy"]
         if not self.intact(md5):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
             self.link(path, partial, [*links, "copy"])
+            mtime, _, size, inode = stamp(path)  # the time of change: linking itself changes it
+            if (mtime, size, inode) != (seen[0], seen[2], seen[3]):
+                partial.unlink()
+                raise RuntimeError(f"{path} was changed while it was being stored")
             partial.chmod(PROTECTED)
             partial.rename(target)
         linked = {"hardlink": path.samefile(target), "symlink": path.is_symlink()}

@@ -77,6 +77,13 @@ def listing(files: dict[str, str]) -> bytes:
     return json.dumps(rows, sort_keys=True).encode()
 
 
+def digest_of(files: dict[str, str]) -> str:
+    """Return DVC's digest of a path from {relative path: md5}, or from {"": md5} where it is a file."""
+    if "" in files:
+        return files[""]
+    return hashlib.md5(listing(files), usedforsecurity=False).hexdigest() + ".dir"
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file under a temporary name and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,9 +105,8 @@ class Seen:
         """Return what the path holds, when all its files have a digest."""
         if "" in self.stamps:
             mode = os.stat(self.path).st_mode
-            return Content(self.md5s[""], self.stamps[""][2], executable=bool(mode & 0o111))
-        digest = hashlib.md5(listing(self.md5s), usedforsecurity=False).hexdigest()
-        return Content(f"{digest}.dir", sum(known[2] for known in self.stamps.values()), len(self.stamps))
+            return Content(digest_of(self.md5s), self.stamps[""][2], executable=bool(mode & 0o111))
+        return Content(digest_of(self.md5s), sum(known[2] for known in self.stamps.values()), len(self.stamps))
 
 
 class Digests:

@@ -151,7 +151,8 @@ class Tracer:
             if (job not in dag.omitforce and job.rule in dag.forcerules) or not dag.forcefiles.isdisjoint(job.output)
         }
         try:
-            self.plan = Plan(self.workspace, steps, self.targets_of(dag), forced)
+            busy = {step for step in steps if is_busy(step)} if self.is_build else ()
+            self.plan = Plan(self.workspace, steps, self.targets_of(dag), forced, busy)
         except FileNotFoundError as error:
             raise WorkflowError(str(error)) from None
         return self.plan

@@ -125,13 +125,20 @@ class Plan:
         steps: all steps, parents before children.
         targets: the steps whose outs must be here.
         forced: the steps that run whatever their trace says.
+        busy: the steps that a process of an earlier run is still at work on: what they hold in the end is not known.
     """
 
     def __init__(
-        self, workspace: Workspace, steps: Sequence[Step], targets: Iterable[Step] = (), forced: Iterable[Step] = ()
+        self,
+        workspace: Workspace,
+        steps: Sequence[Step],
+        targets: Iterable[Step] = (),
+        forced: Iterable[Step] = (),
+        busy: Iterable[Step] = (),
     ) -> None:
         self.workspace = workspace
         self.forced = set(forced)
+        self.busy = set(busy)
         self.producer = {path: step for step in steps for path in step.outs}
         sources = {path for step in steps for path in step.deps if path not in self.producer}
         self.disk = workspace.digests.of_all([*sources, *self.producer])
@@ -191,6 +198,9 @@ class Plan:
                 planned.changes = [Change("trace", "forced", None, None)]
             elif planned.entry is None:
                 planned.verdict = Verdict.WAIT if planned.waits_for else Verdict.RUN
+            elif step in self.busy:  # its trace is looked up again when that process has ended
+                planned.verdict = Verdict.RUN
+                planned.changes = [Change("trace", "a job of an earlier run is still busy with it", None, None)]
             elif planned.is_current:
                 planned.verdict = Verdict.CURRENT
             elif not (step in targets or planned.differs or needed & set(step.outs)):

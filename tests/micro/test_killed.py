@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+import time
 
 import psutil
 import pytest
@@ -63,8 +64,26 @@ def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request):
     built = request.getfixturevalue("built_workspace")  # not before: this is the longest test, and begins first
     for target in targets:
         paths = [p for p in [workspace / target, *(workspace / target).rglob("*")] if p.is_file()]
+        assert paths, target
         for path in paths:
             there = built / path.relative_to(workspace.folder)
             assert path.name == ".snakemake_timestamp" or path.read_bytes() == there.read_bytes(), path
     assert not [p for p in workspace.folder.glob("results/**/.*") if p.name != ".snakemake_timestamp"]
     assert workspace.nothing_to_do(*targets)
+
+
+def test_a_job_that_outlives_its_scheduler_does_not_spoil_what_is_restored_in_its_place(workspace):
+    """Its code is not what it began with when it ends: it removes what it wrote, and that must not be the current."""
+    workspace.append("workflow_scripts/deduplicate.py", "import time; time.sleep(20)  # noqa\n")
+    run = subprocess.Popen(["snakemake", "--cores", "2"], cwd=workspace.folder, env=ENVIRONMENT)
+    patience = time.monotonic() + 60
+    while not any("deduplicate" in " ".join(job.info["cmdline"]) for job in workspace.processes("lib.entry")):
+        assert time.monotonic() < patience and run.poll() is None
+        time.sleep(0.1)
+    run.kill()
+    run.wait()
+    workspace.git("checkout", "-q", "workflow_scripts")
+    steps, said = workspace.build()
+    assert "a job of an earlier run is still busy" in said
+    assert not steps
+    assert workspace.nothing_to_do()
