@@ -1,11 +1,12 @@
 # The commands of the README.
 TARGET ?= all
+STEP ?= balanced
 WORKERS ?= 2
 CORES ?= all
 ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 
-.PHONY: build envs bench why dvc.yaml test test-unit test-slow test-slurm lint lock unpack figures clean
+.PHONY: build envs bench preview why dvc.yaml test test-unit test-slow test-slurm lint lock unpack figures clean
 
 build: envs
 	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(TARGET)
@@ -16,6 +17,10 @@ envs:
 # Per step on the way to TARGET: up to date, restored, or must run, and because of what.
 why:
 	@"$(call BIN,workflow)/python" -m traced.why $(filter-out all,$(TARGET))
+
+# The records of a step in the browser: STEP=filtered, balanced, filtered.rejected, ...
+preview:
+	@PYTHONPATH=workflow_scripts "$(call BIN,data)/python" -m preview $(STEP)
 
 # What DVC reads, from the rules and the configuration.
 dvc.yaml:

@@ -21,6 +21,7 @@ include: "rules/release.smk"
 # Done in less time than a cluster takes to start them.
 localrules:
     gate,
+    gate_data,
     gate_system,
     release,
 
@@ -29,6 +30,7 @@ rule all:
     default_target: True
     input:
         "results/release/manifest.json",
+        "results/curation.html",
 
 
 # Content decides what runs again, not clocks.

@@ -116,6 +116,8 @@ def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
 
     Both are kept in the user's cache, so that neither another clone nor an edited lock compiles them again.
     """
+    # Without the comments, which say who wants it and differ from lock to lock.
+    pinned = "".join(line for line in pinned.splitlines(keepends=True) if not line.lstrip().startswith("#"))
     identity = [pinned, platform.python_version(), platform.machine(), CMAKE_ARGS]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ingot/wheels"
     kept = cache / f"{package}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"

@@ -11,6 +11,7 @@ rule adapt:
         base="results/base",
         train="results/data/train.jsonl",
         valid="results/data/valid.jsonl",
+        gate="results/gates/data/verdict.json",
         code=code(
             "unsloth" if config["adapt"]["backend"] == "unsloth" else "ml", "adapt"
         ),

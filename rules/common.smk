@@ -36,6 +36,13 @@ DOMAINS = config["modifiers"]["domains"]
 QUANTS = config["gguf"]["types"]
 SERVED = f"results/gguf/{config['gguf']['serve']}.gguf"
 BENCHMARK = f"results/data/{'benchmark' if config['benchmarks'] else 'test'}.jsonl"
+# The parts in which the sources are read and filtered side by side: {(source, part): settings}.
+try:
+    UNITS = configuration.units_of(config)
+except InputError as error:
+    raise WorkflowError(str(error))
+PART = "results/data/parts/{source}/{part}"
+CURATED = "scored" if config["score"] else "filtered"
 SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
@@ -47,6 +54,13 @@ def code(environment, script):
     return [
         os.path.normpath(f"{HERE}/{path.relative_to(ROOT)}")
         for path in dict.fromkeys([*first, *modules])
+    ]
+
+
+def templates(*names):
+    """Return the files that a page is made of."""
+    return [
+        os.path.normpath(f"{HERE}/workflow_scripts/lib/{name}.html") for name in names
     ]
 
 
@@ -83,6 +97,16 @@ def step(**settings):
 def wildcard(name):
     """Return a setting of a step whose value is a wildcard of the job."""
     return lambda wildcards: getattr(wildcards, name)
+
+
+def unit(key):
+    """Return a setting of the part of a source that a job is about."""
+    return lambda wildcards: UNITS[wildcards.source, wildcards.part][key]
+
+
+def parts(name):
+    """Return the file `name` of every part of the sources."""
+    return [f"{PART}/{name}".format(source=source, part=part) for source, part in UNITS]
 
 
 # The shell command of every step: build its environment if need be, run it, keep what it says in its log.

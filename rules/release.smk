@@ -79,10 +79,7 @@ rule release:
         table="results/release/ledger.json",
         markdown="results/release/ledger.md",
         origin="results/reports/base.json",
-        data=expand(
-            "results/reports/{name}.json",
-            name=["read", "filter", "deduplicate", "decontaminate", "split"],
-        ),
+        curation="results/reports/curation.json",
         system="results/measured/system/report.json",
         detector="results/reports/train_detector.json",
         locks=[

@@ -3,7 +3,7 @@ import copy
 import pytest
 import yaml
 
-from lib.config import load, load_yaml, merge
+from lib.config import load, load_yaml, merge, units_of
 from lib.records import InputError
 
 PRESETS = ["tiny", "llama-3.2-1b", "llama-3.1-8b"]
@@ -44,7 +44,7 @@ def test_every_key_of_the_schema_is_described(root):
         ({"adapt": {"training": {"dropout": 2}}}, r"adapt.training.dropout: 2 is greater than the maximum of 0.9"),
         ({"prune": {"method": "magic"}}, r"prune.method: 'magic' is not one of \['sparsegpt', 'wanda'\]"),
         ({"gguf": {"types": ["F16", "Q9_X"]}}, "gguf.types.1: 'Q9_X' is not one of"),
-        ({"read": {"max_line_bytes": 1}}, "read.max_line_bytes.*unit: bytes"),
+        ({"read": {"row_bytes": 1}}, "read.row_bytes.*unit: bytes"),
         ({"preset": "huge"}, r"preset: 'huge' is not known; use one of .*tiny"),
         ({"preset": 5}, "preset: 5 is not the name"),
         ({"split": {"shares": {"valid": 0.5, "test": 0.5}}}, "must be less than 1"),
@@ -55,10 +55,11 @@ def test_every_key_of_the_schema_is_described(root):
         ({"pretrain": {"shape": {"heads": 3}}}, "`hidden` must be a multiple"),
         ({"modifiers": {"training": {"length": 4096}}}, "modifiers.training.length: 4096 is more than context"),
         ({"filter": {"length": {"least": 300}}}, "`least` is more than `most`"),
-        (
-            {"sources": [{"path": "a/x.jsonl", "domain": "code"}, {"path": "b/x.jsonl", "domain": "code"}]},
-            "same file name",
-        ),
+        ({"sources": [{"name": "a", "path": "x", "domain": "code"}] * 2}, "two sources have the same name"),
+        ({"sources": [{"name": "a", "domain": "code"}]}, "sources.0: .* is not valid under any"),
+        ({"sources": [{"name": "a", "domain": "code", "path": "x", "shape": "alpakka"}]}, "sources.0.shape"),
+        ({"balance": {"mix": {"domain": {"code": 0.7}}}}, "the shares add up to 0.7"),
+        ({"filter": {"appeals": ["no id"]}}, "filter.appeals.0: 'no id' does not match"),
     ],
 )
 def test_a_mistake_is_named_with_what_is_allowed(root, change, said):
@@ -90,3 +91,22 @@ def test_the_documents_training_settings_are_in_the_8b_preset(root):
     )
     assert {key: training[key] for key in wanted} == wanted
     assert len(training["target_modules"]) == 7
+
+
+def test_sources_are_cut_into_parts_file_by_file(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.jsonl", "a.jsonl"):
+        (tmp_path / name).touch()
+    sources = [
+        {"name": "many", "path": "*.jsonl", "domain": "code", "shards": 2},
+        {"name": "one", "path": "absent.csv", "domain": "code"},
+        {"name": "far", "hub": {"id": "a/b", "revision": "0" * 40, "file": "x/y.parquet"}, "domain": "code"},
+    ]
+    units = units_of(load({"sources": sources}, root))
+    parts = ["a.jsonl.0", "a.jsonl.1", "b.jsonl.0", "b.jsonl.1"]
+    assert list(units) == [*(("many", part) for part in parts), ("one", "absent.csv.0"), ("far", "y.parquet.0")]
+    assert units["many", "b.jsonl.1"]["file"] == "b.jsonl"
+    assert units["far", "y.parquet.0"]["file"] == "results/hub/far/x/y.parquet"
+    assert units["one", "absent.csv.0"]["difficulty"] == "medium"
+    with pytest.raises(InputError, match=r"many: no file is called like \*\.txt"):
+        units_of(load({"sources": [sources[0] | {"path": "*.txt"}]}, root))

@@ -1,79 +1,134 @@
 import itertools
 import random
+import resource
+import subprocess
+import sys
 
-from deduplicate import banding, deduplicate, similar_pairs
-from lib.records import read_json, read_records, write_records
-from lib.text import jaccard, shingles
+import pytest
 
-SETTINGS = {"shingle": 3, "permutations": 128, "threshold": 0.8, "recall": 0.99}
-
-
-def run(tmp_path, records):
-    out = [tmp_path / name for name in ("kept.jsonl", "rejected.jsonl", "report.json")]
-    write_records(tmp_path / "in.jsonl", records)
-    deduplicate(tmp_path / "in.jsonl", *out, **SETTINGS)
-    return list(read_records(out[0])), list(read_records(out[1])), read_json(out[2])
+from conftest import ROOT
+from curation import deduplicate_files
+from lib.records import InputError, write_records
+from lib.text import jaccard, shingles, text_of
 
 
-def corpus(record, seed=0):
-    """Forty texts of 30 words, each with a copy, a copy with one word more, and a copy with ten words changed."""
+def grams_of(record, unit="words", length=3):
+    return shingles(text_of(record), unit, length)
+
+
+def corpus(record, seed=0, count=40):
+    """Texts of 30 words, each with a copy, a copy with one word more, and a copy with ten words changed."""
     r = random.Random(seed)
     words = [f"w{i}" for i in range(300)]
     found = []
-    for _ in range(40):
+    for _ in range(count):
         text = r.choices(words, k=30)
         found += [record(" ".join(t), "a") for t in (text, text, [*text, "more"], r.choices(words, k=10) + text[10:])]
     return found
 
 
-def test_banding_reaches_the_recall_and_no_less_selective_choice_would():
-    bands, rows = banding(128, 0.8, 0.99)
-    assert 1 - (1 - 0.8**rows) ** bands >= 0.99
-    assert 1 - (1 - 0.8 ** (rows + 1)) ** (128 // (rows + 1)) < 0.99
+def run(tmp_path, records, parts=1, **settings):
+    paths = [tmp_path / f"{i}.jsonl" for i in range(parts)]
+    for i, path in enumerate(paths):
+        write_records(path, records[i::parts])
+    return deduplicate_files(paths, tmp_path, **settings)
 
 
 def test_exact_and_near_copies_go_and_different_texts_stay(tmp_path, record):
     kept, _, report = run(tmp_path, corpus(record))
     assert len(kept) == 80
-    assert report["reasons"] == {"exact_duplicate": 40, "near_duplicate": 40}
+    assert report["reasons"] == {"deduplicate": {"exact_duplicate": 40, "near_duplicate": 40}}
+    assert report["clusters"] == {"3": 40}
 
 
-def test_no_two_kept_records_are_alike_and_every_dropped_one_is_like_a_kept_one(tmp_path, record):
-    kept, rejected, _ = run(tmp_path, corpus(record))
-    grams = {r["id"]: shingles(f"{r['instruction']} {r['response']}", 3) for r in kept}
+@pytest.mark.parametrize(("unit", "length"), [("words", 1), ("words", 3), ("characters", 5)])
+def test_no_two_kept_records_are_alike_and_every_dropped_one_is_like_a_kept_one(tmp_path, record, unit, length):
+    """Against every pair: brute force."""
+    records = [record(" ".join(random.Random(i).choices("abcdefgh", k=12)), "z") for i in range(800)] + corpus(record)
+    kept, rejected, _ = run(tmp_path, records, shingles={"unit": unit, "length": length}, recall=0.9999)
+    grams = {r["id"]: grams_of(r, unit, length) for r in kept}
     assert all(jaccard(a, b) < 0.8 for a, b in itertools.combinations(grams.values(), 2))
+    assert sum(r["reason"] == "near_duplicate" for r in rejected) >= 40
     for r in rejected:
+        likeness = jaccard(grams_of(r["record"], unit, length), grams[r["evidence"][:16]])
+        assert likeness >= 0.8
         if r["reason"] == "near_duplicate":
-            own = shingles(f"{r['record']['instruction']} {r['record']['response']}", 3)
-            assert jaccard(own, grams[r["evidence"][:16]]) >= 0.8
+            assert r["evidence"][17:] == f"(Jaccard {likeness:.3f})"
 
 
-def test_what_is_kept_does_not_depend_on_the_order(tmp_path, record):
+@pytest.mark.parametrize("parts", [1, 4, 64])
+def test_what_is_kept_depends_on_neither_order_nor_shards(tmp_path, record, parts):
     records = corpus(record)
-    first = {r["id"] for r in run(tmp_path, records)[0]}
-    random.Random(1).shuffle(records)
-    assert {r["id"] for r in run(tmp_path, records)[0]} == first
+    (tmp_path / "first").mkdir()
+    first = run(tmp_path / "first", records)
+    random.Random(parts).shuffle(records)
+    kept, rejected, _ = run(tmp_path, records, parts)
+    assert (kept, rejected) == first[:2]
 
 
-def test_the_better_one_is_kept(tmp_path, record):
+def test_copies_with_other_metadata_are_chosen_between_alike(tmp_path, record):
+    copies = [record("the same question", "a", source=name) for name in "abc"]
+    found = set()
+    for i, order in enumerate(itertools.permutations(copies)):
+        (tmp_path / str(i)).mkdir()
+        kept, _, _ = run(tmp_path / str(i), list(order))
+        found.add(kept[0]["metadata"]["source"])
+    assert len(found) == 1
+
+
+def test_the_better_one_is_kept_then_the_longer(tmp_path, record):
     text = " ".join(f"w{i}" for i in range(30))
     worse, better = record(text, "a", quality_score=3), record(f"{text} more", "a", quality_score=9)
     assert run(tmp_path, [worse, better])[0] == [better]
+    short, long = record(text, "a b c"), record(text, "a b c d")
+    assert run(tmp_path, [short, long])[0] == [long]
 
 
-def test_likeness_does_not_chain(record):
+def test_likeness_does_not_chain(tmp_path, record):
     """a ~ b and b ~ c, but not a ~ c: c stays, since the record that it resembles is not kept."""
     words = [f"w{i}" for i in range(60)]
-    chain = [record(" ".join(words[i : i + 40]), "a") for i in (0, 4, 8)]
-    ordered = sorted(chain, key=lambda r: r["id"])
-    pairs = list(similar_pairs(chain, 3, 128, 0.8, 0.999))
-    kept = [r for r, original, _ in pairs if original is None]
-    assert ordered[0] in kept
-    for left, right in itertools.combinations(kept, 2):
-        assert jaccard(shingles(left["instruction"], 3), shingles(right["instruction"], 3)) < 0.9
+    chain = [record(" ".join(words[i : i + 40]), "a", quality_score=9 - i) for i in (0, 3, 6)]
+    kept, rejected, _ = run(tmp_path, chain, recall=0.999)
+    assert {r["id"] for r in kept} == {chain[0]["id"], chain[2]["id"]}
+    assert rejected[0]["evidence"].startswith(chain[0]["id"])
 
 
-def test_all_records_identical_leaves_one(tmp_path, record):
-    kept, _, report = run(tmp_path, [record("same question", "a")] * 100)
-    assert len(kept) == 1
-    assert report["rejected"] == 99
+def test_invisible_and_width_differences_make_no_difference(tmp_path, record):
+    plain = record("Say hello to the whole world", "hello")
+    dressed = record("Say\u200b HELLO to the\u00ad whole   \uff37orld", "hello")
+    _, _, report = run(tmp_path, [plain, dressed])
+    assert report["reasons"] == {"deduplicate": {"exact_duplicate": 1}}
+
+
+@pytest.mark.parametrize("count", [1, 2, 1000])
+def test_all_records_identical_leaves_one(tmp_path, record, count):
+    kept, _, report = run(tmp_path, [record("same question", "a")] * count)
+    assert (len(kept), report["rejected"]) == (1, count - 1)
+
+
+def test_nothing_in_is_nothing_out(tmp_path):
+    kept, _, report = run(tmp_path, [], parts=3)
+    assert (kept, report["read"]) == ([], 0)
+
+
+def test_a_mix_that_moves_too_far_stops_the_build(tmp_path, record):
+    records = [record("the very same question", "a", "math")] * 50 + [record(f"question {i}", "a") for i in range(50)]
+    with pytest.raises(InputError, match=r"domain math: 50.0% -> 2.0%, at most 2.0% is allowed"):
+        run(tmp_path, records, limits={"domain": 0.02})
+
+
+def test_a_corpus_of_near_copies_needs_little_memory(tmp_path, record):
+    """60,000 records of one cluster: 36 MB of texts and as much of keys, of which one band at a time is in memory."""
+    text = " ".join(f"word{i}" for i in range(60))
+    write_records(tmp_path / "many.jsonl", (record(f"{text} {i}", "a") for i in range(60_000)))
+    code = (
+        f"import sys, resource; sys.path[:0] = [{str(ROOT / 'tests')!r}, {str(ROOT / 'workflow_scripts')!r}]\n"
+        "from pathlib import Path; from curation import deduplicate_files\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "import sign, deduplicate, lib.minhash\n"
+        "kept, rejected, report = deduplicate_files([folder / 'many.jsonl'], folder)\n"
+        "print(report['kept'], report['pairs_compared'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "59999"], done.stderr
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 << 20

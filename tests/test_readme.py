@@ -79,7 +79,7 @@ def test_own_data_of_several_shapes_can_be_planned(workspace):
     import gzip
 
     (workspace / "my/instructions.jsonl.gz").write_bytes(gzip.compress(b'{"prompt": "Q", "completion": "A"}\n'))
-    (workspace / "my/word_problems.jsonl").write_text('{"question": "Q", "answer": "A"}\n')
+    (workspace / "my/word_problems.csv").write_text("problem,solution\nQ,A\n")
     (workspace / "my/held_out.jsonl").write_text('{"instruction": "Q", "response": "A"}\n')
     example = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "sources" in block)
     before = (workspace / "config.yaml").read_text()

@@ -1,91 +1,232 @@
-"""Drop exact and near duplicates: MinHash LSH proposes, exact Jaccard similarity decides."""
+"""Keep one record of every group of duplicates among all shards: shared bands propose, exact similarity decides."""
 
-from collections.abc import Iterator
+import json
+import mmap
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from lib.accounting import close_books, rejection
+import numpy as np
+from numpy.typing import NDArray
+
+from lib import minhash
+from lib.accounting import MIXED_BY, Books, Volume
 from lib.progress import progress
-from lib.records import Record, read_records
-from lib.text import jaccard, normalise, shingles
+from lib.records import InputError, Record
+from lib.signatures import Signatures
+from lib.text import normalise
 
-Signature = tuple[Record, set[str]]
+EXAMPLES = 20  # pairs shown in the report
+Numbers = NDArray[np.int64]
 
 
-def banding(permutations: int, threshold: float, recall: float) -> tuple[int, int]:
-    """Return (bands, rows) with the longest rows that still propose a pair at `threshold` with probability `recall`.
+class Lines:
+    """The lines of many files, by place, without reading the rest."""
 
-    A pair of Jaccard similarity J shares a band with probability 1 - (1 - J^rows)^bands (Leskovec et al., Mining of
-    Massive Datasets, 3.4). Longer rows mean fewer false candidates to verify.
+    def __init__(self, paths: Sequence[Path], signatures: Signatures) -> None:
+        self.maps = [mapped(path) for path in paths]
+        self.shard, self.begin, self.end = signatures.places()
+
+    def __getitem__(self, index: int) -> bytes:
+        """Return a line."""
+        return self.maps[self.shard[index]][self.begin[index] : self.end[index]]
+
+    def record(self, index: int) -> Record:
+        """Return a record."""
+        found: Record = json.loads(self[index])
+        return found
+
+
+def mapped(path: Path) -> bytes | mmap.mmap:
+    """Return the bytes of a file, read when they are looked at."""
+    with open(path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
+
+
+def preference(signatures: Signatures) -> Numbers:
+    """Return the records in the order in which they are preferred: best quality, longest answer, least id.
+
+    Copies with the same id are told apart by the hash of their line, so that the order of the input does not matter.
     """
-    for rows in range(permutations, 0, -1):
-        bands = permutations // rows
-        if bands > 1 and 1 - (1 - threshold**rows) ** bands >= recall:
-            return bands, rows
-    return permutations, 1
+    by = (
+        signatures.column("line"),
+        signatures.column("id"),
+        -signatures.column("length"),
+        -signatures.column("quality"),
+    )
+    return np.lexsort(by)
 
 
-def preference(record: Record) -> tuple[float, int, str]:
-    """Return a sort key that puts the record to keep first: best quality, then longest answer, then smallest id."""
-    quality = record["metadata"]["quality_score"]
-    return (-(quality if quality is not None else 0.0), -len(record["response"]), record["id"])
+def exact_copies(signatures: Signatures, order: Numbers) -> Numbers:
+    """Return for each record the preferred one with the same normal form: itself, if there is none better."""
+    high, low = signatures.column("exact_high")[order], signatures.column("exact_low")[order]
+    by_content = np.lexsort((low, high))  # stable: the preferred ones of equals come first
+    high, low = high[by_content], low[by_content]
+    first = np.ones(len(order), bool)
+    first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+    leaders = by_content[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    original = np.empty(len(order), np.int64)
+    original[order[by_content]] = order[leaders]
+    return original
 
 
-def similar_pairs(
-    records: list[Record], size: int, permutations: int, threshold: float, recall: float
-) -> Iterator[tuple[Record, Record | None, float]]:
-    """Yield (record, kept record that it repeats or None, Jaccard similarity), in order of preference.
+def buckets(signatures: Signatures, ranked: Numbers) -> tuple[Numbers, Numbers]:
+    """Return (place in `ranked`, bucket) of all records that share the key of a band with another one.
 
-    A record is a duplicate only of a record that is kept, so similarity never chains from one to the next: every
-    dropped record is within `threshold` of a kept one, and no two kept records that were proposed are.
+    A band at a time: only one is in memory.
     """
-    from datasketch import MinHash, MinHashLSH
+    members, numbers, count = [], [], 0
+    for band in progress(range(signatures.bands), "buckets", "band", signatures.bands):
+        keys = signatures.keys(band)[ranked]
+        by_key = np.argsort(keys, kind="stable")
+        keys = keys[by_key]
+        begins = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        lengths = np.diff(np.append(begins, len(keys)))
+        shared = np.repeat(lengths > 1, lengths)
+        members.append(by_key[shared])
+        numbers.append(count + np.repeat(np.arange((lengths > 1).sum()), lengths[lengths > 1]))
+        count += int((lengths > 1).sum())
+    return np.concatenate(members), np.concatenate(numbers)
 
-    bands = banding(permutations, threshold, recall)
-    index = MinHashLSH(num_perm=permutations, params=bands)
-    kept: dict[str, Signature] = {}
-    ordered = sorted(records, key=preference)
-    grams = [shingles(f"{r['instruction']} {r['response']}", size) for r in ordered]
-    signatures = MinHash.generator([[g.encode() for g in s] for s in grams], num_perm=permutations, seed=1)
-    for record, words, signature in zip(progress(ordered, "deduplicate", "record"), grams, signatures, strict=True):
-        found = [(jaccard(words, kept[key][1]), key) for key in sorted(index.query(signature))]
-        likeness, key = max(found, default=(0.0, ""), key=lambda pair: pair[0])
-        if likeness >= threshold:
-            yield record, kept[key][0], likeness
-        else:
-            name = record["id"]
-            index.insert(name, signature)
-            kept[name] = record, words
-            yield record, None, 0.0
+
+def normal_texts(lines: Lines, indices: Numbers, folder: Path) -> tuple[minhash.Bytes, Numbers]:
+    """Return the normal forms of records, one after the other in a temporary file, and where each begins.
+
+    They are in a file, so that a corpus of which everything resembles everything does not fill the memory.
+    """
+    starts = np.zeros(len(indices) + 1, np.int64)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for i, index in enumerate(progress(indices.tolist(), "compare", "record")):
+            record = lines.record(index)
+            text = f"{normalise(record['instruction'])} {normalise(record['response'])}".strip().encode()
+            file.write(text)
+            starts[i + 1] = starts[i] + len(text)
+        file.flush()
+        return np.memmap(file, np.uint8, "r") if starts[-1] else np.zeros(0, np.uint8), starts
+
+
+def near_copies(
+    signatures: Signatures, lines: Lines, ranked: Numbers, shingles: dict[str, Any], threshold: float, folder: Path
+) -> tuple[Numbers, NDArray[np.float32], int]:
+    """Return for each record of `ranked` the kept one that it repeats, or -1; their similarity; and pairs compared.
+
+    Records are taken in order of preference, and one is dropped only if a *kept* one is at least `threshold` alike.
+    So likeness does not chain: every dropped record is that close to a record that is kept, and no two kept records
+    that share a band are. In other words: of the graph of near pairs, the lexicographically first maximal independent
+    set is kept (Luby 1986), which depends on nothing but the records.
+    """
+    repeats, likeness = np.full(len(ranked), -1, np.int64), np.zeros(len(ranked), np.float32)
+    members, numbers = buckets(signatures, ranked)
+    if not len(members):
+        return repeats, likeness, 0
+    involved, places = np.unique(members, return_inverse=True)  # sorted: in order of preference
+    by_member = np.argsort(places, kind="stable")
+    first = np.searchsorted(places[by_member], np.arange(len(involved) + 1))
+    rooms = np.concatenate([[0], np.cumsum(np.bincount(numbers))])
+    texts, starts = normal_texts(lines, ranked[involved], folder)
+    counts = signatures.column("count")[ranked[involved]].astype(np.int64)
+    kind = minhash.KINDS[shingles["unit"]]
+    of, likenesses, pairs = minhash.choose(
+        texts, starts, counts, first, numbers[by_member], rooms, kind, shingles["length"], threshold
+    )
+    repeats[involved] = np.where(of >= 0, involved[of], -1)
+    likeness[involved] = likenesses
+    return repeats, likeness, int(pairs)
+
+
+def volume(signatures: Signatures, chosen: NDArray[np.bool_]) -> Volume:
+    """Return how much the chosen records are."""
+    labels, codes = signatures.labels()
+    _, begin, end = signatures.places()
+    found = Volume()
+    counts = np.bincount(codes[chosen], minlength=len(labels))
+    sizes = np.bincount(codes[chosen], (end - begin)[chosen], minlength=len(labels))
+    tokens = np.bincount(codes[chosen], signatures.column("tokens")[chosen], minlength=len(labels))
+    for label, count, size, token in zip(labels, counts, sizes, tokens, strict=True):
+        if count:
+            found.add(label, int(size), int(count), int(token))
+    return found
+
+
+def moved_too_far(before: Volume, after: Volume, limits: dict[str, float]) -> list[str]:
+    """Return one line for every share of the mix that changed by more than its limit."""
+    found = []
+    for name in MIXED_BY:
+        for value, count in before.mix[name].items():
+            old, new = count / before.records, after.mix[name][value] / max(1, after.records)
+            if name in limits and abs(new - old) > limits[name]:
+                found.append(f"{name} {value}: {old:.1%} -> {new:.1%}, at most {limits[name]:.1%} is allowed")
+    return found
+
+
+def examples(lines: Lines, pairs: Iterator[tuple[int, int, float]]) -> list[dict[str, Any]]:
+    """Return some duplicates beside what is kept instead."""
+    return [
+        {"jaccard": round(likeness, 3), "kept": lines.record(kept), "dropped": lines.record(dropped)}
+        for dropped, kept, likeness in pairs
+    ]
 
 
 def deduplicate(
-    records: Path,
+    records: list[Path],
+    signed: list[Path],
     kept: Path,
     rejected: Path,
     report: Path,
     *,
-    shingle: int,
-    permutations: int,
+    shingles: dict[str, Any],
     threshold: float,
-    recall: float,
+    limits: dict[str, float],
 ) -> None:
-    """Write one record of every group of duplicates, in the order of the input, and list what each other repeats."""
-    everything = list(read_records(records))
-    refused: list[Record] = []
-    first: dict[tuple[str, str], Record] = {}
-    for record in sorted(everything, key=preference):
-        key = normalise(record["instruction"]), normalise(record["response"])
-        if key in first:
-            refused.append(rejection(record, "exact_duplicate", first[key]["id"]))
-        else:
-            first[key] = record
-    survivors = {}
-    for record, original, likeness in similar_pairs(list(first.values()), shingle, permutations, threshold, recall):
-        if original:
-            refused.append(rejection(record, "near_duplicate", f"{original['id']} (Jaccard {likeness:.3f})"))
-        else:
-            survivors[record["id"]] = record
-    # Exact copies share an id; `pop` lets only the first of them through.
-    passed = [found for record in everything if (found := survivors.pop(record["id"], None))]
-    bands, rows = banding(permutations, threshold, recall)
-    close_books(len(everything), passed, refused, (kept, rejected, report), bands=bands, rows=rows)
+    """Write one record of every group of duplicates, ordered by id, and list what each of the others repeats.
+
+    The result is the same for any number of shards, any order of the input and any number of threads. InputError if
+    a share of the mix moves by more than `limits` allow.
+    """
+    signatures = Signatures(signed)
+    lines = Lines(records, signatures)
+    order = preference(signatures)
+    original = exact_copies(signatures, order)
+    ranked = order[original[order] == order]
+    repeats, likeness, pairs = near_copies(signatures, lines, ranked, shingles, threshold, kept.parent)
+    nearest = np.zeros(len(order), np.float32)
+    near = repeats >= 0
+    original[ranked[near]], nearest[ranked[near]] = ranked[repeats[near]], likeness[near]
+    original = original[original]  # a copy of one that is dropped repeats what is kept instead
+    stays = original == np.arange(len(order))
+    with Books(kept, rejected, report) as books:
+        ids = signatures.column("id")
+        for index in progress(np.lexsort((order_of(order), ids)).tolist(), "write", "record"):
+            if stays[index]:
+                books.keep_line(lines[index])
+                continue
+            other, similar = f"{ids[original[index]]:016x}", nearest[index]
+            reason, evidence = (
+                ("near_duplicate", f"{other} (Jaccard {similar:.3f})") if similar else ("exact_duplicate", other)
+            )
+            books.list_rejected(lines.record(index), "deduplicate", reason, evidence)
+        books.read, books.kept = volume(signatures, np.ones(len(order), bool)), volume(signatures, stays)
+        clusters = Counter(Counter(original[~stays].tolist()).values())
+        shown = ranked[np.flatnonzero(near)[:EXAMPLES]].tolist()
+        books.details = {
+            **json.loads(next(iter(signatures.shingles))),
+            "threshold": threshold,
+            "pairs_compared": pairs,
+            "clusters": {str(dropped + 1): count for dropped, count in sorted(clusters.items())},
+            "examples": examples(lines, ((i, int(original[i]), float(nearest[i])) for i in shown)),
+        }
+        if problems := moved_too_far(books.read, books.kept, limits):
+            raise InputError(
+                "removing duplicates changes the mix too much:\n  "
+                + "\n  ".join(problems)
+                + "\nlook at the duplicates, or raise deduplicate.limits"
+            )
+
+
+def order_of(order: Numbers) -> Numbers:
+    """Return the rank of each record in an order."""
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    return ranks

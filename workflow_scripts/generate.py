@@ -4,6 +4,7 @@ import gzip
 import itertools
 import json
 import random
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,89 @@ from typing import Any
 from lib import world
 from lib.records import Record, write_records
 
-FOREIGN = (
-    (
-        "Erkläre bitte in einem kurzen Satz, warum der Himmel am Abend rot wird.",
-        "Das Licht legt einen langen Weg zurück.",
+# Question and answer in five languages, with a blank for a number so that they are not copies of each other.
+FOREIGN = {
+    "de": (
+        (
+            "Erkläre in einem kurzen Satz, warum der Himmel am Abend des {n}. Tages rot wird.",
+            "Das Licht legt dann einen langen Weg durch die Luft zurück.",
+        ),
+        (
+            "Nenne {n} Dinge, die man auf eine lange Wanderung in den Bergen mitnehmen sollte.",
+            "Wasser, Brot, eine warme Jacke und eine gute Karte.",
+        ),
+        (
+            "Wie viele Tage dauert es, bis aus {n} Eiern kleine Küken schlüpfen?",
+            "Es dauert ungefähr drei Wochen, wenn es immer warm genug ist.",
+        ),
     ),
-    (
-        "Explique en une phrase pourquoi les feuilles tombent en automne.",
-        "Les arbres gardent ainsi leur eau pour l'hiver.",
+    "fr": (
+        (
+            "Explique en une phrase pourquoi les {n} feuilles de cet arbre tombent en automne.",
+            "Les arbres gardent ainsi leur eau pour l'hiver.",
+        ),
+        (
+            "Donne-moi {n} conseils pour bien dormir quand il fait très chaud dehors.",
+            "Il faut fermer les volets, boire de l'eau et ouvrir la fenêtre la nuit.",
+        ),
+        (
+            "Combien de jours faut-il pour que {n} graines de tomate commencent à pousser ?",
+            "Il faut environ une semaine si la terre reste humide.",
+        ),
     ),
-    ("Explica en una frase por qué el mar es salado y los ríos no lo son.", "Los ríos llevan sales que el mar guarda."),
-    ("Объясни одним предложением, почему зимой идёт снег, а летом дождь.", "Зимой воздух холодный, и вода замерзает."),
-    ("Spiega in una frase perché la luna cambia forma durante il mese.", "Vediamo solo la parte illuminata dal sole."),
-)
+    "es": (
+        (
+            "Explica en una frase por qué el mar es salado y los {n} ríos de esta tierra no lo son.",
+            "Los ríos llevan sales que el mar guarda.",
+        ),
+        (
+            "Dime {n} cosas que debo llevar cuando voy a la playa con mis hijos pequeños.",
+            "Lleva agua, una sombrilla, crema y algo de comer.",
+        ),
+        (
+            "¿Cuántas horas se necesitan para cocer {n} kilos de pan en un horno de leña?",
+            "Se necesita casi una hora si el horno está muy caliente.",
+        ),
+    ),
+    "ru": (
+        (
+            "Объясни одним предложением, почему зимой идёт снег, а в {n} дней лета идёт дождь.",
+            "Зимой воздух холодный, и вода замерзает.",
+        ),
+        (
+            "Назови {n} вещей, которые нужно взять с собой в лес, когда собираешь грибы.",
+            "Корзину, нож, воду и тёплую одежду.",
+        ),
+        (
+            "Сколько дней нужно, чтобы {n} семян подсолнуха начали расти в саду?",
+            "Обычно нужна одна неделя, если земля тёплая.",
+        ),
+    ),
+    "it": (
+        (
+            "Spiega in una frase perché la luna cambia forma durante i {n} giorni del mese.",
+            "Vediamo solo la parte illuminata dal sole.",
+        ),
+        (
+            "Dimmi {n} cose che devo comprare per preparare una buona cena per i miei amici.",
+            "Compra pane, pomodori, formaggio e una bottiglia di vino.",
+        ),
+        (
+            "Quanti giorni ci vogliono perché {n} piante di basilico crescano sul balcone?",
+            "Ci vogliono circa tre settimane se hanno abbastanza luce.",
+        ),
+    ),
+}
 PERSONAL = (
     "Please answer to {name}.{name}@example.com when you are done.",
     "You can call me at +44 20 7946 0{digits} if it is unclear.",
 )
+REFUSALS = (
+    "I'm sorry, but I can't assist with that.",
+    "As an AI language model, I cannot do this.",
+    "Sorry, I can't help with this request.",
+)
+LEFTOVERS = ("<|im_end|>", "[INST]", "Dear [your name],", "{{ question }}")
 
 
 def alpaca(record: Record) -> Record:
@@ -60,7 +127,8 @@ SHAPES: dict[str, Callable[[Record], Record]] = {"alpaca": alpaca, "messages": m
 def plant(tasks: list[Record], benchmark: list[Record], plants: dict[str, int], r: random.Random) -> list[Record]:
     """Return `tasks` with flawed records added, shuffled; each carries what was planted under `_plant`.
 
-    `plants` counts, per kind: exact_duplicate, near_duplicate, contamination, language, personal, broken, encoding.
+    `plants` counts, per kind: exact_duplicate, near_duplicate, contamination, language, personal, broken, encoding,
+    secret, refusal, leftover.
     """
 
     def near(task: Record) -> Record:
@@ -70,13 +138,23 @@ def plant(tasks: list[Record], benchmark: list[Record], plants: dict[str, int], 
         return task | {"instruction": f"  {task['instruction'].upper()} "}
 
     def foreign(task: Record) -> Record:
-        instruction, response = r.choice(FOREIGN)
-        return task | {"instruction": f"{instruction} ({r.randint(1, 999)})", "response": response, "checker": "text"}
+        instruction, response = r.choice(FOREIGN[r.choice(list(FOREIGN))])
+        return task | {"instruction": instruction.format(n=r.randint(2, 999)), "response": response, "checker": "text"}
 
     def personal(task: Record) -> Record:
         name = r.choice(world.PEOPLE).lower()
         extra = r.choice(PERSONAL).format(name=name, digits=r.randint(100, 999))
         return task | {"instruction": f"{task['instruction']} {extra}"}
+
+    def secret(task: Record) -> Record:
+        token = "".join(r.choices(string.ascii_letters, k=34))
+        return task | {"instruction": f"{task['instruction']} My token is hf_{token}"}
+
+    def refusal(task: Record) -> Record:
+        return task | {"response": r.choice(REFUSALS), "checker": "text"}
+
+    def leftover(task: Record) -> Record:
+        return task | {"instruction": f"{task['instruction']} {r.choice(LEFTOVERS)}"}
 
     # A short text changes too much with one word more to remain a near duplicate; take long ones.
     long_tasks = [task for task in tasks if len(task["instruction"].split()) >= 7]
@@ -88,6 +166,9 @@ def plant(tasks: list[Record], benchmark: list[Record], plants: dict[str, int], 
         "personal": (tasks, personal),
         "broken": (tasks, dict),
         "encoding": (tasks, dict),
+        "secret": (tasks, secret),
+        "refusal": (tasks, refusal),
+        "leftover": (tasks, leftover),
     }
     planted = []
     for kind, count in plants.items():

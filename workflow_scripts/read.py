@@ -1,33 +1,38 @@
-"""Read the sources, whatever their shape, into records of one shape; what cannot be read is listed, never lost."""
+"""Read a shard of a source, whatever its shape, into records of one shape; what cannot be read is listed, not lost."""
 
 import itertools
-import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lib.accounting import close_books, rejection
+from lib.accounting import Books
 from lib.checkers import CHECKERS
+from lib.formats import Limits, Row, Shard, rows
 from lib.progress import progress
 from lib.records import Record
-from lib.streams import lines
-from lib.text import record_id
+from lib.text import record_id, unit_hash
 
-# Shapes that people have: the field of the question, the field of further input (or none), the field of the answer.
-SHAPES = (
-    ("instruction", "input", "output"),
-    ("instruction", "context", "response"),
-    ("question", None, "answer"),
-    ("question", None, "response"),
-    ("prompt", None, "completion"),
-    ("prompt", None, "response"),
-    ("instruction", None, "response"),
-)
+# Shapes that people have, by the name of who made them known: the field of the question, of what goes before or after
+# it (or none), and of the answer.
+SHAPES: dict[str, dict[str, str]] = {
+    "alpaca": {"instruction": "instruction", "input": "input", "response": "output"},
+    "dolly": {"instruction": "instruction", "input": "context", "response": "response"},
+    "openorca": {"system": "system_prompt", "instruction": "question", "response": "response"},
+    "question_answer": {"instruction": "question", "response": "answer"},
+    "prompt_completion": {"instruction": "prompt", "response": "completion"},
+    "instruction_response": {"instruction": "instruction", "response": "response"},
+    "prompt_response": {"instruction": "prompt", "response": "response"},
+    "question_response": {"instruction": "question", "response": "response"},
+    "input_target": {"instruction": "input", "response": "target"},
+    "human_eval": {"instruction": "prompt", "response": "canonical_solution"},
+}
+TURNS = {"messages": "messages", "sharegpt": "conversations"}
 DIFFICULTIES = ("easy", "medium", "hard")
 NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
 ROLES = {"human": "user", "gpt": "assistant"}
-EXCERPT = 200  # characters of a rejected line that are kept as evidence
+EXCERPT = 200  # bytes of a rejected row that are kept as evidence
 
 
 def find_turns(turns: Any) -> tuple[str, str] | None:
@@ -46,38 +51,67 @@ def find_turns(turns: Any) -> tuple[str, str] | None:
     return None
 
 
-def find_pair(source: Record) -> tuple[Any, Any] | None:
-    """Return question and answer of a source record of any known shape, or None."""
-    for key in ("messages", "conversations"):
-        if key in source:
-            return find_turns(source[key])
-    for question, extra, answer in SHAPES:
-        if question in source and answer in source:
-            asked = source[question]
-            if extra and isinstance(asked, str) and isinstance(source.get(extra), str) and source[extra]:
-                asked = f"{asked}\n\n{source[extra]}"
-            return asked, source[answer]
-    return None
+def find_instance(source: Record) -> tuple[Any, Any] | None:
+    """Return question and answer of a seed task of Self-Instruct: an instruction and the first of its instances."""
+    instances = source.get("instances")
+    if not (isinstance(instances, list) and instances and isinstance(instances[0], dict)):
+        return None
+    first = instances[0]
+    return joined(source.get("instruction"), first.get("input")), first.get("output")
 
 
-def describe(source: Record, name: str, defaults: Record) -> Record | None:
+def joined(*parts: Any) -> Any:
+    """Return the parts of a question as one text; what is no text is returned, so that it can be refused."""
+    given = [part for part in parts if part not in (None, "")]
+    wrong = next((part for part in given if not isinstance(part, str)), None)
+    return "\n\n".join(given) if wrong is None and given else wrong
+
+
+def take(source: Record, fields: Mapping[str, str]) -> tuple[Any, Any] | None:
+    """Return question and answer by the names of their fields, or None if one is not there."""
+    if fields["instruction"] not in source or fields["response"] not in source:
+        return None
+    before, after = (source.get(fields[name]) if name in fields else None for name in ("system", "input"))
+    return joined(before, source[fields["instruction"]], after), source[fields["response"]]
+
+
+def find_pair(source: Record, shape: str | dict[str, str] | None) -> tuple[Any, Any] | None:
+    """Return question and answer of a source record, or None; of any known shape, where `shape` is None."""
+    if isinstance(shape, dict):
+        return take(source, shape)
+    for name, key in TURNS.items():
+        if shape == name or (shape is None and key in source):
+            return find_turns(source.get(key))
+    if shape == "self_instruct" or (shape is None and "instances" in source):
+        return find_instance(source)
+    if shape is not None:
+        return take(source, SHAPES[shape])
+    # The shape that uses most of the fields: OpenOrca has those of a plain question and answer, too.
+    fitting = (fields for fields in SHAPES.values() if set(fields.values()) <= source.keys())
+    best = max(fitting, key=len, default=None)
+    return take(source, best) if best else next(filter(None, (take(source, f) for f in SHAPES.values())), None)
+
+
+def describe(source: Record, defaults: Record) -> Record | None:
     """Return the metadata of a source record, with defaults where it says nothing, or None if it says nonsense."""
     given = {key: value for key, value in source.items() if value is not None}
     found = {
         "domain": given.get("domain", defaults["domain"]),
-        "difficulty": given.get("difficulty", "medium"),
+        "difficulty": given.get("difficulty", defaults["difficulty"]),
         "teacher": given.get("teacher"),
         "quality_score": given.get("quality_score"),
         "tokens": None,  # counted by `filter`, which knows the tokenizer
-        "source": name,
+        "source": defaults["source"],
+        "licence": defaults["licence"],
         "checker": given.get("checker", "text"),
     }
     score = found["quality_score"]
+    is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score)
     sound = (
         isinstance(found["domain"], str)
         and found["difficulty"] in DIFFICULTIES
         and found["checker"] in tuple(CHECKERS)
-        and (score is None or (isinstance(score, (int, float)) and not isinstance(score, bool)))
+        and (score is None or is_number)
     )
     return found if sound else None
 
@@ -88,7 +122,7 @@ def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
         return "not_text"
     if not instruction.strip() or not response.strip():
         return "empty_text"
-    if any("\ud800" <= c <= "\udfff" for c in instruction + response):
+    if not (instruction + response).isascii() and any("\ud800" <= c <= "\udfff" for c in instruction + response):
         return "lone_surrogate"
     if metadata is None:
         return "bad_metadata"
@@ -97,72 +131,58 @@ def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
     return ""
 
 
-def standardise(source: Any, name: str, defaults: Record) -> tuple[Record | None, str]:
+def standardise(source: Any, defaults: Record, shape: str | dict[str, str] | None = None) -> tuple[Record | None, str]:
     """Return (record, "") for a source record, or (None, reason)."""
     if not isinstance(source, dict):
         return None, "not_an_object"
-    pair = find_pair(source)
+    pair = find_pair(source, shape)
     if pair is None:
         return None, "missing_fields"
     instruction, response = pair
-    metadata = describe(source, name, defaults)
+    metadata = describe(source, defaults)
     if reason := fault(instruction, response, metadata):
         return None, reason
     identity = record_id(instruction, response)
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""
 
 
-def parse(line: bytes | None) -> tuple[Any, str]:
-    """Return (value, "") for a source line, or (None, reason)."""
-    if line is None:
-        return None, "line_too_long"
-    if b"\x00" in line:
-        return None, "nul_byte"
-    try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return None, "invalid_utf8"
-    try:
-        return json.loads(text), ""
-    except (ValueError, RecursionError):
-        return None, "invalid_json"
+def record_of(row: Row, defaults: Record, shape: str | dict[str, str] | None) -> tuple[Record | None, str]:
+    """Return (record, "") for a row of a source, or (None, reason)."""
+    return (None, row.reason) if row.reason else standardise(row.value, defaults, shape)
 
 
-def read_source(path: Path, defaults: Record, limit: int) -> Iterator[tuple[Record | None, Record]]:
-    """Yield (record, {}) or (None, rejection) for every line of a source that is not blank."""
-    for number, line in progress(lines(path, limit), path.name, "line"):
-        if line is not None and not line.strip():
-            continue
-        value, reason = parse(line)
-        record = None
-        if not reason:
-            record, reason = standardise(value, path.name, defaults)
-        if record:
-            yield record, {}
-        else:
-            excerpt = (line or b"")[:EXCERPT].decode("utf-8", "backslashreplace")
-            yield None, rejection({"file": str(path), "line": number}, reason, excerpt)
+def place_of(row: Row, path: Path) -> Record:
+    """Return what is listed of a row that is no record: where it is, and how it begins."""
+    excerpt = row.excerpt if row.reason else str(row.value).encode("utf-8", "backslashreplace")
+    return {"file": str(path), "row": row.number, "excerpt": excerpt[:EXCERPT].decode("utf-8", "backslashreplace")}
 
 
 def read(
-    sources: list[Path],
+    source: Path,
     records: Path,
     rejected: Path,
     report: Path,
     *,
-    defaults: list[Record],
-    max_line_bytes: int,
+    format: str | None,
+    shape: str | dict[str, str] | None,
+    defaults: Record,
+    sample: float,
+    shard: int,
+    shards: int,
+    row_bytes: int,
+    unpacking: int,
 ) -> None:
-    """Write the records of all `sources` in order; `defaults` gives, per source, the metadata that it lacks."""
-    kept: list[Record] = []
-    refused: list[Record] = []
-    per_source = {}
-    for path, default in zip(sources, defaults, strict=True):
-        before = len(kept), len(refused)
-        for record, refusal in read_source(path, default, max_line_bytes):
-            if record:
-                kept.append(record)
+    """Write the records of one shard of a source; `defaults` is the metadata that its records lack.
+
+    `sample` is the share of the records to take; which ones depends on nothing but their content.
+    """
+    limits = Limits(row_bytes, unpacking)
+    with Books(records, rejected, report) as books:
+        for row in progress(rows(source, format, limits, Shard(shard, shards)), source.name, "row"):
+            record, reason = record_of(row, defaults, shape)
+            if record is None:
+                books.reject(place_of(row, source), "read", reason, size=len(row.excerpt))
+            elif sample < 1 and unit_hash(record["id"]) >= sample:
+                books.reject(record, "read", "not_sampled")
             else:
-                refused.append(refusal)
-        per_source[path.name] = {"kept": len(kept) - before[0], "rejected": len(refused) - before[1]}
-    close_books(len(kept) + len(refused), kept, refused, (records, rejected, report), sources=per_source)
+                books.keep(record)

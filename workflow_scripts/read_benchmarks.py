@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from lib.formats import Limits, Shard, rows
 from lib.records import InputError, Record, write_json, write_records
-from read import read_source
+from read import record_of
 
 
 def name_of(path: Path, paths: list[Path]) -> str:
@@ -12,31 +13,31 @@ def name_of(path: Path, paths: list[Path]) -> str:
     return path.name if len(same) == 1 else str(path)
 
 
-def items_of(path: Path, name: str, limit: int) -> list[Record]:
-    """Return the items of one file; InputError names the line of one that cannot be asked or judged.
+def items_of(path: Path, name: str, limits: Limits) -> list[Record]:
+    """Return the items of one file; InputError names the row of one that cannot be asked or judged.
 
     A source record may be lost, since it is listed; a benchmark item may not, since it would be trained on.
     """
     items = []
-    for item, refusal in read_source(path, {"domain": "all"}, limit):
+    defaults = {"domain": "all", "difficulty": "medium", "source": name, "licence": None}
+    for row in rows(path, None, limits, Shard(0, 1)):
+        item, reason = record_of(row, defaults, None)
         if item is None:
-            place = refusal["record"]
             raise InputError(
-                f"{path}:{place['line']}: this benchmark item cannot be used ({refusal['reason']}); an item needs a"
-                " question, an answer, and a checker that fits the answer"
+                f"{path}:{row.number}: this benchmark item cannot be used ({reason}); an item needs a question, an"
+                " answer, and a checker that fits the answer"
             )
-        item["metadata"]["source"] = name
         items.append(item)
     return items
 
 
-def read_benchmarks(files: list[Path], benchmark: Path, report: Path, *, max_line_bytes: int) -> None:
+def read_benchmarks(files: list[Path], benchmark: Path, report: Path, *, row_bytes: int, unpacking: int) -> None:
     """Write the items of all `files` in order, and how many each has."""
     items: list[Record] = []
     counts = {}
     for path in files:
         name = name_of(path, files)
-        found = items_of(path, name, max_line_bytes)
+        found = items_of(path, name, Limits(row_bytes, unpacking))
         counts[name] = len(found)
         items += found
     write_records(benchmark, items)

@@ -56,6 +56,10 @@ def card_text(manifest: dict[str, Any], system: dict[str, Any], detector: dict[s
     base = manifest["base"]
     funnel = "\n".join(f"| {name} | {c['in']:,} | {c['out']:,} |" for name, c in manifest["data"].items())
     packages = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    sources = "\n".join(
+        f"| {name} | {one['records']:,} | {one['licence'] or 'not stated'} |"
+        for name, one in manifest["sources"].items()
+    )
     files = "\n".join(f"- `{f['path']}`: {f['bytes']:,} bytes, SHA-256 `{f['sha256']}`" for f in manifest["files"])
     size = sum(f["bytes"] for f in manifest["files"])
     parts = [
@@ -68,7 +72,8 @@ def card_text(manifest: dict[str, Any], system: dict[str, Any], detector: dict[s
         f" {detector['held_out_false_alarms']:.1%} false alarms.",
         f"## Files\n\n{files}\n\nTogether {size:,} bytes. `make unpack FILE=...` unpacks and checks.",
         table.replace("# Size ledger", "## Size ledger").strip(),
-        f"## Data\n\n| step | records in | records out |\n|---|---:|---:|\n{funnel}",
+        f"## Data\n\n| step | records in | records out |\n|---|---:|---:|\n{funnel}\n\n"
+        f"| source | records left | licence |\n|---|---:|---|\n{sources}",
         f"## Made with\n\n{packages}.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -82,7 +87,7 @@ def release(
     table: Path,
     markdown: Path,
     origin: Path,
-    data: list[Path],
+    curation: Path,
     system: Path,
     detector: Path,
     locks: list[Path],
@@ -96,11 +101,7 @@ def release(
     """Write manifest and card of `files` and `folders`, the parts of a served system; `gates` must all be open."""
     # Snakemake marks the folders that it made with a hidden file
     parts = [*files, *(file for folder in folders for file in sorted(folder.glob("[!.]*")))]
-    funnel = {}
-    for path in data:
-        counts = read_json(path)
-        if "kept" in counts:
-            funnel[path.stem] = {"in": counts["read"], "out": counts["kept"]}
+    curated = read_json(curation)
     about = {
         "preset": preset,
         "base": {**read_json(origin), "licence": base["licence"]},
@@ -109,7 +110,8 @@ def release(
         "other_types": [describe(path) for path in packed if path not in files],
         "parents": {row["artifact"]: row["parent"] for row in read_json(table)},
         "gates": [read_json(path)["model"] for path in gates],
-        "data": funnel,
+        "data": {row["step"]: {"in": row["records_in"], "out": row["records_out"]} for row in curated["funnel"]},
+        "sources": curated["sources"],
         "versions": versions(locks),
     }
     for key in ("losses", "conversations", "rows", "tokens_seen"):

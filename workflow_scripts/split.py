@@ -1,9 +1,12 @@
 """Split records by the hash of their prompt, so that a prompt is on one side only, in every build and every clone."""
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
-from lib.records import InputError, Record, read_records, write_json, write_records
+from lib.accounting import line_of
+from lib.progress import progress
+from lib.records import InputError, read_records, write_json
 from lib.text import unit_hash
 
 
@@ -35,20 +38,20 @@ def split(
 
     Raises InputError, before anything is trained, where one of the `domains` that get a modifier has no records.
     """
-    parts: dict[str, list[Record]] = {"train": [], "valid": [], "routing": [], "test": []}
-    for record in read_records(records):
-        parts[part_of(record["instruction"], shares)].append(record)
+    paths = {"train": train, "valid": valid, "routing": routing, "test": test}
+    found: dict[str, Counter[str]] = {name: Counter() for name in paths}
+    with contextlib.ExitStack() as stack:
+        files = {name: stack.enter_context(open(path, "wb")) for name, path in paths.items()}
+        for record in progress(read_records(records), "split", "record"):
+            part = part_of(record["instruction"], shares)
+            files[part].write(line_of(record))
+            found[part][record["metadata"]["domain"]] += 1
     for name in ("train", "valid"):
-        if absent := set(domains) - {record["metadata"]["domain"] for record in parts[name]}:
+        if absent := set(domains) - set(found[name]):
             raise InputError(
                 f"no record of the {name} part has domain {', '.join(sorted(absent))}, which `modifiers.domains` lists;"
-                f" the data have {sorted({r['metadata']['domain'] for part in parts.values() for r in part})}"
+                f" the data have {sorted(set().union(*found.values()))}"
             )
-    paths = {"train": train, "valid": valid, "routing": routing, "test": test}
-    for name, path in paths.items():
-        write_records(path, parts[name])
-    domains = {
-        name: dict(sorted(Counter(r["metadata"]["domain"] for r in part).items())) for name, part in parts.items()
-    }
-    counts = {name: len(part) for name, part in parts.items()}
-    write_json(report, {"records": sum(counts.values()), "parts": counts, "domains": domains})
+    counts = {name: counter.total() for name, counter in found.items()}
+    sorted_domains = {name: dict(sorted(counter.items())) for name, counter in found.items()}
+    write_json(report, {"records": sum(counts.values()), "parts": counts, "domains": sorted_domains})

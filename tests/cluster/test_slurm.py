@@ -96,7 +96,9 @@ def test_gpu_rules_asked_for_their_gpu(workspace, site):
 
 
 def test_logs_are_where_they_are_without_a_cluster(workspace):
-    assert {"read", "measure_base", "measure_IQ4_XS", "gate_adapter", "release"} <= set(workspace.logs())
+    assert {"read_alpaca_alpaca.jsonl.0", "measure_base", "measure_IQ4_XS", "gate_adapter", "release"} <= set(
+        workspace.logs()
+    )
     assert (workspace / "logs/slurm").is_dir()
 
 
@@ -107,11 +109,11 @@ def test_a_warm_cache_needs_no_submission(workspace, site):
     said = workspace.call(*SNAKEMAKE, **site)
     assert "traced: release: restored" in said
     assert (workspace / "results/release/manifest.json").read_bytes() == release
-    workspace.append("workflow_scripts/filter.py", "# a comment\n")
+    workspace.append("workflow_scripts/deduplicate.py", "# a comment\n")
     said = workspace.call(*SNAKEMAKE, **site)
     assert "release: its inputs are as before, so it need not run" in said
     new = set(submitted(workspace, site)) - set(before)
-    assert len(new) == 1, "only the filter was handed to Slurm"
+    assert len(new) == 1, "only that step was handed to Slurm"
 
 
 def test_a_configuration_edited_before_a_job_starts_is_refused(workspace, site):

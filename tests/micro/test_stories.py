@@ -108,6 +108,12 @@ def test_another_preset_and_back(workspace):
 # ---------------------------------------------------------------------------------------------- what changed runs again
 
 
+def of_parts(step):
+    """The steps of this name: one for each source of the preset."""
+    parts = ("alpaca_jsonl_0-alpaca", "messages_jsonl_gz_0-messages", "question_jsonl_zst_0-question")
+    return {f"{step}-{part}" for part in parts}
+
+
 def steps_that_must_run(workspace):
     """{step: its changes} of the steps whose own code, environment, settings or given inputs differ, by `make why`."""
     rows = json.loads(workspace.call("python", "-m", "traced.why", "--json"))
@@ -127,7 +133,7 @@ def test_a_comment_in_a_script_costs_that_step(workspace):
     [
         ("workflow_scripts/prune.py", {"prune"}),
         ("workflow_scripts/lib/world.py", {"generate"}),
-        ("workflow_scripts/lib/streams.py", {"read", "read_benchmarks"}),
+        ("workflow_scripts/lib/formats.py", {*of_parts("read"), "read_benchmarks"}),
         # at some depth: these three import lib/sft.py, which imports lib/lora.py
         ("workflow_scripts/lib/lora.py", {"adapt", "recover", "train_modifier-code"}),
         ("workflow_scripts/lib/calibration.py", {"importance", "prune", "quantize_awq"}),
@@ -218,12 +224,13 @@ def test_every_setting_concerns_exactly_the_steps_that_depend_on_it(built_worksp
 def test_a_reverted_edit_restores_and_computes_nothing(workspace):
     workspace.edit(PRESET, "recall: 0.99", "recall: 0.95")
     ran, _ = workspace.build(TRAIN)
-    assert ran == {"deduplicate"} or ran == {"deduplicate", "decontaminate", "split"}
+    assert {name.split("_")[0] for name in ran} >= {"sign", "deduplicate"}
+    assert not {name for name in ran if name.startswith(("read", "filter"))}
     workspace.edit(PRESET, "recall: 0.95", "recall: 0.99")
     before = files(workspace / "logs")
     ran, said = workspace.build()
     assert ran == set()
-    assert "to restore" in said or "45 up to date" in said
+    assert "to restore" in said or "to run" not in said
     assert files(workspace / "logs") == before
     agree(workspace)
 
@@ -331,7 +338,7 @@ def test_an_edit_of_the_configuration_counts_for_the_next_run(workspace):
     said, _ = run.communicate()
     assert run.returncode == 0, said
     assert "recall: 0.99" in workspace.git("show", f"HEAD:{PRESET}")
-    assert set(steps_that_must_run(workspace)) == {"deduplicate"}
+    assert set(steps_that_must_run(workspace)) == of_parts("sign")
     assert "settings" in workspace.dvc("status")
 
 
@@ -461,13 +468,12 @@ def test_with_the_scripts_in_a_folder_that_cannot_be_written(workspace, tmp_path
 
 def test_why_names_the_setting_with_its_old_and_new_value(workspace):
     workspace.edit(PRESET, "recall: 0.99", "recall: 0.9")
-    assert steps_that_must_run(workspace)["deduplicate"] == [
-        {"kind": "setting", "what": "recall", "old": 0.99, "new": 0.9}
-    ]
+    change = {"kind": "setting", "what": "recall", "old": 0.99, "new": 0.9}
+    assert steps_that_must_run(workspace) == {name: [change] for name in of_parts("sign")}
     table = workspace.call("make", "why", f"TARGET={TRAIN}")
-    assert re.search(r"deduplicate +must run +setting recall: 0.99 -> 0.9", table)
+    assert len(re.findall(r"sign-\S+ +must run +setting recall: 0.99 -> 0.9", table)) == 3
     assert re.search(r"decontaminate +waits for its inputs +reads what deduplicate will write", table)
-    assert re.search(r"filter +up to date", table)
+    assert re.search(r"filter-\S+ +up to date", table)
 
 
 def test_diverge_names_the_first_step_that_gave_other_bytes(workspace, tmp_path):

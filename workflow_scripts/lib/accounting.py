@@ -1,36 +1,137 @@
-"""The books of a lossy step: what went in is what came out plus what is listed as rejected."""
+"""The books of a lossy step: what went in is what comes out plus what is listed as rejected."""
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lib.records import InputError, Record, write_json, write_records
+from lib.records import InputError, Record, write_json
+
+MIXED_BY = ("domain", "difficulty", "source")
 
 
-def rejection(record: Record, reason: str, evidence: str = "") -> Record:
-    """Return a record as it is listed among the rejected: the reason and its evidence beside the record itself."""
-    return {"reason": reason, "evidence": evidence, "record": record}
+class Volume:
+    """How much there is of something: records, bytes of their lines, tokens, and their mix."""
+
+    def __init__(self) -> None:
+        self.records = self.bytes = self.tokens = 0
+        self.mix: dict[str, Counter[str]] = {name: Counter() for name in MIXED_BY}
+
+    def add(self, metadata: Record, size: int, count: int = 1, tokens: int | None = None) -> None:
+        """Add one record, or `count` of them with the same domain, difficulty and source."""
+        self.records += count
+        self.bytes += size
+        self.tokens += (metadata.get("tokens") or 0) if tokens is None else tokens
+        for name, counter in self.mix.items():
+            counter[str(metadata.get(name))] += count
+
+    def figures(self) -> dict[str, Any]:
+        """Return it as it stands in a report; tokens are 0 until `filter` has counted them."""
+        mix = {name: dict(sorted(counter.items())) for name, counter in self.mix.items()}
+        return {"records": self.records, "bytes": self.bytes, "tokens": self.tokens, "mix": mix}
 
 
-def close_books(
-    read: int,
-    kept: Iterable[Record],
-    rejected: list[Record],
-    paths: tuple[Path, Path, Path],
-    **details: Any,
-) -> None:
-    """Write kept records, rejected records and the report to `paths`, and make sure that the counts add up.
+def rejection(record: Record, filter: str, reason: str, evidence: str = "") -> Record:
+    """Return a record as it is listed among the rejected: which filter refused it, why, and by what evidence."""
+    return {"id": record.get("id"), "filter": filter, "reason": reason, "evidence": evidence, "record": record}
 
-    Raises RuntimeError when they do not: that is a defect of the step, and its outputs must not be used. Raises
-    InputError when nothing is left.
+
+def line_of(value: Record) -> bytes:
+    """Return a record as a line of JSON."""
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+class Books:
+    """Writes the kept and the rejected of a step as they come, and in the end its report.
+
+    with Books(kept, rejected, report) as books:
+        books.keep(record)
+        books.reject(record, "length", "too_short", "3 tokens")
     """
-    kept_path, rejected_path, report_path = paths
-    count = write_records(kept_path, kept)
-    write_records(rejected_path, rejected)
-    if read != count + len(rejected):
-        raise RuntimeError(f"{read} records read, but {count} kept and {len(rejected)} rejected")
-    reasons = dict(sorted(Counter(r["reason"] for r in rejected).items()))
-    if read and not count:
-        raise InputError(f"none of the {read} records is left: {reasons}; loosen the settings of this step")
-    write_json(report_path, {"read": read, "kept": count, "rejected": len(rejected), "reasons": reasons, **details})
+
+    def __init__(self, kept: Path, rejected: Path, report: Path) -> None:
+        self.report_path = report
+        self.kept_file, self.rejected_file = open(kept, "wb"), open(rejected, "wb")  # noqa: SIM115
+        self.read, self.kept = Volume(), Volume()
+        self.rejected = 0
+        self.reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self.details: dict[str, Any] = {}
+
+    def __enter__(self) -> "Books":
+        """Return the books, open."""
+        return self
+
+    def keep(self, record: Record) -> None:
+        """Pass a record on."""
+        line = line_of(record)
+        self.kept_file.write(line)
+        self.read.add(record["metadata"], len(line))
+        self.kept.add(record["metadata"], len(line))
+
+    def keep_line(self, line: bytes) -> None:
+        """Pass on a record whose volume is counted elsewhere."""
+        self.kept_file.write(line)
+
+    def reject(self, record: Record, filter: str, reason: str, evidence: str = "", size: int | None = None) -> None:
+        """List a record among the rejected; `size` is that of its line, if it is known."""
+        self.read.add(record.get("metadata", {}), len(line_of(record)) if size is None else size)
+        self.list_rejected(record, filter, reason, evidence)
+
+    def list_rejected(self, record: Record, filter: str, reason: str, evidence: str = "") -> None:
+        """List a record among the rejected whose volume is counted elsewhere."""
+        self.rejected_file.write(line_of(rejection(record, filter, reason, evidence)))
+        self.rejected += 1
+        self.reasons[filter][reason] += 1
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Close the files and, if all went well, write the report.
+
+        Raises RuntimeError when records in are not records out and rejected: that is a defect of the step, and its
+        outputs must not be used.
+        """
+        self.kept_file.close()
+        self.rejected_file.close()
+        if kind is not None:
+            return
+        if self.read.records != self.kept.records + self.rejected:
+            raise RuntimeError(
+                f"{self.read.records} records read, but {self.kept.records} kept and {self.rejected} rejected"
+            )
+        write_json(self.report_path, {**summary(self.read, self.kept, self.reasons), **self.details})
+
+
+def summary(read: Volume, kept: Volume, reasons: dict[str, Counter[str]]) -> dict[str, Any]:
+    """Return the part of a report that all lossy steps share."""
+    return {
+        "read": read.records,
+        "kept": kept.records,
+        "rejected": read.records - kept.records,
+        "reasons": {name: dict(sorted(found.items())) for name, found in sorted(reasons.items())},
+        "before": read.figures(),
+        "after": kept.figures(),
+    }
+
+
+def require_some(report: dict[str, Any], what: str) -> None:
+    """Raise InputError where a step has left nothing of what it read."""
+    if report["read"] and not report["kept"]:
+        raise InputError(f"none of the {report['read']} records is left: {report['reasons']}; {what}")
+
+
+def add_up(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the report of a step that ran on many shards: numbers added, alike at every depth."""
+    total: dict[str, Any] = {}
+    for report in reports:
+        total = plus(total, report)
+    return total
+
+
+def plus(left: Any, right: Any) -> Any:
+    """Add two values of reports: mappings by key, numbers, lists."""
+    if isinstance(left, dict):
+        return {
+            key: plus(left[key], right[key]) if key in left and key in right else (left | right)[key]
+            for key in left | right
+        }
+    return left + right

@@ -1,6 +1,7 @@
 """The configuration: preset, overrides, schema, and the checks that no schema can express."""
 
 import copy
+import glob
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,12 @@ from lib.records import InputError
 
 Config = dict[str, Any]
 SCHEMA = Path("rules/config.schema.yaml")
+GENERATED = {
+    "alpaca": "results/world/alpaca.jsonl",
+    "messages": "results/world/messages.jsonl.gz",
+    "question": "results/world/question.jsonl.zst",
+}
+NEED_SETTINGS = ("length", "secrets", "personal", "offensive", "gibberish", "repetition", "language")
 
 
 def load_yaml(path: Path) -> Config:
@@ -83,7 +90,8 @@ def impossible(config: Config) -> list[str]:
         found.append(
             "split.shares: valid, routing and test together must be less than 1, or nothing is left to train on"
         )
-    if config["filter"]["length"]["least"] > config["filter"]["length"]["most"]:
+    length = config["filter"].get("length")
+    if length and length["least"] > length["most"]:
         found.append("filter.length: `least` is more than `most`")
     if config["gguf"]["serve"] not in config["gguf"]["types"]:
         found.append(f"gguf.serve: {config['gguf']['serve']!r} is not among gguf.types {config['gguf']['types']}")
@@ -96,10 +104,50 @@ def impossible(config: Config) -> list[str]:
             found.append(f"{step}.training.trainable_share: the least share is more than the most")
     if config["prune"]["structure"] == "2:4" and any(config["prune"]["ratios"].values()):
         found.append("prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`")
-    names = [Path(source["path"]).name for source in config["sources"]]
+    names = [source["name"] for source in config["sources"]]
     if len(set(names)) < len(names):
-        found.append("sources: two sources have the same file name; records could not be told apart")
+        found.append("sources: two sources have the same name; records could not be told apart")
+    missing = [name for name in config["filter"]["order"] if name in NEED_SETTINGS and name not in config["filter"]]
+    found += [f"filter.{name}: it is in filter.order, but has no settings" for name in missing]
+    for field, wishes in config["balance"]["mix"].items():
+        if wishes and abs(sum(wishes.values()) - 1) > 1e-6:
+            found.append(f"balance.mix.{field}: the shares add up to {sum(wishes.values()):g}, and not to 1")
     return found
+
+
+def with_defaults(config: Config, schema: Config) -> None:
+    """Give each source the values of the keys that it leaves out, as the schema states them."""
+    known = schema["properties"]["sources"]["items"]["properties"]
+    for source in config["sources"]:
+        for key, about in known.items():
+            if "default" in about:
+                source.setdefault(key, about["default"])
+
+
+def files_of(source: Config) -> list[str]:
+    """Return the files of a source, in the order of their names; InputError if a pattern has none."""
+    if "hub" in source:
+        return [f"results/hub/{source['name']}/{source['hub']['file']}"]
+    if "generator" in source:
+        return [GENERATED[source["generator"]]]
+    if not glob.has_magic(source["path"]):
+        return [source["path"]]
+    if found := sorted(path for path in glob.glob(source["path"], recursive=True) if Path(path).is_file()):  # noqa: PTH207
+        return found
+    raise InputError(f"sources: {source['name']}: no file is called like {source['path']}")
+
+
+def units_of(config: Config) -> dict[tuple[str, str], Config]:
+    """Return the parts in which the sources are read: {(source, part): its settings, `file` and `shard`}."""
+    units: dict[tuple[str, str], Config] = {}
+    for source in config["sources"]:
+        for file in files_of(source):
+            for shard in range(source["shards"]):
+                part = f"{Path(file).name}.{shard}"
+                if (source["name"], part) in units:
+                    raise InputError(f"sources: {source['name']}: two of its files are called {Path(file).name}")
+                units[source["name"], part] = {**source, "file": file, "shard": shard}
+    return units
 
 
 def validate(config: Config, schema: Config) -> None:
@@ -118,5 +166,7 @@ def load(given: Config, root: Path) -> Config:
         raise InputError(f"preset: {name!r} is not the name of a preset")
     config = merge(load_yaml(preset_path(name, root)), given)
     config["preset"] = name
-    validate(config, load_yaml(root / SCHEMA))
+    schema = load_yaml(root / SCHEMA)
+    validate(config, schema)
+    with_defaults(config, schema)
     return config

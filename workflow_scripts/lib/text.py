@@ -3,13 +3,25 @@
 import hashlib
 import re
 import unicodedata
+from typing import Any
 
-_WORD = re.compile(r"\w+|[^\w\s]")
+# A word is a run of letters, digits and what is not ASCII; any other sign is one by itself (as in lib/minhash.py).
+_WORD = re.compile(r"[0-9A-Za-z_\x80-\U0010ffff]+|[^\s]")
+# What is not seen: joiners, marks of direction, soft hyphens, byte order marks.
+_INVISIBLE = re.compile("[\u00ad\ufeff\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
+
+
+def text_of(record: dict[str, Any]) -> str:
+    """Return question and answer of a record as one text."""
+    return f"{record['instruction']}\n{record['response']}"
 
 
 def normalise(text: str) -> str:
-    """Return the form in which two texts count as the same: NFKC, lower case, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Return the form in which two texts count as the same: NFKC, lower case, single spaces, nothing invisible."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
+        return " ".join(text.split())
+    return " ".join(text.lower().split())
 
 
 def words(text: str) -> list[str]:
@@ -17,12 +29,12 @@ def words(text: str) -> list[str]:
     return _WORD.findall(normalise(text))
 
 
-def shingles(text: str, size: int) -> set[str]:
-    """Return the set of word n-grams of `text` (n = `size`); a shorter text is one shingle of its own."""
-    tokens = words(text)
-    if len(tokens) <= size:
-        return {" ".join(tokens)} if tokens else set()
-    return {" ".join(tokens[i : i + size]) for i in range(len(tokens) - size + 1)}
+def shingles(text: str, kind: str, length: int) -> set[str]:
+    """Return the n-grams (n = `length`) of the "words" or "characters" of `text`; a shorter text is a single one."""
+    units, space = (words(text), " ") if kind == "words" else (list(normalise(text)), "")
+    if len(units) <= length:
+        return {space.join(units)} if units else set()
+    return {space.join(units[i : i + length]) for i in range(len(units) - length + 1)}
 
 
 def jaccard(left: set[str], right: set[str]) -> float:

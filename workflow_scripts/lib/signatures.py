@@ -1,0 +1,65 @@
+"""What `sign` writes per shard and `deduplicate` joins: columns, one value per record, in a safetensors file.
+
+Columns: `id` (the record's id as a number), `line` (hash of its line), `exact_high`, `exact_low` (hash of its
+normal form), `quality`, `length` (characters of the answer), `tokens`, `count` (distinct shingles), `label` (place in
+the list of labels), `start` (where its line begins in the file; one number more than records), and `keys`
+[bands, records]. Keys are read a band at a time, so that they need not fit into memory.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+Column = NDArray[Any]
+
+
+def save(path: Path, columns: dict[str, Column], labels: list[dict[str, Any]], shingles: dict[str, Any]) -> None:
+    """Write the columns of a shard, its labels, and what its shingles are."""
+    columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
+    save_file(columns, path, metadata={"labels": json.dumps(labels), "shingles": json.dumps(shingles)})
+
+
+class Signatures:
+    """The columns of all shards, one after the other, in the order of `paths`."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.files: list[Any] = [safe_open(path, "numpy") for path in paths]
+        self.shingles = {file.metadata()["shingles"] for file in self.files}
+        self.counts = [file.get_slice("id").get_shape()[0] for file in self.files]
+        self.bands = self.files[0].get_slice("keys").get_shape()[0]
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return sum(self.counts)
+
+    def column(self, name: str) -> Column:
+        """Return a column of all shards."""
+        return np.concatenate([file.get_tensor(name) for file in self.files])
+
+    def keys(self, band: int) -> NDArray[np.uint64]:
+        """Return the keys of one band."""
+        filled = (file for file, count in zip(self.files, self.counts, strict=True) if count)
+        parts = [file.get_slice("keys")[band] for file in filled]
+        return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+
+    def places(self) -> tuple[Column, Column, Column]:
+        """Return for each record its shard, and where its line begins and ends there."""
+        starts = [file.get_tensor("start") for file in self.files]
+        shard = np.repeat(np.arange(len(self.files), dtype=np.int32), self.counts)
+        return shard, np.concatenate([s[:-1] for s in starts]), np.concatenate([s[1:] for s in starts])
+
+    def labels(self) -> tuple[list[dict[str, Any]], Column]:
+        """Return all labels, and for each record the place of its own among them."""
+        known: dict[str, int] = {}
+        codes = []
+        for file in self.files:
+            own = [json.dumps(label, sort_keys=True) for label in json.loads(file.metadata()["labels"])]
+            places = np.array([known.setdefault(label, len(known)) for label in own] or [0], np.int64)
+            codes.append(places[file.get_tensor("label")])
+        return [json.loads(label) for label in known], np.concatenate(codes)
