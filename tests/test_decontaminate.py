@@ -8,7 +8,7 @@ from lib.records import InputError, write_records
 LONG = "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many?"
 SOLUTION = (
     "Natalia sold 48/2 = 24 clips in May, since half of the forty-eight that she sold to her friends in April are"
-    " twenty-four. Then she sold 48+24 = 72 clips altogether in the two months of April and May, and that is the answer."
+    " twenty-four. Then she sold 48+24 = 72 clips altogether in the two months of April and May, which is the answer."
 )
 
 

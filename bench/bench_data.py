@@ -1,0 +1,480 @@
+"""How fast and exact the curation is, beside its rivals in the same run: `make bench-data` writes docs/bench-data.md.
+
+    python bench/bench_data.py [REAL.jsonl.gz ...] [--records N]
+
+REAL are files of real texts in any shape that `read` knows; without them only made-up texts are used. Machines differ
+and are noisy: only ratios, taken side by side, and counts mean something.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+from lib.formats import Limits, Shard, rows  # noqa: E402
+from lib.records import read_json, read_records  # noqa: E402
+from lib.text import shingles  # noqa: E402
+from read import find_pair  # noqa: E402
+
+CORES = 2
+PARTS = 4
+THRESHOLD = 0.8
+SIMILARITIES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+WORDS = 195  # of a made-up text: 1.2 KB
+SIGN = {"shingles": {"unit": "words", "length": 3}, "permutations": 128, "threshold": THRESHOLD, "recall": 0.99}
+Measured = dict[str, Any]
+
+
+# ------------------------------------------------------------------------------------------------------------ the texts
+
+
+def made_up(count: int, path: Path) -> dict[str, list[tuple[str, str]]]:
+    """Write `count` texts, of which a tenth are copies with another end; return the pairs by exact similarity.
+
+    Two texts of N triples of words of which the last k words differ have the Jaccard similarity (N - k) / (N + k).
+    """
+    random = np.random.default_rng(0)
+    vocabulary = np.array([f"{chr(97 + i % 26)}{i:x}" for i in range(50_000)])
+    weights = 1 / np.arange(10, 50_010)
+    triples = WORDS - 2
+    pairs: dict[str, list[tuple[str, str]]] = {str(one): [] for one in SIMILARITIES}
+    number = itertools.count()
+    with open(path, "w") as file:
+
+        def write(words: Any) -> str:
+            name = f"{next(number):016x}"
+            half = len(words) // 2
+            one = {"id": name, "instruction": " ".join(words[:half]), "response": " ".join(words[half:])}
+            file.write(json.dumps(one) + "\n")
+            return name
+
+        for begin in range(0, count, 10_000):
+            drawn = random.choice(50_000, (min(10_000, count - begin), WORDS), p=weights / weights.sum())
+            for i, indices in enumerate(drawn):
+                words = vocabulary[indices]
+                if i % 10 != 1:
+                    last, last_words = write(words), words
+                    continue
+                similarity = SIMILARITIES[i // 10 % len(SIMILARITIES)]
+                differ = int(triples * (1 - similarity) / (1 + similarity))
+                changed = np.concatenate([last_words[: WORDS - differ], words[:differ]])
+                pairs[str(similarity)].append((last, write(changed)))
+    return pairs
+
+
+def real(paths: Iterable[Path], target: Path) -> int:
+    """Write real texts of any shape under numbers as ids; return how many."""
+    count = 0
+    with open(target, "w") as file:
+        for path in paths:
+            for row in rows(path, None, Limits(1 << 22, 100), Shard(0, 1)):
+                pair = find_pair(row.value, None) if isinstance(row.value, dict) else None
+                if pair and all(isinstance(text, str) and text.strip() for text in pair):
+                    record = {"id": f"{count:016x}", "instruction": pair[0], "response": pair[1]}
+                    file.write(json.dumps(record) + "\n")
+                    count += 1
+    return count
+
+
+# ------------------------------------------------------------------------------------------------------------ the tools
+
+
+def call(*command: str | Path, cwd: Path | None = None) -> float:
+    """Run a command on at most CORES cores; return its peak memory in GB. RuntimeError with what it said if it fails."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), "TOKENIZERS_PARALLELISM": "false"}
+    probe = (
+        "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=2);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
+    )
+    words = [sys.executable, "-c", probe, *map(str, command)]
+    done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[:4]}: {done.stderr[-3000:]}")
+    return int(done.stdout.splitlines()[-1]) / (1 << 20)
+
+
+def step(name: str, inputs: Measured, outputs: Measured, params: Measured) -> float:
+    """Run a step of the workflow as its rule does; return its peak memory in GB."""
+    spec = json.dumps({"input": inputs, "output": outputs, "params": params}, default=str)
+    return call(sys.executable, "-m", "lib.entry", f"workflow_scripts/{name}.py", spec)
+
+
+def lossy(folder: Path, name: str, kept: str = "kept") -> Measured:
+    """Return the outputs of a lossy step."""
+    return {
+        kept: folder / f"{name}.jsonl",
+        "rejected": folder / f"{name}.rejected.jsonl",
+        "report": folder / f"{name}.json",
+    }
+
+
+def side_by_side(tasks: Iterable[tuple[Any, ...]]) -> float:
+    """Run steps, CORES at a time; return the largest memory of those that ran together."""
+    with ThreadPoolExecutor(CORES) as pool:
+        peaks = sorted(pool.map(lambda task: step(*task), tasks))
+    return sum(peaks[-CORES:])
+
+
+def read_parts(source: Path, folder: Path) -> float:
+    """Read a source in parts."""
+    defaults = {"domain": "code", "difficulty": "medium", "source": "bench", "licence": None}
+    settings = {"format": None, "shape": None, "sample": 1, "row_bytes": 1 << 22, "unpacking": 100}
+    return side_by_side(
+        (
+            "read",
+            {"source": source},
+            lossy(folder / str(part), "records", "records"),
+            {**settings, "defaults": defaults, "shard": part, "shards": PARTS},
+        )
+        for part in range(PARTS)
+    )
+
+
+def join_parts(folder: Path, name: str) -> float:
+    """Sign the parts and keep one record of every group of duplicates."""
+    folders = [folder / str(part) for part in range(PARTS)]
+    signing = side_by_side(
+        ("sign", {"records": one / f"{name}.jsonl"}, {"signed": one / "signatures.safetensors"}, SIGN)
+        for one in folders
+    )
+    inputs = {
+        "records": [one / f"{name}.jsonl" for one in folders],
+        "signed": [one / "signatures.safetensors" for one in folders],
+    }
+    settings = {"limits": {}, "shingles": SIGN["shingles"], "threshold": THRESHOLD}
+    return max(signing, step("deduplicate", inputs, lossy(folder, "deduplicated"), settings))
+
+
+def ours(source: Path, folder: Path) -> tuple[float, set[str], Measured]:
+    """Return the memory, the kept texts and the report of our own steps, from the source to the kept file."""
+    memory = max(read_parts(source, folder), join_parts(folder, "records"))
+    kept = {one["instruction"] + one["response"] for one in read_records(folder / "deduplicated.jsonl")}
+    return memory, kept, read_json(folder / "deduplicated.json")
+
+
+def plain(source: Path, target: Path) -> Path:
+    """Write the texts of a source as the rivals read them."""
+    with open(target, "w") as file:
+        for one in read_records(source):
+            file.write(json.dumps({"id": one["id"], "text": f"{one['instruction']} {one['response']}"}) + "\n")
+    return target
+
+
+def rival(tool: str, source: Path, folder: Path) -> tuple[float, set[str]]:
+    """Return the memory and the ids that another tool keeps."""
+    folder.mkdir(parents=True)
+    target = folder / "kept.jsonl"
+    if tool != "text-dedup":
+        memory = call(sys.executable, ROOT / "bench/near_duplicates.py", tool, source, target)
+        return memory, {one["id"] for one in read_records(target)}
+    options = ["--ngram", 3, "--min_length", 0, "--num_perm", 128, "--threshold", THRESHOLD, "--b", 21, "--r", 6]
+    files = ["--path", "json", "--data_files", source, "--split", "train", "--output", folder / "out"]
+    more = [
+        "--column",
+        "text",
+        "--idx_column",
+        "id",
+        "--hash_func",
+        "xxh3",
+        "--num_proc",
+        CORES,
+        "--batch_size",
+        10_000,
+    ]
+    command = [sys.executable, "-m", "text_dedup.minhash", *files, *options, *more, "--cache_dir", folder / "cache"]
+    memory = call(*map(str, command), cwd=folder)
+    import datasets
+
+    return memory, set(datasets.load_from_disk(str(folder / "out"))["id"])
+
+
+# ---------------------------------------------------------------------------------------------------------- measurement
+
+
+def timed(action: Any) -> tuple[float, Any]:
+    """Return how long an action took, and what it returned."""
+    begin = time.perf_counter()
+    found = action()
+    return time.perf_counter() - begin, found
+
+
+def near_pairs(grams: list[set[str]]) -> set[tuple[int, int]]:
+    """Return all pairs at or above the threshold, of all pairs that there are."""
+    from scipy.sparse import coo_array
+
+    numbers: dict[str, int] = {}
+    places = [(i, numbers.setdefault(gram, len(numbers))) for i, found in enumerate(grams) for gram in found]
+    texts, columns = np.array(places).T
+    has = coo_array((np.ones(len(places), np.int32), (texts, columns)), (len(grams), len(numbers))).tocsr()
+    shared = (has @ has.T).tocoo()
+    sizes = np.array([len(found) for found in grams])
+    near = shared.data / (sizes[shared.row] + sizes[shared.col] - shared.data) >= THRESHOLD
+    rows, others = shared.row[near].tolist(), shared.col[near].tolist()
+    return {(a, b) for a, b in zip(rows, others, strict=True) if a < b}
+
+
+def exactness(sample: list[Measured], kept: set[str]) -> tuple[float, float]:
+    """Return (recall, precision) on all pairs of a sample, by brute force.
+
+    Recall is the share of the pairs at or above the threshold of which not both are kept; precision the share of the
+    dropped that are that near to a record that is kept.
+    """
+    near = near_pairs([shingles(f"{one['instruction']} {one['response']}", "words", 3) for one in sample])
+    stays = [one["id"] in kept for one in sample]
+    found_pairs = sum(not (stays[a] and stays[b]) for a, b in near)
+    justified = {one for a, b in near for one, other in ((a, b), (b, a)) if stays[other]}
+    dropped = [i for i, one in enumerate(stays) if not one]
+    right = sum(i in justified for i in dropped)
+    return found_pairs / max(1, len(near)), right / max(1, len(dropped))
+
+
+def compare(source: Path, count: int, folder: Path) -> list[Measured]:
+    """Run all tools on the same texts."""
+    found = []
+    seconds, (memory, kept, _) = timed(lambda: ours(source, folder / "ours"))
+    found.append({"tool": "ingot", "seconds": seconds, "memory": memory, "kept": len(kept)})
+    texts = plain(source, folder / "plain.jsonl")
+    for tool in ("rensa", "datasketch", "text-dedup"):
+        seconds, (memory, ids) = timed(lambda tool=tool: rival(tool, texts, folder / tool))  # type: ignore[misc]
+        found.append({"tool": tool, "seconds": seconds, "memory": memory, "kept": len(ids)})
+    for row in found:
+        row["rate"] = count / row["seconds"]
+    return found
+
+
+def check_sample(source: Path, folder: Path) -> list[Measured]:
+    """Run all tools on 5,000 texts and compare each with brute force."""
+    sample = list(itertools.islice(read_records(source), 5000))
+    small = folder / "sample.jsonl"
+    small.write_text("".join(json.dumps(one) + "\n" for one in sample))
+    _, kept, _ = ours(small, folder / "ours")
+    names = {one["instruction"] + one["response"]: one["id"] for one in sample}
+    # Of identical texts one is kept, whichever.
+    found = [("ingot", {names[text] for text in kept})]
+    texts = plain(small, folder / "plain.jsonl")
+    found += [(tool, rival(tool, texts, folder / tool)[1]) for tool in ("rensa", "datasketch", "text-dedup")]
+    return [
+        dict(zip(("tool", "recall", "precision"), (tool, *exactness(sample, ids)), strict=True)) for tool, ids in found
+    ]
+
+
+def large(count: int, folder: Path) -> Measured:
+    """Run our own steps on many made-up texts; recall per similarity of the planted pairs."""
+    folder.mkdir()
+    pairs = made_up(count, folder / "source.jsonl")
+    size = (folder / "source.jsonl").stat().st_size
+    seconds, (memory, kept, report) = timed(lambda: ours(folder / "source.jsonl", folder))
+    texts = {one["id"]: one["instruction"] + one["response"] for one in read_records(folder / "source.jsonl")}
+    recall = {
+        similarity: sum(not (texts[a] in kept and texts[b] in kept and texts[a] != texts[b]) for a, b in found)
+        / max(1, len(found))
+        for similarity, found in pairs.items()
+    }
+    shutil.rmtree(folder)
+    return {
+        "records": count, "bytes": size, "seconds": seconds, "memory": memory, "recall": recall,
+        "compared": report["pairs_compared"],
+    }  # fmt: skip
+
+
+def whole(source: Path, count: int, folder: Path) -> Measured:
+    """Time every step of the curation, the judge aside."""
+    presets = read_yaml(ROOT / "presets/llama-3.1-8b.yaml")
+    tokenizer = train_tokenizer(source, folder / "tokenizer")
+    parts = [folder / str(part) for part in range(PARTS)]
+    settings = presets["filter"] | {"length": {"least": 20, "most": 2048}}
+    filters = [{"name": name, "settings": settings.get(name, {})} for name in settings["order"]]
+    times: dict[str, float] = {}
+    times["read"], _ = timed(lambda: read_parts(source, folder))
+    times["filter"], _ = timed(
+        lambda: side_by_side(
+            (
+                "filter",
+                {"records": one / "records.jsonl", "tokenizer": tokenizer},
+                lossy(one, "filtered"),
+                {"filters": filters, "appeals": []},
+            )
+            for one in parts
+        )
+    )
+    times["sign, deduplicate"], _ = timed(lambda: join_parts(folder, "filtered"))
+    benchmark = folder / "benchmark.jsonl"
+    items = list(itertools.islice(read_records(folder / "0/records.jsonl"), 500))
+    benchmark.write_text("".join(json.dumps(one) + "\n" for one in items))
+    times["decontaminate"], _ = timed(
+        lambda: step(
+            "decontaminate",
+            {"records": folder / "deduplicated.jsonl", "benchmarks": [benchmark]},
+            lossy(folder, "clean"),
+            presets["decontaminate"],
+        )
+    )
+    mix = {"most": None, "mix": {"domain": None, "difficulty": None}, "weights": {}}
+    times["balance"], _ = timed(
+        lambda: step("balance", {"records": folder / "clean.jsonl"}, lossy(folder, "balanced"), mix)
+    )
+    outputs = {name: folder / f"{name}.jsonl" for name in ("train", "valid", "routing", "test")}
+    times["split"], _ = timed(
+        lambda: step(
+            "split",
+            {"records": folder / "balanced.jsonl"},
+            {**outputs, "report": folder / "split.json"},
+            {**presets["split"], "domains": []},
+        )
+    )
+    return {"times": times, "records": count, "rate": count / sum(times.values())}
+
+
+def read_yaml(path: Path) -> Measured:
+    """Return a preset."""
+    import yaml
+
+    preset: Measured = yaml.safe_load(path.read_text())
+    return preset
+
+
+def train_tokenizer(source: Path, folder: Path) -> Path:
+    """Train a tokenizer of 32,000 tokens, about as slow as a real one, on some of the texts."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    texts = (one["instruction"] for one in itertools.islice(read_records(source), 5000))
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(texts, 32_000, show_progress=False)
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def floor(bytes_read: int, records: int) -> float:
+    """Return the seconds that the least work takes on all cores: to read the bytes twice, and to compute the hashes."""
+    from lib import minhash
+
+    path = Path(tempfile.gettempdir()) / "ingot-floor"
+    path.write_bytes(b"x" * (256 << 20))
+    reading, _ = timed(path.read_bytes)
+    path.unlink()
+    texts = [" ".join(f"w{i * j}" for j in range(WORDS)).encode() for i in range(5000)]
+    factors, summands = minhash.permutations_of(128)
+    joined = minhash.join(texts)
+    minhash.sign(*joined, 1, 3, factors, summands, 21, 6)
+    hashing, _ = timed(lambda: minhash.sign(*joined, 1, 3, factors, summands, 21, 6))
+    return 2 * reading * bytes_read / (256 << 20) + hashing * records / 5000 / CORES
+
+
+# ------------------------------------------------------------------------------------------------------------ the page
+
+
+def table(title: str, found: list[Measured]) -> Iterator[str]:
+    """Yield the table of a comparison."""
+    own = found[0]["rate"]
+    yield f"\n## {title}\n\n| tool | records per second | ingot is faster by | peak memory, GB | kept |\n|---|---:|---:|---:|---:|"
+    for row in found:
+        ratio = "" if row["tool"] == "ingot" else f"{own / row['rate']:.1f} x"
+        yield f"| {row['tool']} | {row['rate']:,.0f} | {ratio} | {row['memory']:.2f} | {row['kept']:,} |"
+
+
+def page(results: Measured) -> str:
+    """Return the results as Markdown."""
+    lines = [
+        "# How fast and how exact the curation is",
+        f"\nWritten by `make bench-data` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {cpu()}.",
+        "From a file of texts to the file of those that are kept, starting processes included; words, 3 in a row, 128",
+        f"permutations, 21 bands of 6 rows, threshold {THRESHOLD}. Ours runs as its rules do: {PARTS} parts, {CORES} at a",
+        "time. datasketch and rensa use one core, as published; text-dedup 0.4.0 is its own command with two processes.",
+    ]
+    for title, found in results["comparisons"].items():
+        lines += table(title, found)
+    for title, found in results["samples"].items():
+        lines.append(f"\n## Against brute force: {title}\n\n| tool | recall at J >= 0.8 | precision |\n|---|---:|---:|")
+        lines += [f"| {row['tool']} | {row['recall']:.4f} | {row['precision']:.4f} |" for row in found]
+    lines.append(
+        "\n## Many records, ours alone\n\n| records | GB | seconds | peak memory, GB | floor, s | pairs compared |\n|---:|---:|---:|---:|---:|---:|"
+    )
+    for one in results["large"]:
+        lines.append(
+            f"| {one['records']:,} | {one['bytes'] / 1e9:.2f} | {one['seconds']:.0f} | {one['memory']:.2f} |"
+            f" {one['floor']:.0f} | {one['compared']:,} |"
+        )
+    lines.append(
+        "\nThe floor is to read the source twice and to compute the signatures on both cores, and nothing else."
+    )
+    lines.append(
+        "\nPlanted pairs of which one was dropped:\n\n| similarity | " + " | ".join(map(str, SIMILARITIES)) + " |"
+    )
+    lines.append("|---|" + "---:|" * len(SIMILARITIES))
+    for one in results["large"]:
+        lines.append(f"| {one['records']:,} | " + " | ".join(f"{share:.4f}" for share in one["recall"].values()) + " |")
+    for title, one in results["whole"].items():
+        lines.append(
+            f"\n## The whole curation: {title}\n\n{one['records']:,} records at {one['rate']:,.0f} per second, the judge aside.\n\n| step | seconds |\n|---|---:|"
+        )
+        lines += [f"| {name} | {seconds:.1f} |" for name, seconds in one["times"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def cpu() -> str:
+    """Return the name of the processor."""
+    known = Path("/proc/cpuinfo")
+    names = (
+        [line.partition(":")[2].strip() for line in known.read_text().splitlines() if "model name" in line]
+        if known.exists()
+        else []
+    )
+    return names[0] if names else platform.processor()
+
+
+def main() -> None:
+    """Measure everything and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("real", nargs="*", type=Path)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    given = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    results: Measured = {"comparisons": {}, "samples": {}, "large": [], "whole": {}}
+    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+        folder = Path(name)
+        made_up(1000, folder / "warm.jsonl")
+        ours(folder / "warm.jsonl", folder / "warm")  # numba compiles once per machine
+        sources = {}
+        if given.real:
+            sources["real texts"] = (folder / "real.jsonl", real(given.real, folder / "real.jsonl"))
+        made_up(100_000, folder / "made.jsonl")
+        sources["made-up texts"] = (folder / "made.jsonl", 100_000)
+        for title, (path, count) in sources.items():
+            place = folder / title.split()[0]
+            place.mkdir()
+            results["comparisons"][f"{count:,} {title}"] = compare(path, count, place)
+            (place / "sample").mkdir()
+            results["samples"][f"5,000 {title}"] = check_sample(path, place / "sample")
+            (place / "whole").mkdir()
+            results["whole"][title] = whole(path, count, place / "whole")
+            shutil.rmtree(place)
+            print(page(results), flush=True)
+        for count in (given.records // 2, given.records, 2 * given.records):
+            one = large(count, folder / "large")
+            one["floor"] = floor(one["bytes"], count)
+            results["large"].append(one)
+            print(one, flush=True)
+    (ROOT / "docs/bench-data.md").write_text(page(results))
+
+
+if __name__ == "__main__":
+    main()
