@@ -11,13 +11,12 @@ import itertools
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,78 +25,25 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "workflow_scripts")]
 
-from lib.formats import Limits, Shard, rows  # noqa: E402
+from texts import SIMILARITIES, WORDS, made_up, real  # noqa: E402
+
 from lib.records import read_json, read_records  # noqa: E402
 from lib.text import shingles  # noqa: E402
-from read import find_pair  # noqa: E402
 
 CORES = 2
 PARTS = 4
 THRESHOLD = 0.8
-SIMILARITIES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
-WORDS = 195  # of a made-up text: 1.2 KB
 SIGN = {"shingles": {"unit": "words", "length": 3}, "permutations": 128, "threshold": THRESHOLD, "recall": 0.99}
 Measured = dict[str, Any]
-
-
-# ------------------------------------------------------------------------------------------------------------ the texts
-
-
-def made_up(count: int, path: Path) -> dict[str, list[tuple[str, str]]]:
-    """Write `count` texts, of which a tenth are copies with another end; return the pairs by exact similarity.
-
-    Two texts of N triples of words of which the last k words differ have the Jaccard similarity (N - k) / (N + k).
-    """
-    random = np.random.default_rng(0)
-    vocabulary = np.array([f"{chr(97 + i % 26)}{i:x}" for i in range(50_000)])
-    weights = 1 / np.arange(10, 50_010)
-    triples = WORDS - 2
-    pairs: dict[str, list[tuple[str, str]]] = {str(one): [] for one in SIMILARITIES}
-    number = itertools.count()
-    with open(path, "w") as file:
-
-        def write(words: Any) -> str:
-            name = f"{next(number):016x}"
-            half = len(words) // 2
-            one = {"id": name, "instruction": " ".join(words[:half]), "response": " ".join(words[half:])}
-            file.write(json.dumps(one) + "\n")
-            return name
-
-        for begin in range(0, count, 10_000):
-            drawn = random.choice(50_000, (min(10_000, count - begin), WORDS), p=weights / weights.sum())
-            for i, indices in enumerate(drawn):
-                words = vocabulary[indices]
-                if i % 10 != 1:
-                    last, last_words = write(words), words
-                    continue
-                similarity = SIMILARITIES[i // 10 % len(SIMILARITIES)]
-                differ = int(triples * (1 - similarity) / (1 + similarity))
-                changed = np.concatenate([last_words[: WORDS - differ], words[:differ]])
-                pairs[str(similarity)].append((last, write(changed)))
-    return pairs
-
-
-def real(paths: Iterable[Path], target: Path) -> int:
-    """Write real texts of any shape under numbers as ids; return how many."""
-    count = 0
-    with open(target, "w") as file:
-        for path in paths:
-            for row in rows(path, None, Limits(1 << 22, 100), Shard(0, 1)):
-                pair = find_pair(row.value, None) if isinstance(row.value, dict) else None
-                if pair and all(isinstance(text, str) and text.strip() for text in pair):
-                    record = {"id": f"{count:016x}", "instruction": pair[0], "response": pair[1]}
-                    file.write(json.dumps(record) + "\n")
-                    count += 1
-    return count
 
 
 # ------------------------------------------------------------------------------------------------------------ the tools
 
 
 def call(*command: str | Path, cwd: Path | None = None) -> float:
-    """Run a command on at most CORES cores; return its peak memory in GB. RuntimeError with what it said if it fails."""
+    """Run a command and return its peak memory in GB; RuntimeError with what it said if it fails."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), "TOKENIZERS_PARALLELISM": "false"}
     probe = (
         "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=2);"
@@ -381,62 +327,29 @@ def floor(bytes_read: int, records: int) -> float:
 # ------------------------------------------------------------------------------------------------------------ the page
 
 
-def table(title: str, found: list[Measured]) -> Iterator[str]:
-    """Yield the table of a comparison."""
-    own = found[0]["rate"]
-    yield f"\n## {title}\n\n| tool | records per second | ingot is faster by | peak memory, GB | kept |\n|---|---:|---:|---:|---:|"
-    for row in found:
-        ratio = "" if row["tool"] == "ingot" else f"{own / row['rate']:.1f} x"
-        yield f"| {row['tool']} | {row['rate']:,.0f} | {ratio} | {row['memory']:.2f} | {row['kept']:,} |"
-
-
 def page(results: Measured) -> str:
     """Return the results as Markdown."""
-    lines = [
-        "# How fast and how exact the curation is",
-        f"\nWritten by `make bench-data` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {cpu()}.",
-        "From a file of texts to the file of those that are kept, starting processes included; words, 3 in a row, 128",
-        f"permutations, 21 bands of 6 rows, threshold {THRESHOLD}. Ours runs as its rules do: {PARTS} parts, {CORES} at a",
-        "time. datasketch and rensa use one core, as published; text-dedup 0.4.0 is its own command with two processes.",
-    ]
-    for title, found in results["comparisons"].items():
-        lines += table(title, found)
-    for title, found in results["samples"].items():
-        lines.append(f"\n## Against brute force: {title}\n\n| tool | recall at J >= 0.8 | precision |\n|---|---:|---:|")
-        lines += [f"| {row['tool']} | {row['recall']:.4f} | {row['precision']:.4f} |" for row in found]
-    lines.append(
-        "\n## Many records, ours alone\n\n| records | GB | seconds | peak memory, GB | floor, s | pairs compared |\n|---:|---:|---:|---:|---:|---:|"
+    import jinja2
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, autoescape=False)
+    template = environment.from_string((ROOT / "bench/bench-data.md.jinja").read_text())
+    return template.render(
+        results=results,
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        cores=os.cpu_count(),
+        cpu=cpu(),
+        threshold=THRESHOLD,
+        parts=PARTS,
+        at_a_time=CORES,
+        similarities=SIMILARITIES,
     )
-    for one in results["large"]:
-        lines.append(
-            f"| {one['records']:,} | {one['bytes'] / 1e9:.2f} | {one['seconds']:.0f} | {one['memory']:.2f} |"
-            f" {one['floor']:.0f} | {one['compared']:,} |"
-        )
-    lines.append(
-        "\nThe floor is to read the source twice and to compute the signatures on both cores, and nothing else."
-    )
-    lines.append(
-        "\nPlanted pairs of which one was dropped:\n\n| similarity | " + " | ".join(map(str, SIMILARITIES)) + " |"
-    )
-    lines.append("|---|" + "---:|" * len(SIMILARITIES))
-    for one in results["large"]:
-        lines.append(f"| {one['records']:,} | " + " | ".join(f"{share:.4f}" for share in one["recall"].values()) + " |")
-    for title, one in results["whole"].items():
-        lines.append(
-            f"\n## The whole curation: {title}\n\n{one['records']:,} records at {one['rate']:,.0f} per second, the judge aside.\n\n| step | seconds |\n|---|---:|"
-        )
-        lines += [f"| {name} | {seconds:.1f} |" for name, seconds in one["times"].items()]
-    return "\n".join(lines) + "\n"
 
 
 def cpu() -> str:
     """Return the name of the processor."""
     known = Path("/proc/cpuinfo")
-    names = (
-        [line.partition(":")[2].strip() for line in known.read_text().splitlines() if "model name" in line]
-        if known.exists()
-        else []
-    )
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.processor()
 
 
@@ -447,7 +360,6 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     given = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     results: Measured = {"comparisons": {}, "samples": {}, "large": [], "whole": {}}
     with tempfile.TemporaryDirectory(dir=ROOT) as name:
         folder = Path(name)
@@ -467,7 +379,7 @@ def main() -> None:
             (place / "whole").mkdir()
             results["whole"][title] = whole(path, count, place / "whole")
             shutil.rmtree(place)
-            print(page(results), flush=True)
+            print(json.dumps(results, indent=1), flush=True)
         for count in (given.records // 2, given.records, 2 * given.records):
             one = large(count, folder / "large")
             one["floor"] = floor(one["bytes"], count)

@@ -9,7 +9,7 @@ uv=$(python3 build.py uv)/bin/uv
 for name in "$@"; do
   "$uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-package torch \
     --excludes torch-accelerators.txt -o "$name.lock" "$name.in"
-  torch=$(sed -n 's/^-r \(.*\)/\1/p' "$name.in" | xargs grep -hs '^torch==' "$name.in" | sort -u)
+  torch=$(sed -n 's/^-r \(.*\)/\1/p' "$name.in" | xargs grep -hs "^torch==" "$name.in" | sort -u || true)
   if [ -n "$torch" ]; then
     note="# $torch is part of this lock, without a hash: its build differs from machine to machine."
     printf '%s\n' "$note" | cat - "$name.lock" > "$name.partial" && mv "$name.partial" "$name.lock"

@@ -9,6 +9,7 @@ from lib.filters import FILTERS, Refusal
 from lib.records import write_records
 
 LANGUAGE = {"wanted": "en", "doubt": 0.1, "sure": 0.5, "least_words": 10}
+RUDE = {"languages": ["english"], "most": 0, "tolerated": []}
 REPETITION = {"least_words": 50, "most": {"lines": 0.3, "top_2": 0.2, "repeated_5": 0.15, "repeated_10": 0.1}}
 GIBBERISH = {"least_words": 50, "word_length": [2, 12], "words_with_letters": 0.5, "symbols_per_word": 0.1}
 PROSE = (
@@ -107,7 +108,7 @@ def test_masking_keeps_the_record_without_what_it_hides(record):
     assert FILTERS["personal"]({"region": "US", "action": "mask"})(one) is None
     assert one["instruction"] == "Write to [e-mail address] or [phone number]."
     assert one["response"] == "I wrote to [e-mail address]."
-    assert one["metadata"]["unmasked_id"] == before != one["id"]
+    assert one["metadata"]["original_id"] == before != one["id"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_masking_keeps_the_record_without_what_it_hides(record):
     ],
 )
 def test_what_is_broken_is_refused(record, name, question, answer, reason):
-    assert FILTERS[name]({})(record(question, answer)).reason == reason
+    assert FILTERS[name]({"ending": "drop"})(record(question, answer)).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -140,15 +141,25 @@ def test_what_is_broken_is_refused(record, name, question, answer, reason):
     ],
 )
 def test_what_is_whole_is_kept(record, name, question, answer):
-    assert FILTERS[name]({})(record(question, answer)) is None
+    assert FILTERS[name]({"ending": "drop"})(record(question, answer)) is None
+
+
+def test_tokens_that_end_an_answer_are_cut_off(record):
+    dumped = record("What is it?", "It is a river.<|endoftext|>\n")
+    before = dumped["id"]
+    assert FILTERS["leftovers"]({"ending": "drop"})(dumped).reason == "template"
+    assert FILTERS["leftovers"]({"ending": "cut"})(dumped) is None
+    assert dumped["response"] == "It is a river."
+    assert dumped["metadata"]["original_id"] == before != dumped["id"]
+    assert FILTERS["leftovers"]({"ending": "cut"})(record("q", "<|endoftext|>")).reason == "template"
 
 
 def test_offensive_words_count_each_once_and_can_be_tolerated(record):
     rude = record("You bastard, you bastard", "fine")
-    assert FILTERS["offensive"]({"most": 0, "tolerated": []})(rude) == Refusal("offensive_words", "bastard")
-    assert FILTERS["offensive"]({"most": 1, "tolerated": []})(rude) is None
-    assert FILTERS["offensive"]({"most": 0, "tolerated": ["bastard"]})(rude) is None
-    assert FILTERS["offensive"]({"most": 0, "tolerated": []})(record("A class in Scunthorpe", "fine")) is None
+    assert FILTERS["offensive"](RUDE)(rude) == Refusal("offensive_words", "bastard")
+    assert FILTERS["offensive"](RUDE | {"most": 1})(rude) is None
+    assert FILTERS["offensive"](RUDE | {"tolerated": ["bastard"]})(rude) is None
+    assert FILTERS["offensive"](RUDE)(record("A class in Scunthorpe", "fine")) is None
 
 
 def test_repetition_is_measured_on_long_answers_only(record):

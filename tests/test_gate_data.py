@@ -29,7 +29,7 @@ def test_the_gate_is_open_where_nothing_is_repeated(files):
 @pytest.mark.parametrize(
     ("trained", "text", "how"),
     [
-        ("train", f"Question: {ITEM} Answer:", "Jaccard 0.857"),
+        ("train", f"Question: {ITEM} Answer:", "Jaccard 0.852"),
         (
             "train",
             f"Read this and answer it in a few words, please. Question: {ITEM} Now give your answer:",

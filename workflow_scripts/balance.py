@@ -5,9 +5,9 @@ import math
 from collections import Counter
 from pathlib import Path
 
-from lib.accounting import Books
+from lib.accounting import Books, parsed
 from lib.progress import progress
-from lib.records import InputError, Record, read_records
+from lib.records import InputError, Record
 from lib.text import unit_hash
 
 FIELDS = ("domain", "difficulty")
@@ -82,15 +82,15 @@ def balance(
     chosen: set[str] | None = None
     if not everything:
         ranked: dict[Cell, list[tuple[float, str]]] = {}
-        for record in progress(read_records(records), "look", "record"):
+        for _, record in progress(parsed(records), "look", "record"):
             ranked.setdefault(cell_of(record), []).append((precedence(record, weights), record["id"]))
         limits = quotas(Counter({cell: len(found) for cell, found in ranked.items()}), mix, most)
         best = (sorted(found, reverse=True)[: limits.get(cell, 0)] for cell, found in ranked.items())
         chosen = {one for found in best for _, one in found}
     with Books(kept, rejected, report) as books:
-        for record in progress(read_records(records), "balance", "record"):
+        for line, record in progress(parsed(records), "balance", "record"):
             if chosen is None or record["id"] in chosen:
-                books.keep(record)
+                books.keep(record, line)
             else:
                 books.reject(record, "balance", "not_in_the_mix", "/".join(cell_of(record)))
         books.details = {"most": most, "mix": mix}

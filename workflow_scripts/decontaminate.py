@@ -1,13 +1,15 @@
 """Remove training records that repeat an item of a benchmark that the configuration evaluates on."""
 
+import itertools
 from pathlib import Path
 
-from lib.accounting import Books, require_some
+from lib.accounting import Books, parsed, require_some
 from lib.overlap import BenchmarkIndex
 from lib.progress import progress
 from lib.records import read_json, read_records
 
 EXAMPLES = 20  # hits shown in the report
+TOGETHER = 2000  # records compared in one call
 
 
 def decontaminate(
@@ -28,17 +30,19 @@ def decontaminate(
     index = BenchmarkIndex(items, shingle, threshold)
     hits = {item["metadata"]["source"]: 0 for item in items}
     examples = []
+    waiting = iter(progress(parsed(records), "decontaminate", "record"))
     with Books(kept, rejected, report) as books:
-        for record in progress(read_records(records), "decontaminate", "record"):
-            match = index.find(record["instruction"], record["response"])
-            if match is None:
-                books.keep(record)
-                continue
-            item = items[match.item]
-            benchmark = item["metadata"]["source"]
-            hits[benchmark] += 1
-            books.reject(record, "decontaminate", "contamination", f"{benchmark}: {item['instruction']!r}: {match.how}")
-            if len(examples) < EXAMPLES:
-                examples.append({"benchmark": benchmark, "how": match.how, "item": item, "record": record})
+        while batch := list(itertools.islice(waiting, TOGETHER)):
+            for (line, record), match in zip(batch, index.find_all([record for _, record in batch]), strict=True):
+                if match is None:
+                    books.keep(record, line)
+                    continue
+                item = items[match.item]
+                benchmark = item["metadata"]["source"]
+                hits[benchmark] += 1
+                evidence = f"{benchmark}: {item['instruction']!r}: {match.how}"
+                books.reject(record, "decontaminate", "contamination", evidence)
+                if len(examples) < EXAMPLES:
+                    examples.append({"benchmark": benchmark, "how": match.how, "item": item, "record": record})
         books.details = {"items": len(items), "hits": hits, "examples": examples}
     require_some(read_json(report), "every record repeats a benchmark item: is a benchmark among the sources?")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from lib import minhash
@@ -35,7 +36,7 @@ class Lines:
 
     def record(self, index: int) -> Record:
         """Return a record."""
-        found: Record = json.loads(self[index])
+        found: Record = orjson.loads(self[index])
         return found
 
 

@@ -5,22 +5,22 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lib.accounting import Books
+from lib.accounting import Books, parsed
 from lib.filters import FILTERS, Filter, Language, Refusal
 from lib.progress import progress
-from lib.records import Record, read_records
+from lib.records import Record
 from lib.text import text_of
+from lib.token_count import TokenCounter
 
 TOGETHER = 1000  # records whose tokens are counted in one call
 
 
-def counted(records: Iterable[Record], tokenizer: Any) -> Iterator[Record]:
+def counted(records: Iterable[Record], tokens: TokenCounter) -> Iterator[Record]:
     """Yield records with the number of their tokens, question and answer together, in the metadata."""
     waiting = iter(records)
     while batch := list(itertools.islice(waiting, TOGETHER)):
-        encoded = tokenizer.encode_batch_fast([text_of(record) for record in batch], add_special_tokens=False)
-        for record, found in zip(batch, encoded, strict=True):
-            record["metadata"]["tokens"] = len(found.ids)
+        for record, count in zip(batch, tokens.count([text_of(record) for record in batch]), strict=True):
+            record["metadata"]["tokens"] = count
             yield record
 
 
@@ -50,18 +50,18 @@ def filter(
     from tokenizers import Tokenizer
 
     chosen = {entry["name"]: FILTERS[entry["name"]](entry["settings"]) for entry in filters}
-    everything = read_records(records)
-    appealed = set()
+    everything = (record for _, record in parsed(records))
+    appealed: set[str] = set()
     with Books(kept, rejected, report) as books:
-        tokens = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+        tokens = TokenCounter(Tokenizer.from_file(str(tokenizer / "tokenizer.json")))
         for record in progress(counted(everything, tokens), "filter", "record"):
-            if record["id"] in appeals:
-                appealed.add(record["id"])
-                books.keep(record)
-            elif found := judge(record, chosen):
+            found = judge(record, chosen)
+            named = {record["id"], record["metadata"].get("original_id")}.intersection(appeals)
+            if found and not named:
                 books.reject(record, found[0], *found[1])
-            else:
-                books.keep(record)
+                continue
+            appealed |= named
+            books.keep(record)
         language = chosen.get("language")
         seen = dict(sorted(language.seen.items())) if isinstance(language, Language) else {}
         books.details = {"languages": seen, "appealed": sorted(appealed)}

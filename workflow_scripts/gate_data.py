@@ -1,22 +1,30 @@
 """The gate before training: nothing that is trained on may be among what is evaluated."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
+from lib.accounting import parsed
 from lib.overlap import BenchmarkIndex
 from lib.progress import progress
 from lib.records import InputError, Record, read_records, write_json
 from lib.text import normalise
 
 SHOWN = 5  # of the records that close the gate
+TOGETHER = 2000  # records compared in one call
 
 
-def repeated(record: Record, asked: dict[str, Path], index: BenchmarkIndex | None, items: list[Record]) -> str:
-    """Return what of the evaluated a record repeats, or ""."""
-    if source := asked.get(normalise(record["instruction"])):
-        return f"the same question is in {source}"
-    match = index.find(record["instruction"], record["response"]) if index else None
-    return f"{match.how}: {items[match.item]['instruction'][:80]!r}" if match else ""
+def repeated(path: Path, asked: dict[str, Path], index: BenchmarkIndex | None, items: list[Record]) -> Iterator[str]:
+    """Yield what of the evaluated the records of a file repeat."""
+    waiting = iter(progress((record for _, record in parsed(path)), path.name, "record"))
+    while batch := list(itertools.islice(waiting, TOGETHER)):
+        matches = index.find_all(batch) if index else [None] * len(batch)
+        for record, match in zip(batch, matches, strict=True):
+            what = f"{match.how}: {items[match.item]['instruction'][:80]!r}" if match else ""
+            if source := asked.get(normalise(record["instruction"])):
+                what = f"the same question is in {source}"
+            if what:
+                yield f"{path}: {record['instruction'][:80]!r}: {what}"
 
 
 def gate_data(
@@ -38,13 +46,12 @@ def gate_data(
     asked = {normalise(item["instruction"]): path for path in [*benchmarks, test] for item in read_records(path)}
     index = BenchmarkIndex(items, shingle, threshold)
 
-    def findings() -> Iterator[str]:
-        for path in [*trained, *pretrained]:
-            for record in progress(read_records(path), path.name, "record"):
-                if what := repeated(record, asked, index if path in trained else None, items):
-                    yield f"{path}: {record['instruction'][:80]!r}: {what}"
-
-    if found := list(findings()):
+    found = [
+        what
+        for path in [*trained, *pretrained]
+        for what in repeated(path, asked, index if path in trained else None, items)
+    ]
+    if found:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
         raise InputError("what is evaluated is also trained on:\n  " + "\n  ".join([*found[:SHOWN], *more]))
     write_json(verdict, {"passed": True})

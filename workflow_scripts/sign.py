@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import numpy as np
 import xxhash
 
 from lib import minhash, signatures
-from lib.accounting import MIXED_BY
+from lib.accounting import MIXED_BY, parsed
 from lib.progress import progress
-from lib.records import InputError, Record
+from lib.records import Record
 from lib.text import normalise
 
 TOGETHER = 2000  # records signed in one call
@@ -31,16 +30,6 @@ NUMBERS = np.dtype(
         }.items()
     )
 )
-
-
-def parsed(path: Path) -> Iterator[tuple[bytes, Record]]:
-    """Yield the lines of a file of records, with the records; InputError names a broken one."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield line, json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}:{number}: not a JSON record ({error}); delete it and run again") from None
 
 
 def describe(line: bytes, record: Record, normal: tuple[str, str], labels: dict[str, int]) -> tuple[int | float, ...]:

@@ -4,9 +4,9 @@ import contextlib
 from collections import Counter
 from pathlib import Path
 
-from lib.accounting import line_of
+from lib.accounting import parsed
 from lib.progress import progress
-from lib.records import InputError, read_records, write_json
+from lib.records import InputError, write_json
 from lib.text import unit_hash
 
 
@@ -42,9 +42,9 @@ def split(
     found: dict[str, Counter[str]] = {name: Counter() for name in paths}
     with contextlib.ExitStack() as stack:
         files = {name: stack.enter_context(open(path, "wb")) for name, path in paths.items()}
-        for record in progress(read_records(records), "split", "record"):
+        for line, record in progress(parsed(records), "split", "record"):
             part = part_of(record["instruction"], shares)
-            files[part].write(line_of(record))
+            files[part].write(line)
             found[part][record["metadata"]["domain"]] += 1
     for name in ("train", "valid"):
         if absent := set(domains) - set(found[name]):

@@ -1,10 +1,11 @@
 """The books of a lossy step: what went in is what comes out plus what is listed as rejected."""
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from lib.records import InputError, Record, write_json
 
@@ -39,7 +40,20 @@ def rejection(record: Record, filter: str, reason: str, evidence: str = "") -> R
 
 def line_of(value: Record) -> bytes:
     """Return a record as a line of JSON."""
-    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def parsed(path: Path) -> Iterator[tuple[bytes, Record]]:
+    """Yield the lines of a file of records, with the records; InputError names a broken one."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield line, orjson.loads(line)
+            except ValueError as error:
+                raise InputError(
+                    f"{path}:{number}: not a JSON record ({error}); the file was changed or cut off: delete it and run"
+                    " again"
+                ) from None
 
 
 class Books:
@@ -62,9 +76,9 @@ class Books:
         """Return the books, open."""
         return self
 
-    def keep(self, record: Record) -> None:
-        """Pass a record on."""
-        line = line_of(record)
+    def keep(self, record: Record, line: bytes | None = None) -> None:
+        """Pass a record on; `line` is its own, where it has not been changed."""
+        line = line or line_of(record)
         self.kept_file.write(line)
         self.read.add(record["metadata"], len(line))
         self.kept.add(record["metadata"], len(line))

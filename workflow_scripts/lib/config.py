@@ -17,7 +17,7 @@ GENERATED = {
     "messages": "results/world/messages.jsonl.gz",
     "question": "results/world/question.jsonl.zst",
 }
-NEED_SETTINGS = ("length", "secrets", "personal", "offensive", "gibberish", "repetition", "language")
+NEED_SETTINGS = ("leftovers", "length", "secrets", "personal", "offensive", "gibberish", "repetition", "language")
 
 
 def load_yaml(path: Path) -> Config:

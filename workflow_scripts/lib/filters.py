@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from lib.personal import Span, find_personal, find_secrets, mask
 from lib.records import Record
-from lib.text import normalise, record_id, text_of
+from lib.text import record_id, text_of
 
 
 class Refusal(NamedTuple):
@@ -30,10 +30,11 @@ Filter = Callable[[Record], Refusal | None]
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\u202a-\u202e\u2066-\u2069]")
 FENCE = re.compile(r"^ {0,3}```+ *(\w*)[^\n`]*\n(.*?)^ {0,3}```+ *$", re.MULTILINE | re.DOTALL)
 LEFTOVERS = re.compile(
-    r"<\|[a-z_]+\|>|\[/?INST\]|<<SYS>>|^### (?:Instruction|Response|Input):|\blorem ipsum\b"
+    r"<\|[a-z_]+\|>|\[/?INST\]|<<SYS>>|^### (?:Instruction|Response|Input):|\b(?-i:[Ll]orem ipsum)\b"
     r"|\[(?:insert|your|enter) [^\]\n]{1,40}\]|\{\{ *[a-z_]+ *\}\}|<(?:your|insert)[ _][^>\n]{1,40}>",
     re.IGNORECASE | re.MULTILINE,
 )
+ENDING = re.compile(r"(?:\s*(?:<\|[a-z_]+\|>|</s>))+\s*$", re.IGNORECASE)
 REFUSAL = re.compile(
     r"^\W*(?:(?:i(?:'|\N{RIGHT SINGLE QUOTATION MARK})?m|i am) (?:really |very |so )?sorry,? (?:but )?(?:i|as an)\b"
     r"|sorry,? (?:but )?(?:i can(?:no|')t|as an)\b"
@@ -41,8 +42,17 @@ REFUSAL = re.compile(
     r"|as an? (?:ai|artificial intelligence|large language model)\b)",
     re.IGNORECASE,
 )
+LOOKED_AT = 400  # characters by which the language is told
+WORD = re.compile(r"[^\W_]+")
 PROSE = re.compile(r"[^\W\d_]{3,}")
 SYMBOLS = re.compile(r"#|\.\.\.|\N{HORIZONTAL ELLIPSIS}")
+
+
+def change(record: Record, **fields: str) -> None:
+    """Change the text of a record: it becomes another one, which remembers the id that it had."""
+    record["metadata"].setdefault("original_id", record["id"])
+    record |= fields
+    record["id"] = record_id(record["instruction"], record["response"])
 
 
 def characters(_: dict[str, Any]) -> Filter:
@@ -85,10 +95,20 @@ def fences(_: dict[str, Any]) -> Filter:
     return judge
 
 
-def leftovers(_: dict[str, Any]) -> Filter:
-    """Refuse what a template has left behind: its own tokens, or a blank that nobody has filled."""
+def leftovers(settings: dict[str, Any]) -> Filter:
+    """Refuse what a template has left behind: its own tokens, or a blank that nobody has filled.
+
+    Tokens that end an answer, as dumps of conversations have them, are only cut off if `ending` is "cut".
+    """
 
     def judge(record: Record) -> Refusal | None:
+        text = text_of(record)
+        if not any(sign in text for sign in ("<", "[", "{{", "###", "orem ")):
+            return None  # nothing that any of them begins with
+        if settings["ending"] == "cut" and text.rstrip().endswith(("|>", "</s>")):
+            ending = ENDING.search(record["response"])
+            if ending and ending.start() > 0:
+                change(record, response=record["response"][: ending.start()])
         found = LEFTOVERS.search(record["response"]) or LEFTOVERS.search(record["instruction"])
         return Refusal("template", found.group()) if found else None
 
@@ -117,14 +137,6 @@ def length(limits: dict[str, Any]) -> Filter:
     return judge
 
 
-def hide(record: Record, find: Callable[[str], list[Span]]) -> None:
-    """Mask what `find` finds in a record; it becomes another record, which remembers what it was."""
-    record["metadata"].setdefault("unmasked_id", record["id"])
-    for field in ("instruction", "response"):
-        record[field] = mask(record[field], find(record[field]))
-    record["id"] = record_id(record["instruction"], record["response"])
-
-
 def finder(find: Callable[[str], list[Span]], action: str) -> Filter:
     """Return the filter that refuses, or masks, what `find` finds."""
 
@@ -133,7 +145,7 @@ def finder(find: Callable[[str], list[Span]], action: str) -> Filter:
         if not spans:
             return None
         if action == "mask":
-            hide(record, find)
+            change(record, **{name: mask(record[name], find(record[name])) for name in ("instruction", "response")})
             return None
         return Refusal(spans[0].kind.replace(" ", "_"), f"{len(spans)} found")
 
@@ -150,23 +162,23 @@ def secrets(settings: dict[str, Any]) -> Filter:
     return finder(find_secrets, settings["action"])
 
 
-def offensive_words() -> frozenset[str]:
-    """Return the single words of better-profanity's list."""
+def offensive_words(language: str) -> frozenset[str]:
+    """Return the single words of glin-profanity's list for a language, by its English name."""
     from importlib.resources import files
 
-    text = (files("better_profanity") / "profanity_wordlist.txt").read_text(encoding="utf-8")
-    return frozenset(word for word in text.lower().split("\n") if word and " " not in word)
+    text = (files("glin_profanity") / f"data/dictionaries/{language}.json").read_text(encoding="utf-8")
+    return frozenset(word.lower() for word in json.loads(text)["words"] if " " not in word)
 
 
 def offensive(settings: dict[str, Any]) -> Filter:
     """Refuse records with more than `most` offensive words, as C4 does with none (Raffel et al. 2020, section 2.2).
 
-    `tolerated` are words of the list that do not count.
+    `languages` says whose lists count; `tolerated` are words of the lists that do not.
     """
-    listed = offensive_words() - set(settings["tolerated"])
+    listed = frozenset().union(*map(offensive_words, settings["languages"])) - set(settings["tolerated"])
 
     def judge(record: Record) -> Refusal | None:
-        found = listed.intersection(normalise(text_of(record)).replace(".", " ").replace(",", " ").split())
+        found = listed.intersection(WORD.findall(text_of(record).lower()))
         return Refusal("offensive_words", ", ".join(sorted(found))) if len(found) > settings["most"] else None
 
     return judge
@@ -224,7 +236,8 @@ class Language:
 
     def __call__(self, record: Record) -> Refusal | None:
         """Judge one record."""
-        text = FENCE.sub(" ", text_of(record))[:2000] if "```" in text_of(record) else text_of(record)[:2000]
+        text = text_of(record)
+        text = (FENCE.sub(" ", text) if "```" in text else text)[:LOOKED_AT]
         if len(PROSE.findall(text)) < self.settings["least_words"]:
             self.seen["too short to tell"] += 1
             return None

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from lib import minhash
 from lib.minhash import Bytes, Hashes, Places
@@ -40,16 +41,52 @@ def shingles_of(data: Bytes, starts: Places, kind: int, length: int) -> tuple[Ha
 
 
 @njit(cache=True, nogil=True)
-def count_shared(own: Hashes, known: Hashes, holders_begin: Places, holders: Places, shared: Places) -> None:
-    """Add to `shared`, per indexed text, how many of the shingles `own` it has.
+def best_overlaps(
+    data: Bytes,
+    starts: Places,
+    length: int,
+    known: Hashes,
+    begin: Places,
+    holders: Places,
+    sizes: Places,
+    least: int,
+) -> tuple[Places, NDArray[np.float64]]:
+    """Return for each text the indexed text that it has most of, and how much.
 
-    `known` are the indexed shingles, sorted; holders[holders_begin[k] : holders_begin[k + 1]] the texts with known[k].
+    `known` are the indexed shingles, sorted; holders[begin[k] : begin[k + 1]] the indexed texts with known[k]; `sizes`
+    how many shingles each has. How much is the Jaccard similarity or, if `least` is not 0, the share of the indexed
+    text that is contained, for those of at least `least` shingles.
     """
-    for value in own:
-        k = np.searchsorted(known, value)
-        if k < len(known) and known[k] == value:
-            for place in range(holders_begin[k], holders_begin[k + 1]):
-                shared[holders[place]] += 1
+    texts = len(starts) - 1
+    items, scores = np.full(texts, -1, np.int64), np.zeros(texts, np.float64)
+    shared, touched = np.zeros(len(sizes), np.int64), np.empty(len(sizes), np.int64)
+    longest = 0
+    for i in range(texts):
+        longest = max(longest, starts[i + 1] - starts[i])
+    points, own = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint64)
+    table = np.empty(minhash.table_for(longest), np.uint64)
+    for i in range(texts):
+        count = minhash.hash_shingles(data[starts[i] : starts[i + 1]], WORDS, length, points, own)
+        count = minhash.keep_distinct(own, count, table[: minhash.table_for(count)])
+        found = 0
+        for value in own[:count]:
+            k = np.searchsorted(known, value)
+            if k < len(known) and known[k] == value:
+                for item in holders[begin[k] : begin[k + 1]]:
+                    if shared[item] == 0:
+                        touched[found] = item
+                        found += 1
+                    shared[item] += 1
+        for item in touched[:found]:
+            score = 0.0
+            if least == 0:
+                score = shared[item] / (count + sizes[item] - shared[item])
+            elif sizes[item] >= least:
+                score = shared[item] / sizes[item]
+            if score > scores[i] or (score == scores[i] and score > 0 and item < items[i]):
+                items[i], scores[i] = item, score
+            shared[item] = 0
+    return items, scores
 
 
 class Shingled:
@@ -57,7 +94,7 @@ class Shingled:
 
     def __init__(self, texts: list[str], length: int) -> None:
         self.length = length
-        hashes, begins = self.hashes(texts)
+        hashes, begins = shingles_of(*minhash.join([normalise(text).encode() for text in texts]), WORDS, length)
         self.sizes = np.diff(begins)
         holders = np.repeat(np.arange(len(texts)), self.sizes)
         order = np.argsort(hashes, kind="stable")
@@ -65,16 +102,10 @@ class Shingled:
         self.begin = np.append(first, len(hashes))
         self.holders = holders[order]
 
-    def hashes(self, texts: list[str]) -> tuple[Hashes, Places]:
-        """Return the distinct shingle hashes of texts, and where those of each begin."""
-        return shingles_of(*minhash.join([normalise(text).encode() for text in texts]), WORDS, self.length)
-
-    def shared(self, text: str) -> tuple[Places, int]:
-        """Return how many shingles each indexed text has in common with `text`, and how many `text` has."""
-        own, _ = self.hashes([text])
-        shared = np.zeros(len(self.sizes), np.int64)
-        count_shared(own, self.known, self.begin, self.holders, shared)
-        return shared, len(own)
+    def best(self, texts: list[bytes], least: int) -> tuple[Places, NDArray[np.float64]]:
+        """Return for each text, in normal form, the indexed text that it has most of, and how much of it."""
+        joined = minhash.join(texts)
+        return best_overlaps(*joined, self.length, self.known, self.begin, self.holders, self.sizes, least)
 
 
 class BenchmarkIndex:
@@ -93,25 +124,26 @@ class BenchmarkIndex:
         self.questions = Shingled([item["instruction"] for item in items], length)
         self.answers = Shingled([item.get("response", "") for item in items], length)
 
-    def find(self, question: str, answer: str = "") -> Match | None:
-        """Return what a record repeats, or None."""
-        if (exact := self.exact.get(normalise(question))) is not None:
-            return Match(exact, "same question")
-        if not len(self.questions.sizes):
-            return None
-        shared, own = self.questions.shared(question)
-        likeness = shared / np.maximum(1, own + self.questions.sizes - shared)
-        best = int(likeness.argmax())
-        if likeness[best] >= self.threshold:
-            return Match(best, f"Jaccard {likeness[best]:.3f}")
-        text = f"{question}\n{answer}"
-        return self.contained(self.questions, LONG_QUESTION, "question", text) or self.contained(
-            self.answers, LONG_ANSWER, "answer", text
+    def find_all(self, records: list[Record]) -> list[Match | None]:
+        """Return for each record what it repeats, or None."""
+        questions = [normalise(record["instruction"]) for record in records]
+        alone = [question.encode() for question in questions]
+        whole = [f"{one} {normalise(r['response'])}".encode() for one, r in zip(questions, records, strict=True)]
+        found: list[Match | None] = [None] * len(records)
+        # The surest last: it is what is said.
+        ways = (
+            (self.answers.best(whole, LONG_ANSWER), "{:.0%} of the answer contained"),
+            (self.questions.best(whole, LONG_QUESTION), "{:.0%} of the question contained"),
+            (self.questions.best(alone, 0), "Jaccard {:.3f}"),
         )
+        for (items, scores), how in ways:
+            for i in np.flatnonzero((scores >= self.threshold) & (items >= 0)).tolist():
+                found[i] = Match(int(items[i]), how.format(scores[i]))
+        for i, question in enumerate(questions):
+            if question in self.exact:
+                found[i] = Match(self.exact[question], "same question")
+        return found
 
-    def contained(self, texts: Shingled, least: int, part: str, text: str) -> Match | None:
-        """Return the item most of whose question or answer a text contains, if that is enough to be no chance."""
-        shared, _ = texts.shared(text)
-        shares = np.where(texts.sizes >= least, shared / np.maximum(1, texts.sizes), 0.0)
-        best = int(shares.argmax())
-        return Match(best, f"{shares[best]:.0%} of the {part} contained") if shares[best] >= self.threshold else None
+    def find(self, question: str, answer: str = "") -> Match | None:
+        """Return what a question with its answer repeats, or None."""
+        return self.find_all([{"instruction": question, "response": answer}])[0]
