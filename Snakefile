@@ -30,7 +30,6 @@ rule all:
     default_target: True
     input:
         "results/release/manifest.json",
-        "results/curation.html",
 
 
 # Content decides what runs again, not clocks.

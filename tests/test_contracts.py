@@ -16,11 +16,25 @@ from conftest import ROOT
 pytestmark = pytest.mark.graph
 
 
+OTHER_DATA = f"""
+score: {{least: 7, malformed: 0.1}}
+sources:
+  - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, shards: 2}}
+"""
+
+
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    """(rule's shell command, step, spec) of every job of the micro preset, and of one with its own base model."""
+    """(rule's shell command, step, spec) of every job of the micro preset, and of configurations with other rules."""
     found = []
-    for extra in ([], ["base={kind: local, model: some/folder}"], ["quantize_awq={backend: autoawq}"]):
+    other_data = tmp_path_factory.mktemp("config") / "other.yaml"
+    other_data.write_text(OTHER_DATA)
+    for extra in (
+        [],
+        ["base={kind: local, model: some/folder}"],
+        ["quantize_awq={backend: autoawq}"],
+        ["--configfile", other_data],
+    ):
         command = [sys.executable, "-m", "snakemake", "-n", "-p", "-s", ROOT / "Snakefile", "--cores", "1"]
         folder = tmp_path_factory.mktemp("dry")
         preset = f"preset={ROOT}/tests/micro/preset.yaml"

@@ -39,7 +39,7 @@ def main() -> None:
         print(json.dumps([as_row(one) for one in planned], indent=2))  # noqa: T201
     else:
         rows = [(one.step.name, one.verdict.value, "\n".join(one.because())) for one in planned]
-        print(tabulate(rows, headers=("step", "verdict", "because"), maxcolwidths=(32, 28, 80)))  # noqa: T201
+        print(tabulate(rows, headers=("step", "verdict", "because"), maxcolwidths=(48, 28, 80)))  # noqa: T201
 
 
 if __name__ == "__main__":

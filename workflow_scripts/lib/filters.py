@@ -30,9 +30,14 @@ Filter = Callable[[Record], Refusal | None]
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\u202a-\u202e\u2066-\u2069]")
 FENCE = re.compile(r"^ {0,3}```+ *(\w*)[^\n`]*\n(.*?)^ {0,3}```+ *$", re.MULTILINE | re.DOTALL)
 LEFTOVERS = re.compile(
-    r"<\|[a-z_]+\|>|\[/?INST\]|<<SYS>>|^### (?:Instruction|Response|Input):|\b(?-i:[Ll]orem ipsum)\b"
+    r"<\|[a-z_]+\|>|\[/?INST\]|<<SYS>>|^### (?:Instruction|Response|Input):|\blorem ipsum\b"
     r"|\[(?:insert|your|enter) [^\]\n]{1,40}\]|\{\{ *[a-z_]+ *\}\}|<(?:your|insert)[ _][^>\n]{1,40}>",
     re.IGNORECASE | re.MULTILINE,
+)
+# Of these, each has one somewhere; a search for plain text is fast.
+STARTS_OF_LEFTOVERS = (
+    *("<|", "</s>", "[inst", "[/inst", "<<sys", "### ", "lorem ipsum"),
+    *("[insert ", "[your ", "[enter ", "{{", "<your", "<insert"),
 )
 ENDING = re.compile(r"(?:\s*(?:<\|[a-z_]+\|>|</s>))+\s*$", re.IGNORECASE)
 REFUSAL = re.compile(
@@ -103,8 +108,9 @@ def leftovers(settings: dict[str, Any]) -> Filter:
 
     def judge(record: Record) -> Refusal | None:
         text = text_of(record)
-        if not any(sign in text for sign in ("<", "[", "{{", "###", "orem ")):
-            return None  # nothing that any of them begins with
+        lower = text.lower()
+        if not any(start in lower for start in STARTS_OF_LEFTOVERS):
+            return None
         if settings["ending"] == "cut" and text.rstrip().endswith(("|>", "</s>")):
             ending = ENDING.search(record["response"])
             if ending and ending.start() > 0:
