@@ -364,7 +364,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=ROOT) as name:
         folder = Path(name)
         made_up(1000, folder / "warm.jsonl")
-        ours(folder / "warm.jsonl", folder / "warm")  # numba compiles once per machine
+        whole(folder / "warm.jsonl", 1000, folder / "warm")  # numba compiles once per machine
         sources = {}
         if given.real:
             sources["real texts"] = (folder / "real.jsonl", real(given.real, folder / "real.jsonl"))

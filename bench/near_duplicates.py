@@ -49,17 +49,14 @@ def datasketch(path: Path) -> Iterator[str]:
 
 
 def rensa(path: Path) -> Iterator[str]:
-    """RMinHash and RMinHashLSH, a batch at a time through rensa's compiled matrices."""
-    from rensa import RMinHash, RMinHashLSH
+    """RMinHash and its deduplicator on an LSH index, signatures a batch at a time by rensa's compiled code."""
+    from rensa import RMinHash, RMinHashDeduplicator
 
-    index = RMinHashLSH(threshold=THRESHOLD, num_perm=BANDS * ROWS, num_bands=BANDS)
+    kept = RMinHashDeduplicator(threshold=THRESHOLD, num_perm=BANDS * ROWS, use_lsh=True, num_bands=BANDS)
     waiting = texts(path)
-    number = 0
     while batch := list(islice(waiting, TOGETHER)):
-        matrix = RMinHash.digest_matrix_from_token_sets([shingles(text) for _, text in batch], BANDS * ROWS, 1)
-        flags = index.insert_matrix_and_query_duplicate_flags(matrix, number)
-        number += len(batch)
-        yield from (name for (name, _), repeated in zip(batch, flags, strict=True) if not repeated)
+        signatures = RMinHash.from_token_sets([shingles(text) for _, text in batch], BANDS * ROWS, 42)
+        yield from (name for (name, _), one in zip(batch, signatures, strict=True) if kept.add(name, one))
 
 
 TOOLS: dict[str, Callable[[Path], Iterator[str]]] = {"datasketch": datasketch, "rensa": rensa}

@@ -47,7 +47,7 @@ REFUSAL = re.compile(
     r"|as an? (?:ai|artificial intelligence|large language model)\b)",
     re.IGNORECASE,
 )
-LOOKED_AT = 400  # characters by which the language is told
+LOOKED_AT = 150  # characters of the question, and of the answer, by which the language is told
 WORD = re.compile(r"[^\W_]+")
 PROSE = re.compile(r"[^\W\d_]{3,}")
 SYMBOLS = re.compile(r"#|\.\.\.|\N{HORIZONTAL ELLIPSIS}")
@@ -106,15 +106,17 @@ def leftovers(settings: dict[str, Any]) -> Filter:
     Tokens that end an answer, as dumps of conversations have them, are only cut off if `ending` is "cut".
     """
 
-    def judge(record: Record) -> Refusal | None:
-        text = text_of(record)
+    def suspicious(text: str) -> bool:
         lower = text.lower()
-        if not any(start in lower for start in STARTS_OF_LEFTOVERS):
-            return None
-        if settings["ending"] == "cut" and text.rstrip().endswith(("|>", "</s>")):
+        return any(start in lower for start in STARTS_OF_LEFTOVERS)
+
+    def judge(record: Record) -> Refusal | None:
+        if settings["ending"] == "cut" and record["response"].rstrip().endswith(("|>", "</s>")):
             ending = ENDING.search(record["response"])
             if ending and ending.start() > 0:
                 change(record, response=record["response"][: ending.start()])
+        if not suspicious(text_of(record)):
+            return None
         found = LEFTOVERS.search(record["response"]) or LEFTOVERS.search(record["instruction"])
         return Refusal("template", found.group()) if found else None
 
@@ -242,8 +244,8 @@ class Language:
 
     def __call__(self, record: Record) -> Refusal | None:
         """Judge one record."""
-        text = text_of(record)
-        text = (FENCE.sub(" ", text) if "```" in text else text)[:LOOKED_AT]
+        parts = (record["instruction"], record["response"])
+        text = " ".join((FENCE.sub(" ", part) if "```" in part else part)[:LOOKED_AT] for part in parts)
         if len(PROSE.findall(text)) < self.settings["least_words"]:
             self.seen["too short to tell"] += 1
             return None
