@@ -1,7 +1,6 @@
 """Sign a shard: what `deduplicate` needs to know of each record to find its duplicates in all shards."""
 
 import itertools
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from lib.progress import progress
 from lib.records import Record
 from lib.text import normalise
 
+Label = tuple[str, ...]
 TOGETHER = 2000  # records signed in one call
 NUMBERS = np.dtype(
     list(
@@ -32,10 +32,10 @@ NUMBERS = np.dtype(
 )
 
 
-def describe(line: bytes, record: Record, normal: tuple[str, str], labels: dict[str, int]) -> tuple[int | float, ...]:
+def describe(line: bytes, record: Record, normal: tuple[str, str], labels: dict[Label, int]) -> tuple[int | float, ...]:
     """Return the NUMBERS of a record, given its line and the normal forms of question and answer."""
     metadata = record["metadata"]
-    label = json.dumps({name: metadata[name] for name in MIXED_BY})
+    label = tuple(metadata[name] for name in MIXED_BY)
     both = xxhash.xxh3_128_intdigest("\x1f".join(normal).encode())
     return (
         int(record["id"], 16),
@@ -67,7 +67,7 @@ def sign(
     bands, rows = minhash.banding(permutations, threshold, recall)
     kind = minhash.KINDS[shingles["unit"]]
     factors, summands = minhash.permutations_of(permutations)
-    labels: dict[str, int] = {}
+    labels: dict[Label, int] = {}
     numbers, keys, counts = [], [], []
     waiting = iter(progress(parsed(records), "sign", "record"))
     batch: list[tuple[bytes, Record]] | None = None
@@ -85,4 +85,4 @@ def sign(
     columns["start"] = np.concatenate([[0], np.cumsum(table["bytes"])]).astype(np.int64)
     columns |= {"keys": np.concatenate(keys, axis=1), "count": np.concatenate(counts)}
     about = {**shingles, "permutations": permutations, "bands": bands, "rows": rows}
-    signatures.save(signed, columns, [json.loads(label) for label in labels], about)
+    signatures.save(signed, columns, [dict(zip(MIXED_BY, label, strict=True)) for label in labels], about)

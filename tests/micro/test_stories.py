@@ -148,6 +148,17 @@ def test_an_edit_concerns_exactly_its_users(workspace, file, users):
     assert set(steps_that_must_run(workspace)) == users
 
 
+def test_a_new_source_costs_its_own_part_and_the_joining(workspace):
+    (workspace / "mine.csv").write_text("question,answer\nWhat is a new question?,A new answer.\n")
+    line = "  - {name: question, generator: question, domain: instruction}\n"
+    workspace.edit(PRESET, line, f"{line}  - {{name: mine, path: mine.csv, domain: math}}\n")
+    rows = json.loads(workspace.call("python", "-m", "traced.why", "--json"))
+    concerned = {row["step"] for row in rows if row["verdict"] in ("must run", "waits for its inputs")}
+    of_part = {name for name in concerned if name.startswith(("read-", "filter-", "sign-"))}
+    assert of_part == {"read-mine_csv_0-mine", "filter-mine_csv_0-mine", "sign-mine_csv_0-mine"}
+    assert "deduplicate" in concerned
+
+
 def leaves(value, path=()):
     if isinstance(value, dict):
         return [leaf for key, below in value.items() for leaf in leaves(below, (*path, key))]
