@@ -102,3 +102,24 @@ def test_datasketch_finds_the_same_pairs():
         ours = (keys[0] == keys[1]).any(axis=0).mean()
         assert least <= theirs <= most
         assert least <= ours <= most
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path, record):
+    """Asked of several processes: the order of an entry that is hashed may differ from one to the next."""
+    import subprocess
+    import sys
+
+    from conftest import ROOT
+    from lib.records import write_records
+
+    write_records(tmp_path / "in.jsonl", [record(f"question {i}", "a", domain="ab"[i % 2]) for i in range(10)])
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT / 'tests')!r}, {str(ROOT / 'workflow_scripts')!r}]\n"
+        "from pathlib import Path; from curation import BANDS, SHINGLES; from sign import sign\n"
+        f"sign(Path({str(tmp_path / 'in.jsonl')!r}), Path(sys.argv[1]), shingles=SHINGLES, **BANDS)\n"
+    )
+    found = set()
+    for i in range(4):
+        subprocess.run([sys.executable, "-c", code, tmp_path / str(i)], check=True, capture_output=True)
+        found.add((tmp_path / str(i)).read_bytes())
+    assert len(found) == 1

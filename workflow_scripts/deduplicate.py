@@ -1,6 +1,5 @@
 """Keep one record of every group of duplicates among all shards: shared bands propose, exact similarity decides."""
 
-import json
 import mmap
 import tempfile
 from collections import Counter
@@ -212,7 +211,7 @@ def deduplicate(
         clusters = Counter(Counter(original[~stays].tolist()).values())
         shown = ranked[np.flatnonzero(near)[:EXAMPLES]].tolist()
         books.details = {
-            **json.loads(next(iter(signatures.shingles))),
+            **signatures.shingles,
             "threshold": threshold,
             "pairs_compared": pairs,
             "clusters": {str(dropped + 1): count for dropped, count in sorted(clusters.items())},

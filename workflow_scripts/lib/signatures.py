@@ -22,7 +22,8 @@ Column = NDArray[Any]
 def save(path: Path, columns: dict[str, Column], labels: list[dict[str, Any]], shingles: dict[str, Any]) -> None:
     """Write the columns of a shard, its labels, and what its shingles are."""
     columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
-    save_file(columns, path, metadata={"labels": json.dumps(labels), "shingles": json.dumps(shingles)})
+    # One entry: safetensors writes several in any order, and the same records must give the same bytes.
+    save_file(columns, path, metadata={"about": json.dumps({"labels": labels, "shingles": shingles})})
 
 
 class Signatures:
@@ -30,7 +31,8 @@ class Signatures:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.files: list[Any] = [safe_open(path, "numpy") for path in paths]
-        self.shingles = {file.metadata()["shingles"] for file in self.files}
+        self.about = [json.loads(file.metadata()["about"]) for file in self.files]
+        self.shingles: dict[str, Any] = self.about[0]["shingles"]
         self.counts = [file.get_slice("id").get_shape()[0] for file in self.files]
         self.bands = self.files[0].get_slice("keys").get_shape()[0]
 
@@ -58,8 +60,8 @@ class Signatures:
         """Return all labels, and for each record the place of its own among them."""
         known: dict[str, int] = {}
         codes = []
-        for file in self.files:
-            own = [json.dumps(label, sort_keys=True) for label in json.loads(file.metadata()["labels"])]
+        for file, about in zip(self.files, self.about, strict=True):
+            own = [json.dumps(label, sort_keys=True) for label in about["labels"]]
             places = np.array([known.setdefault(label, len(known)) for label in own] or [0], np.int64)
             codes.append(places[file.get_tensor("label")])
         return [json.loads(label) for label in known], np.concatenate(codes)
