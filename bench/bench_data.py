@@ -1,6 +1,6 @@
 """How fast and exact the curation is, beside its rivals in the same run: `make bench-data` writes docs/bench-data.md.
 
-    python bench/bench_data.py [REAL.jsonl.gz ...] [--records N]
+    python bench/bench_data.py [REAL.jsonl.gz ...] [--records N ...] [--many N]
 
 REAL are files of real texts in any shape that `read` knows; without them only made-up texts are used. Machines differ
 and are noisy: only ratios, taken side by side, and counts mean something.
@@ -310,7 +310,7 @@ def train_tokenizer(source: Path, folder: Path) -> Path:
     texts = (one["instruction"] for one in itertools.islice(read_records(source), 5000))
     tokenizer = ByteLevelBPETokenizer()
     tokenizer.train_from_iterator(texts, 32_000, show_progress=False)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 
@@ -364,7 +364,8 @@ def main() -> None:
     """Measure everything and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("real", nargs="*", type=Path)
-    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--records", type=int, nargs="*", default=[500_000, 1_000_000, 2_000_000], help="ours alone")
+    parser.add_argument("--many", type=int, default=MANY, help="made-up texts for all tools")
     given = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     results: Measured = {"comparisons": {}, "samples": {}, "large": [], "whole": {}}
@@ -375,8 +376,8 @@ def main() -> None:
         sources = {}
         if given.real:
             sources["real texts"] = (folder / "real.jsonl", real(given.real, folder / "real.jsonl"))
-        made_up(MANY, folder / "made.jsonl")
-        sources["made-up texts"] = (folder / "made.jsonl", MANY)
+        made_up(given.many, folder / "made.jsonl")
+        sources["made-up texts"] = (folder / "made.jsonl", given.many)
         for title, (path, count) in sources.items():
             place = folder / title.split()[0]
             place.mkdir()
@@ -387,7 +388,7 @@ def main() -> None:
             results["whole"][title] = whole(path, count, place / "whole")
             shutil.rmtree(place)
             print(json.dumps(results, indent=1), flush=True)
-        for count in (given.records // 2, given.records, 2 * given.records):
+        for count in given.records:
             one = large(count, folder / "large")
             one["floor"] = floor(one["bytes"], count)
             results["large"].append(one)
