@@ -15,7 +15,7 @@ from lib import minhash
 from lib.accounting import MIXED_BY, Books, Volume
 from lib.progress import progress
 from lib.records import InputError, Record
-from lib.signatures import Signatures
+from lib.signatures import Signatures, compared
 from lib.text import normalise
 
 EXAMPLES = 20  # pairs shown in the report
@@ -100,7 +100,7 @@ def normal_texts(lines: Lines, indices: Numbers, folder: Path) -> tuple[minhash.
     with tempfile.TemporaryFile(dir=folder) as file:
         for i, index in enumerate(progress(indices.tolist(), "compare", "record")):
             record = lines.record(index)
-            text = f"{normalise(record['instruction'])} {normalise(record['response'])}".strip().encode()
+            text = compared(normalise(record["instruction"]), normalise(record["response"]))
             file.write(text)
             starts[i + 1] = starts[i] + len(text)
         file.flush()

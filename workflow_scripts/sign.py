@@ -74,7 +74,7 @@ def sign(
     while batch is None or batch:  # once for a shard without records, too
         batch = list(itertools.islice(waiting, TOGETHER))
         normal = [(normalise(record["instruction"]), normalise(record["response"])) for _, record in batch]
-        texts = [f"{question} {answer}".strip().encode() for question, answer in normal]
+        texts = [signatures.compared(*pair) for pair in normal]
         found = minhash.sign(*minhash.join(texts), kind, shingles["length"], factors, summands, bands, rows)
         described = [describe(*pair, exact, labels) for pair, exact in zip(batch, normal, strict=True)]
         keys.append(found[0])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lib.records import InputError
+from lib.records import InputError, read_json
 
 T = TypeVar("T")
 Request = dict[str, Any]
@@ -48,15 +48,13 @@ class Ledger:
     def spent(self, tokens: int = 0, cost: float = 0.0) -> dict[str, float]:
         """Add to what was spent, and return all of it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "a+") as file:
+        with open(self.path.with_suffix(".lock"), "w") as lock:
             with contextlib.suppress(OSError):  # a file system without locks: then one job at a time is counted right
-                fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            known = json.loads(file.read() or '{"tokens": 0, "cost": 0}')
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            known = read_json(self.path) if self.path.exists() else {"tokens": 0, "cost": 0.0}
             total = {"tokens": known["tokens"] + tokens, "cost": known["cost"] + cost}
             if tokens:
-                file.truncate(0)
-                file.write(json.dumps(total))
+                write_whole(self.path, json.dumps(total))
         return total
 
     def reserve(self, tokens: int, cost: float) -> None:

@@ -49,6 +49,15 @@ def join(texts: list[bytes]) -> tuple[Bytes, Places]:
     return np.frombuffer(b"".join(texts), np.uint8), starts
 
 
+@njit(cache=True, nogil=True)
+def longest_of(starts: Places) -> int:
+    """Return the bytes of the longest text."""
+    longest = 0
+    for i in range(len(starts) - 1):
+        longest = max(longest, starts[i + 1] - starts[i])
+    return longest
+
+
 @njit(cache=True, nogil=True, inline="always")
 def mixed(value: np.uint64) -> np.uint64:
     """Return a 64-bit number whose bits all depend on all bits of `value` (the finaliser of SplitMix64)."""
@@ -136,16 +145,23 @@ def table_for(count: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def place_in(table: Hashes, value: np.uint64) -> np.uint64:
+    """Return where a value is in a hash table, or the free place where it belongs."""
+    last = uint64(len(table) - 1)
+    place = (value >> uint64(20)) & last
+    while table[place] != 0 and table[place] != value:
+        place = (place + uint64(1)) & last
+    return place
+
+
+@njit(cache=True, nogil=True)
 def keep_distinct(hashes: Hashes, count: int, table: Hashes) -> int:
     """Move the distinct values to the front of `hashes`, and into `table`, emptied first; return their number."""
     table[:] = 0
-    last = uint64(len(table) - 1)
     distinct = 0
     for i in range(count):
         value = hashes[i]
-        place = (value >> uint64(20)) & last
-        while table[place] != 0 and table[place] != value:
-            place = (place + uint64(1)) & last
+        place = place_in(table, value)
         if table[place] == 0:
             table[place] = value
             hashes[distinct] = value
@@ -172,9 +188,7 @@ def sign(
     texts = len(starts) - 1
     keys = np.empty((bands, texts), np.uint64)
     counts = np.zeros(texts, np.uint32)
-    longest = 0
-    for i in range(texts):
-        longest = max(longest, starts[i + 1] - starts[i])
+    longest = longest_of(starts)
     points, hashes = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint64)
     table = np.empty(table_for(longest), np.uint64)
     least = np.empty(len(factors), np.uint32)
@@ -198,12 +212,9 @@ def sign(
 @njit(cache=True, nogil=True)
 def count_shared(hashes: Hashes, count: int, table: Hashes, matched: Places, mark: int) -> int:
     """Return how many distinct values of `hashes` are in `table`; those are marked in `matched`."""
-    last = uint64(len(table) - 1)
     shared = 0
     for i in range(count):
-        place = (hashes[i] >> uint64(20)) & last
-        while table[place] != 0 and table[place] != hashes[i]:
-            place = (place + uint64(1)) & last
+        place = place_in(table, hashes[i])
         if table[place] != 0 and matched[place] != mark:
             matched[place] = mark
             shared += 1
@@ -235,9 +246,7 @@ def choose(
     repeats, likeness = np.full(texts, -1, np.int64), np.zeros(texts, np.float32)
     held, filled = np.empty(bucket_starts[-1], np.int64), np.zeros(len(bucket_starts) - 1, np.int64)
     compared_with = np.full(texts, -1, np.int64)
-    longest = 0
-    for i in range(texts):
-        longest = max(longest, starts[i + 1] - starts[i])
+    longest = longest_of(starts)
     points = np.empty(longest + 1, np.uint32)
     own, others = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
     table = np.empty(table_for(longest), np.uint64)

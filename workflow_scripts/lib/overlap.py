@@ -60,9 +60,7 @@ def best_overlaps(
     texts = len(starts) - 1
     items, scores = np.full(texts, -1, np.int64), np.zeros(texts, np.float64)
     shared, touched = np.zeros(len(sizes), np.int64), np.empty(len(sizes), np.int64)
-    longest = 0
-    for i in range(texts):
-        longest = max(longest, starts[i + 1] - starts[i])
+    longest = minhash.longest_of(starts)
     points, own = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint64)
     table = np.empty(minhash.table_for(longest), np.uint64)
     for i in range(texts):

@@ -121,15 +121,15 @@ def find_phones(text: str, region: str) -> Iterator[Span]:
 
 def find_personal(text: str, region: str) -> list[Span]:
     """Return the addresses and numbers of people in a text."""
-    kinds = PERSONAL if FOUR_DIGITS.search(text) else {name: PERSONAL[name] for name in ("e-mail address",)}
+    has_numbers = FOUR_DIGITS.search(text)
     found = [
         Span(*match.span(), kind)
-        for kind, (first, pattern, holds) in kinds.items()
-        if first.search(text)
+        for kind, (first, pattern, holds) in PERSONAL.items()
+        if (has_numbers or kind == "e-mail address") and first.search(text)
         for match in pattern.finditer(text)
         if holds(match.group())
     ]
-    if kinds is not PERSONAL:
+    if not has_numbers:
         return sorted(found)
     # What is a card or an account number is no phone number, too.
     phones = [p for p in find_phones(text, region) if not any(p.start < one.end and one.start < p.end for one in found)]
