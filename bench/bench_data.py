@@ -373,6 +373,7 @@ def main() -> None:
         folder = Path(name)
         made_up(1000, folder / "warm.jsonl")
         whole(folder / "warm.jsonl", 1000, folder / "warm")  # numba compiles once per machine
+        results["start"], _ = timed(lambda: join_parts(folder / "warm", "records"))
         sources = {}
         if given.real:
             sources["real texts"] = (folder / "real.jsonl", real(given.real, folder / "real.jsonl"))

@@ -165,6 +165,10 @@ def install(name: str, uv: Path, target: Path) -> None:
         call(uv, "pip", "install", "--no-deps", "--python", python, wheel)
         if package == "llama-cpp-python":
             unpack_llama_sources(archive, target)
+    # Every job starts a process: where Python may not or cannot write what it compiles, each would compile it again.
+    # Some packages hold sources for other versions of Python, which cannot be compiled: that is no failure.
+    compileall = [python, "-m", "compileall", "-q", "-j", "0", target / "lib"]
+    subprocess.run(compileall, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def build(name: str) -> Path:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from curation import results, three
-from filter import filter, judge
+from filter import filter
 from generate import FOREIGN
 from lib.filters import FILTERS, Refusal
 from lib.records import write_records
@@ -189,17 +189,16 @@ def test_gibberish_is_refused(record):
     assert refuses(record("q", "#tag word ... " * 30)).reason == "symbols"
 
 
-def test_the_first_filter_that_refuses_decides(record):
-    chosen = {name: FILTERS[name]({"action": "drop", "region": "US"}) for name in ("characters", "personal")}
-    name, refusal = judge(record("Mail a@b.example \x07", "x"), chosen)
-    assert (name, refusal.reason) == ("characters", "control_character")
+def test_the_first_filter_that_refuses_decides(tmp_path, tokenizer, record):
+    _, rejected, _ = run(tmp_path, tokenizer, [record("Mail a@b.example \x07", "x")], order=("characters", "personal"))
+    assert (rejected[0]["filter"], rejected[0]["reason"]) == ("characters", "control_character")
 
 
 def run(tmp_path, tokenizer, records, appeals=(), order=("length", "personal")):
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     write_records(tmp_path / "in.jsonl", records)
     settings = {"length": {"least": 1, "most": 20}, "personal": {"region": "US", "action": "drop"}}
-    filters = [{"name": name, "settings": settings[name]} for name in order]
+    filters = [{"name": name, "settings": settings.get(name, {})} for name in order]
     paths = three(tmp_path, "filtered")
     filter(tmp_path / "in.jsonl", tmp_path / "tokenizer", *paths, filters=filters, appeals=list(appeals))
     return results(paths)

@@ -1,5 +1,6 @@
 """Keep one record of every group of duplicates among all shards: shared bands propose, exact similarity decides."""
 
+import itertools
 import mmap
 import tempfile
 from collections import Counter
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from lib import minhash
 from lib.accounting import MIXED_BY, Books, Volume
+from lib.normal import normal_pairs
 from lib.progress import progress
 from lib.records import InputError, Record
-from lib.signatures import Signatures, compared
-from lib.text import normalise
+from lib.signatures import Signatures
 
 EXAMPLES = 20  # pairs shown in the report
+TOGETHER = 10_000  # records whose places or normal forms are looked up in one call
 Numbers = NDArray[np.int64]
 
 
@@ -27,16 +29,17 @@ class Lines:
 
     def __init__(self, paths: Sequence[Path], signatures: Signatures) -> None:
         self.maps = [mapped(path) for path in paths]
-        self.shard, self.begin, self.end = signatures.places()
+        self.places = signatures.places()
 
-    def __getitem__(self, index: int) -> bytes:
-        """Return a line."""
-        return self.maps[self.shard[index]][self.begin[index] : self.end[index]]
+    def each(self, indices: Numbers) -> Iterator[bytes]:
+        """Yield the lines of records."""
+        for some in np.array_split(indices, len(indices) // TOGETHER + 1):
+            for shard, begin, end in zip(*(column[some].tolist() for column in self.places), strict=True):
+                yield self.maps[shard][begin:end]
 
-    def record(self, index: int) -> Record:
-        """Return a record."""
-        found: Record = orjson.loads(self[index])
-        return found
+    def records(self, indices: Numbers) -> Iterator[Record]:
+        """Yield records."""
+        return map(orjson.loads, self.each(indices))
 
 
 def mapped(path: Path) -> bytes | mmap.mmap:
@@ -98,11 +101,13 @@ def normal_texts(lines: Lines, indices: Numbers, folder: Path) -> tuple[minhash.
     """
     starts = np.zeros(len(indices) + 1, np.int64)
     with tempfile.TemporaryFile(dir=folder) as file:
-        for i, index in enumerate(progress(indices.tolist(), "compare", "record")):
-            record = lines.record(index)
-            text = compared(normalise(record["instruction"]), normalise(record["response"]))
-            file.write(text)
-            starts[i + 1] = starts[i] + len(text)
+        waiting = iter(progress(lines.records(indices), "compare", "record", len(indices)))
+        done = 0
+        while batch := list(itertools.islice(waiting, TOGETHER)):
+            data, begins, _ = normal_pairs(batch)
+            file.write(data)
+            starts[done + 1 : done + 1 + len(batch)] = starts[done] + begins[1:]
+            done += len(batch)
         file.flush()
         return np.memmap(file, np.uint8, "r") if starts[-1] else np.zeros(0, np.uint8), starts
 
@@ -161,11 +166,11 @@ def moved_too_far(before: Volume, after: Volume, limits: dict[str, float]) -> li
     return found
 
 
-def examples(lines: Lines, pairs: Iterator[tuple[int, int, float]]) -> list[dict[str, Any]]:
+def examples(lines: Lines, dropped: Numbers, kept: Numbers, likeness: NDArray[np.float32]) -> list[dict[str, Any]]:
     """Return some duplicates beside what is kept instead."""
     return [
-        {"jaccard": round(likeness, 3), "kept": lines.record(kept), "dropped": lines.record(dropped)}
-        for dropped, kept, likeness in pairs
+        {"jaccard": round(alike, 3), "kept": one, "dropped": other}
+        for one, other, alike in zip(lines.records(kept), lines.records(dropped), likeness.tolist(), strict=True)
     ]
 
 
@@ -197,25 +202,28 @@ def deduplicate(
     original = original[original]  # a copy of one that is dropped repeats what is kept instead
     stays = original == np.arange(len(order))
     with Books(kept, rejected, report) as books:
-        ids = signatures.column("id")
-        for index in progress(np.lexsort((order_of(order), ids)).tolist(), "write", "record"):
-            if stays[index]:
-                books.keep_line(lines[index])
-                continue
-            other, similar = f"{ids[original[index]]:016x}", nearest[index]
-            reason, evidence = (
-                ("near_duplicate", f"{other} (Jaccard {similar:.3f})") if similar else ("exact_duplicate", other)
-            )
-            books.list_rejected(lines.record(index), "deduplicate", reason, evidence)
+        by_id = np.lexsort((order_of(order), signatures.column("id")))
+        names = signatures.column("id")[original]
+        columns = (column[by_id].tolist() for column in (stays, names, nearest))
+        for line, stay, other, alike in progress(
+            zip(lines.each(by_id), *columns, strict=True), "write", "record", len(order)
+        ):
+            if stay:
+                books.keep_line(line)
+            elif alike:
+                evidence = f"{other:016x} (Jaccard {alike:.3f})"
+                books.list_rejected(orjson.loads(line), "deduplicate", "near_duplicate", evidence)
+            else:
+                books.list_rejected(orjson.loads(line), "deduplicate", "exact_duplicate", f"{other:016x}")
         books.read, books.kept = volume(signatures, np.ones(len(order), bool)), volume(signatures, stays)
         clusters = Counter(Counter(original[~stays].tolist()).values())
-        shown = ranked[np.flatnonzero(near)[:EXAMPLES]].tolist()
+        shown = ranked[np.flatnonzero(near)[:EXAMPLES]]
         books.details = {
             **signatures.shingles,
             "threshold": threshold,
             "pairs_compared": pairs,
             "clusters": {str(dropped + 1): count for dropped, count in sorted(clusters.items())},
-            "examples": examples(lines, ((i, int(original[i]), float(nearest[i])) for i in shown)),
+            "examples": examples(lines, shown, original[shown], nearest[shown]),
         }
         if problems := moved_too_far(books.read, books.kept, limits):
             raise InputError(

@@ -6,48 +6,53 @@ from typing import Any
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from lib import minhash, signatures
 from lib.accounting import MIXED_BY, parsed
+from lib.minhash import Bytes, Places
+from lib.normal import normal_pairs
 from lib.progress import progress
 from lib.records import Record
-from lib.text import normalise
 
 Label = tuple[str, ...]
+Columns = dict[str, NDArray[Any]]
 TOGETHER = 2000  # records signed in one call
-NUMBERS = np.dtype(
-    list(
-        {
-            "id": np.uint64,
-            "line": np.uint64,
-            "exact_high": np.uint64,
-            "exact_low": np.uint64,
-            "quality": np.float64,
-            "length": np.int64,
-            "tokens": np.int64,
-            "label": np.int32,
-            "bytes": np.int64,
-        }.items()
-    )
-)
+KINDS: dict[str, type] = {
+    **dict.fromkeys(("id", "line", "exact_high", "exact_low"), np.uint64),
+    **dict.fromkeys(("length", "tokens", "bytes"), np.int64),
+    "quality": np.float64,
+    "label": np.int32,
+}
 
 
-def describe(line: bytes, record: Record, normal: tuple[str, str], labels: dict[Label, int]) -> tuple[int | float, ...]:
-    """Return the NUMBERS of a record, given its line and the normal forms of question and answer."""
-    metadata = record["metadata"]
-    label = tuple(metadata[name] for name in MIXED_BY)
-    both = xxhash.xxh3_128_intdigest("\x1f".join(normal).encode())
-    return (
-        int(record["id"], 16),
-        xxhash.xxh3_64_intdigest(line),
-        both >> 64,
-        both & 0xFFFFFFFFFFFFFFFF,
-        metadata["quality_score"] if metadata["quality_score"] is not None else 0.0,
-        len(record["response"]),
-        metadata["tokens"] or 0,
-        labels.setdefault(label, len(labels)),
-        len(line),
+def describe(
+    batch: list[tuple[bytes, Record]], normal: tuple[Bytes, Places, Places], labels: dict[Label, int]
+) -> Columns:
+    """Return the columns of lib.signatures that need no signature, given the normal forms of the records."""
+    data, starts, firsts = normal
+    view = data.data
+    # The seed tells where the question ends: the same words are another record if they are cut elsewhere.
+    exact = b"".join(
+        xxhash.xxh3_128_digest(view[begin:end], seed=first)
+        for begin, end, first in zip(starts[:-1].tolist(), starts[1:].tolist(), firsts.tolist(), strict=True)
     )
+    high, low = np.frombuffer(exact, ">u8").reshape(-1, 2).T
+    lines, records = [line for line, _ in batch], [record for _, record in batch]
+    about = [record["metadata"] for record in records]
+    mixed_by = [tuple(metadata[name] for name in MIXED_BY) for metadata in about]
+    found = {
+        "id": np.frombuffer(bytes.fromhex("".join(record["id"] for record in records)), ">u8"),
+        "line": [xxhash.xxh3_64_intdigest(line) for line in lines],
+        "exact_high": high,
+        "exact_low": low,
+        "quality": [metadata["quality_score"] or 0.0 for metadata in about],
+        "length": [len(record["response"]) for record in records],
+        "tokens": [metadata["tokens"] or 0 for metadata in about],
+        "label": [labels.setdefault(label, len(labels)) for label in mixed_by],
+        "bytes": [len(line) for line in lines],
+    }
+    return {name: np.asarray(column, KINDS[name]) for name, column in found.items()}
 
 
 def sign(
@@ -68,21 +73,15 @@ def sign(
     kind = minhash.KINDS[shingles["unit"]]
     factors, summands = minhash.permutations_of(permutations)
     labels: dict[Label, int] = {}
-    numbers, keys, counts = [], [], []
+    parts: list[Columns] = []
     waiting = iter(progress(parsed(records), "sign", "record"))
     batch: list[tuple[bytes, Record]] | None = None
     while batch is None or batch:  # once for a shard without records, too
         batch = list(itertools.islice(waiting, TOGETHER))
-        normal = [(normalise(record["instruction"]), normalise(record["response"])) for _, record in batch]
-        texts = [signatures.compared(*pair) for pair in normal]
-        found = minhash.sign(*minhash.join(texts), kind, shingles["length"], factors, summands, bands, rows)
-        described = [describe(*pair, exact, labels) for pair, exact in zip(batch, normal, strict=True)]
-        keys.append(found[0])
-        counts.append(found[1])
-        numbers.append(np.array(described, NUMBERS))
-    table = np.concatenate(numbers)
-    columns = {name: table[name] for name in NUMBERS.names or () if name != "bytes"}
-    columns["start"] = np.concatenate([[0], np.cumsum(table["bytes"])]).astype(np.int64)
-    columns |= {"keys": np.concatenate(keys, axis=1), "count": np.concatenate(counts)}
+        normal = normal_pairs([record for _, record in batch])
+        keys, counts = minhash.sign(*normal[:2], kind, shingles["length"], factors, summands, bands, rows)
+        parts.append({**describe(batch, normal, labels), "keys": keys, "count": counts})
+    columns = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
+    columns["start"] = np.concatenate([[0], np.cumsum(columns.pop("bytes"))])
     about = {**shingles, "permutations": permutations, "bands": bands, "rows": rows}
     signatures.save(signed, columns, [dict(zip(MIXED_BY, label, strict=True)) for label in labels], about)

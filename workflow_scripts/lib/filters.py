@@ -5,6 +5,7 @@ A filter looks at a record and returns why it refuses it, or None. One that mask
 
 import ast
 import functools
+import itertools
 import json
 import re
 import warnings
@@ -47,7 +48,7 @@ REFUSAL = re.compile(
     r"|as an? (?:ai|artificial intelligence|large language model)\b)",
     re.IGNORECASE,
 )
-LOOKED_AT = 150  # characters of the question, and of the answer, by which the language is told
+LOOKED_AT = 100  # characters of the question, and of the answer, by which the language is told
 WORD = re.compile(r"[^\W_]+")
 PROSE = re.compile(r"[^\W\d_]{3,}")
 SYMBOLS = re.compile(r"#|\.\.\.|\N{HORIZONTAL ELLIPSIS}")
@@ -170,7 +171,7 @@ def secrets(settings: dict[str, Any]) -> Filter:
     return finder(find_secrets, settings["action"])
 
 
-def offensive_words(language: str) -> frozenset[str]:
+def words_of(language: str) -> frozenset[str]:
     """Return the single words of glin-profanity's list for a language, by its English name."""
     from importlib.resources import files
 
@@ -178,12 +179,18 @@ def offensive_words(language: str) -> frozenset[str]:
     return frozenset(word.lower() for word in json.loads(text)["words"] if " " not in word)
 
 
+def offensive_words(settings: dict[str, Any]) -> frozenset[str]:
+    """Return the words of the lists of `languages` that a text can have, but for those that are `tolerated`."""
+    listed = frozenset().union(*map(words_of, settings["languages"])) - set(settings["tolerated"])
+    return frozenset(word for word in listed if WORD.fullmatch(word))
+
+
 def offensive(settings: dict[str, Any]) -> Filter:
     """Refuse records with more than `most` offensive words, as C4 does with none (Raffel et al. 2020, section 2.2).
 
     `languages` says whose lists count; `tolerated` are words of the lists that do not.
     """
-    listed = frozenset().union(*map(offensive_words, settings["languages"])) - set(settings["tolerated"])
+    listed = offensive_words(settings)
 
     def judge(record: Record) -> Refusal | None:
         found = listed.intersection(WORD.findall(text_of(record).lower()))
@@ -218,7 +225,10 @@ def gibberish(settings: dict[str, Any]) -> Filter:
         low, high = settings["word_length"]
         if not low <= mean <= high:
             return Refusal("word_length", f"{mean:.1f} characters on average")
-        letters = sum(any(map(str.isalpha, word)) for word in words) / len(words)
+        # Words of nothing but letters are counted fast, and mostly enough.
+        letters = sum(map(str.isalpha, words)) / len(words)
+        if letters < settings["words_with_letters"]:
+            letters = sum(any(map(str.isalpha, word)) for word in words) / len(words)
         if letters < settings["words_with_letters"]:
             return Refusal("few_letters", f"{letters:.0%} of the words have a letter")
         symbols = len(SYMBOLS.findall(text)) / len(words)
@@ -246,7 +256,7 @@ class Language:
         """Judge one record."""
         parts = (record["instruction"], record["response"])
         text = " ".join((FENCE.sub(" ", part) if "```" in part else part)[:LOOKED_AT] for part in parts)
-        if len(PROSE.findall(text)) < self.settings["least_words"]:
+        if next(itertools.islice(PROSE.finditer(text), self.settings["least_words"] - 1, None), None) is None:
             self.seen["too short to tell"] += 1
             return None
         chances = {one["lang"]: one["score"] for one in self.detector.detect(text.replace("\n", " "), k=5)}

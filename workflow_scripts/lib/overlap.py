@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lib import minhash
 from lib.minhash import Bytes, Hashes, Places
+from lib.normal import normal_pairs
 from lib.records import Record
 from lib.text import normalise
 
@@ -44,37 +45,42 @@ def shingles_of(data: Bytes, starts: Places, kind: int, length: int) -> tuple[Ha
 def best_overlaps(
     data: Bytes,
     starts: Places,
+    ends: Places,
     length: int,
-    known: Hashes,
+    table: Hashes,
+    numbers: Places,
     begin: Places,
     holders: Places,
     sizes: Places,
     least: int,
 ) -> tuple[Places, NDArray[np.float64]]:
-    """Return for each text the indexed text that it has most of, and how much.
+    """Return for each text data[starts[i] : ends[i]] the indexed text that it has most of, and how much.
 
-    `known` are the indexed shingles, sorted; holders[begin[k] : begin[k + 1]] the indexed texts with known[k]; `sizes`
-    how many shingles each has. How much is the Jaccard similarity or, if `least` is not 0, the share of the indexed
-    text that is contained, for those of at least `least` shingles.
+    `table` is a hash table of the indexed shingles, `numbers` gives each of its places a number k, and
+    holders[begin[k] : begin[k + 1]] are the indexed texts with shingle k; `sizes` says how many shingles each text has.
+    How much is the Jaccard similarity or, if `least` is not 0, the share of the indexed text that is contained, for
+    those of at least `least` shingles.
     """
-    texts = len(starts) - 1
+    texts = len(starts)
     items, scores = np.full(texts, -1, np.int64), np.zeros(texts, np.float64)
     shared, touched = np.zeros(len(sizes), np.int64), np.empty(len(sizes), np.int64)
-    longest = minhash.longest_of(starts)
+    longest = (ends - starts).max() if texts else 0
     points, own = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint64)
-    table = np.empty(minhash.table_for(longest), np.uint64)
+    room = np.empty(minhash.table_for(longest), np.uint64)
     for i in range(texts):
-        count = minhash.hash_shingles(data[starts[i] : starts[i + 1]], WORDS, length, points, own)
-        count = minhash.keep_distinct(own, count, table[: minhash.table_for(count)])
+        count = minhash.hash_shingles(data[starts[i] : ends[i]], WORDS, length, points, own)
+        count = minhash.keep_distinct(own, count, room[: minhash.table_for(count)])
         found = 0
         for value in own[:count]:
-            k = np.searchsorted(known, value)
-            if k < len(known) and known[k] == value:
-                for item in holders[begin[k] : begin[k + 1]]:
-                    if shared[item] == 0:
-                        touched[found] = item
-                        found += 1
-                    shared[item] += 1
+            place = minhash.place_in(table, value)
+            if table[place] == 0:
+                continue
+            k = numbers[place]
+            for item in holders[begin[k] : begin[k + 1]]:
+                if shared[item] == 0:
+                    touched[found] = item
+                    found += 1
+                shared[item] += 1
         for item in touched[:found]:
             score = 0.0
             if least == 0:
@@ -87,6 +93,15 @@ def best_overlaps(
     return items, scores
 
 
+@njit(cache=True, nogil=True)
+def number_all(known: Hashes, table: Hashes, numbers: Places) -> None:
+    """Put distinct hashes into an empty hash table, and the place of each among them into `numbers`."""
+    for k in range(len(known)):
+        place = minhash.place_in(table, known[k])
+        table[place] = known[k]
+        numbers[place] = k
+
+
 class Shingled:
     """An inverted index of texts by their word n-grams."""
 
@@ -96,14 +111,18 @@ class Shingled:
         self.sizes = np.diff(begins)
         holders = np.repeat(np.arange(len(texts)), self.sizes)
         order = np.argsort(hashes, kind="stable")
-        self.known, first = np.unique(hashes[order], return_index=True)
+        known, first = np.unique(hashes[order], return_index=True)
         self.begin = np.append(first, len(hashes))
         self.holders = holders[order]
+        self.table = np.zeros(minhash.table_for(len(known)), np.uint64)
+        self.numbers = np.zeros(len(self.table), np.int64)
+        number_all(known, self.table, self.numbers)
 
-    def best(self, texts: list[bytes], least: int) -> tuple[Places, NDArray[np.float64]]:
+    def best(self, data: Bytes, starts: Places, ends: Places, least: int) -> tuple[Places, NDArray[np.float64]]:
         """Return for each text, in normal form, the indexed text that it has most of, and how much of it."""
-        joined = minhash.join(texts)
-        return best_overlaps(*joined, self.length, self.known, self.begin, self.holders, self.sizes, least)
+        index = (self.table, self.numbers, self.begin, self.holders, self.sizes)
+        found: tuple[Places, NDArray[np.float64]] = best_overlaps(data, starts, ends, self.length, *index, least)
+        return found
 
 
 class BenchmarkIndex:
@@ -118,26 +137,27 @@ class BenchmarkIndex:
 
     def __init__(self, items: list[Record], length: int, threshold: float) -> None:
         self.threshold = threshold
-        self.exact = {normalise(item["instruction"]): i for i, item in enumerate(items)}
+        self.exact = {normalise(item["instruction"]).encode(): i for i, item in enumerate(items)}
         self.questions = Shingled([item["instruction"] for item in items], length)
         self.answers = Shingled([item.get("response", "") for item in items], length)
 
     def find_all(self, records: list[Record]) -> list[Match | None]:
         """Return for each record what it repeats, or None."""
-        questions = [normalise(record["instruction"]) for record in records]
-        alone = [question.encode() for question in questions]
-        whole = [f"{one} {normalise(r['response'])}".encode() for one, r in zip(questions, records, strict=True)]
+        data, starts, questions = normal_pairs(records)
+        begins, ends = starts[:-1], starts[1:]
         found: list[Match | None] = [None] * len(records)
         # The surest last: it is what is said.
         ways = (
-            (self.answers.best(whole, LONG_ANSWER), "{:.0%} of the answer contained"),
-            (self.questions.best(whole, LONG_QUESTION), "{:.0%} of the question contained"),
-            (self.questions.best(alone, 0), "Jaccard {:.3f}"),
+            (self.answers.best(data, begins, ends, LONG_ANSWER), "{:.0%} of the answer contained"),
+            (self.questions.best(data, begins, ends, LONG_QUESTION), "{:.0%} of the question contained"),
+            (self.questions.best(data, begins, begins + questions, 0), "Jaccard {:.3f}"),
         )
         for (items, scores), how in ways:
             for i in np.flatnonzero((scores >= self.threshold) & (items >= 0)).tolist():
                 found[i] = Match(int(items[i]), how.format(scores[i]))
-        for i, question in enumerate(questions):
+        view = data.data
+        for i, (begin, length) in enumerate(zip(begins.tolist(), questions.tolist(), strict=True)):
+            question = bytes(view[begin : begin + length])
             if question in self.exact:
                 found[i] = Match(self.exact[question], "same question")
         return found

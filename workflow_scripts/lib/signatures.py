@@ -19,11 +19,6 @@ from safetensors.numpy import save_file
 Column = NDArray[Any]
 
 
-def compared(question: str, answer: str) -> bytes:
-    """Return what the shingles of a record are taken from, given the normal forms of question and answer."""
-    return f"{question} {answer}".strip().encode()
-
-
 def save(path: Path, columns: dict[str, Column], labels: list[dict[str, Any]], shingles: dict[str, Any]) -> None:
     """Write the columns of a shard, its labels, and what its shingles are."""
     columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
