@@ -387,6 +387,9 @@ def main() -> None:
             results["samples"][f"5,000 {title}"] = check_sample(path, place / "sample")
             (place / "whole").mkdir()
             results["whole"][title] = whole(path, count, place / "whole")
+            results["whole"][title]["rivals"] = {
+                row["tool"]: row["rate"] for row in results["comparisons"][f"{count:,} {title}"]
+            }
             shutil.rmtree(place)
             print(json.dumps(results, indent=1), flush=True)
         for count in given.records:

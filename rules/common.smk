@@ -43,6 +43,20 @@ except InputError as error:
     raise WorkflowError(str(error))
 PART = "results/data/parts/{source}/{part}"
 CURATED = "scored" if config["score"] else "filtered"
+SUITES = {suite["name"]: suite for suite in config["evaluate"]["suites"]}
+try:
+    TASKS = {
+        name: os.path.relpath(configuration.task_file(suite["task"], ROOT))
+        for name, suite in SUITES.items()
+    }
+except InputError as error:
+    raise WorkflowError(str(error))
+EVALUATED = config["evaluate"]["models"] if SUITES else []
+# What must not be trained on.
+HELD_OUT = [
+    *([BENCHMARK] if config["benchmarks"] else []),
+    *(f"results/suites/{suite}.jsonl" for suite in SUITES),
+]
 SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
@@ -155,15 +169,26 @@ def limits_of(model):
 
 
 def measurement_of_parent(wildcards):
-    """Return the figures and the predictions of the parent, or nothing for the base."""
-    parent = parent_of(
-        wildcards.model if "model" in wildcards.keys() else wildcards.quant
-    )
-    return (
-        [f"results/measured/{parent}.json", f"results/measured/{parent}.safetensors"]
-        if parent
-        else []
-    )
+    """Return the figures, the predictions and the answers of the parent, or nothing for the base."""
+    parent = parent_of(model_of(wildcards))
+    endings = ("json", "safetensors", "answers.jsonl") if parent else ()
+    return [f"results/measured/{parent}.{ending}" for ending in endings]
+
+
+def model_of(wildcards):
+    """Return the model that a job is about: a checkpoint or a GGUF type."""
+    return wildcards.model if "model" in wildcards.keys() else wildcards.quant
+
+
+def evaluation_of_ancestor(wildcards):
+    """Return report and answers on the same suite of the nearest ancestor that is evaluated, or nothing."""
+    ancestor = parent_of(model_of(wildcards))
+    while ancestor and ancestor not in EVALUATED:
+        ancestor = parent_of(ancestor)
+    endings = ("json", "answers.jsonl") if ancestor else ()
+    return [
+        f"results/evaluated/{ancestor}/{wildcards.suite}.{ending}" for ending in endings
+    ]
 
 
 onstart:

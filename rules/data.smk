@@ -231,7 +231,7 @@ rule deduplicate:
 rule decontaminate:
     input:
         records="results/data/deduplicated.jsonl",
-        benchmarks=[BENCHMARK] if config["benchmarks"] else [],
+        benchmarks=HELD_OUT,
         code=code("data", "decontaminate"),
     output:
         kept="results/data/clean.jsonl",
@@ -301,7 +301,7 @@ rule gate_data:
     input:
         trained=[f"results/data/{part}.jsonl" for part in ("train", "valid", "routing")],
         pretrained=["results/world/pretraining.jsonl"] if PRETRAINED else [],
-        benchmarks=[BENCHMARK] if config["benchmarks"] else [],
+        benchmarks=HELD_OUT,
         test="results/data/test.jsonl",
         code=code("data", "gate_data"),
     output:

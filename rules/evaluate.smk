@@ -5,6 +5,10 @@ Outputs:  results/measured/{model}.json             figures
           results/measured/{model}.answers.jsonl    what was asked and answered
           results/measured/{model}.safetensors      predictions, for comparing children with
           results/gates/{model}.json                there only if the gate is open
+          results/evaluated/{model}/{suite}.json    the suites of `evaluate`, if it names some
+          results/evaluated/{model}/{suite}.answers.jsonl
+          results/compared/report.json              what the judge prefers, if `compare` asks for it
+          results/compared/judgements.jsonl
 """
 
 
@@ -92,7 +96,7 @@ rule measure_system:
         loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
         router="results/router/model",
         benchmark=BENCHMARK,
-        adapter="results/measured/adapter.json",
+        adapter=[f"results/measured/adapter.{end}" for end in ("json", "answers.jsonl")],
         code=code("gguf", "measure_system"),
     output:
         report="results/measured/system/report.json",
@@ -136,3 +140,137 @@ rule gate_system:
         "Gate the system"
     shell:
         RUN
+
+
+if SUITES:
+
+    wildcard_constraints:
+        suite="|".join(SUITES),
+
+    rule read_suite:
+        input:
+            data=lambda wildcards: SUITES[wildcards.suite]["data"],
+            answers=lambda wildcards: [
+                SUITES[wildcards.suite][key]
+                for key in ("answers",)
+                if key in SUITES[wildcards.suite]
+            ],
+            task=lambda wildcards: TASKS[wildcards.suite],
+            code=code("data", "read_suite"),
+        output:
+            questions="results/suites/{suite}.jsonl",
+            report="results/reports/read_suite_{suite}.json",
+        log:
+            "logs/read_suite_{suite}.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+        params:
+            **step(
+                suite=wildcard("suite"),
+                most=lambda wildcards: SUITES[wildcards.suite]["most"],
+                limits=config["read"],
+            ),
+        message:
+            "Read the suite {wildcards.suite}"
+        shell:
+            RUN
+
+    rule evaluate:
+        input:
+            checkpoint=lambda wildcards: CHECKPOINTS[wildcards.model][1],
+            tokenizer=TOKENIZER,
+            questions="results/suites/{suite}.jsonl",
+            task=lambda wildcards: TASKS[wildcards.suite],
+            parent=evaluation_of_ancestor,
+            code=code("ml", "evaluate"),
+        output:
+            report="results/evaluated/{model}/{suite}.json",
+            answers="results/evaluated/{model}/{suite}.answers.jsonl",
+        log:
+            "logs/evaluate_{model}_{suite}.log",
+        wildcard_constraints:
+            model="|".join(CHECKPOINTS),
+        threads: config["threads"]
+        resources:
+            **gpu(),
+        params:
+            **step(
+                model=wildcard("model"),
+                suite=wildcard("suite"),
+                batch=config["measure"]["batch"],
+                longest=config["evaluate"]["longest"],
+                threads=config["threads"],
+            ),
+        message:
+            "Evaluate {wildcards.model} on {wildcards.suite}"
+        shell:
+            RUN
+
+    rule evaluate_gguf:
+        input:
+            gguf="results/gguf/{quant}.gguf",
+            tokenizer=TOKENIZER,
+            questions="results/suites/{suite}.jsonl",
+            task=lambda wildcards: TASKS[wildcards.suite],
+            parent=evaluation_of_ancestor,
+            code=code("gguf", "evaluate_gguf"),
+        output:
+            report="results/evaluated/{quant}/{suite}.json",
+            answers="results/evaluated/{quant}/{suite}.answers.jsonl",
+        log:
+            "logs/evaluate_{quant}_{suite}.log",
+        wildcard_constraints:
+            quant="|".join(QUANTS),
+        threads: config["threads"]
+        resources:
+            mem_mb=config["resources"]["memory_mb"],
+        params:
+            **step(
+                quant=wildcard("quant"),
+                suite=wildcard("suite"),
+                context=config["context"],
+                longest=config["evaluate"]["longest"],
+                threads=config["threads"],
+            ),
+        message:
+            "Evaluate {wildcards.quant} on {wildcards.suite}"
+        shell:
+            RUN
+
+
+if config["compare"]:
+
+    COMPARED = {
+        "ours": config["compare"]["model"],
+        "theirs": config["compare"]["reference"],
+    }
+
+    rule compare:
+        input:
+            **{
+                side: f"results/measured/{model}.answers.jsonl"
+                for side, model in COMPARED.items()
+            },
+            code=code("data", "compare"),
+        output:
+            report="results/compared/report.json",
+            judgements="results/compared/judgements.jsonl",
+        log:
+            "logs/compare.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+            judges=1,
+        params:
+            **step(
+                names=COMPARED,
+                judge=config["judge"],
+                thresholds=config["compare"]["next_round"],
+                malformed=config["compare"]["malformed"],
+                answers=".cache/answers",
+            ),
+        message:
+            "Let {config[judge][model]} compare the answers of two models"
+        shell:
+            RUN

@@ -82,6 +82,10 @@ rule release:
         curation="results/reports/curation.json",
         system="results/measured/system/report.json",
         detector="results/reports/train_detector.json",
+        evaluated=expand(
+            "results/evaluated/{model}/{suite}.json", model=EVALUATED, suite=SUITES
+        ),
+        compared=["results/compared/report.json"] if config["compare"] else [],
         locks=[
             os.path.normpath(f"{HERE}/envs/{name}.lock")
             for name in ("data", "ml", "gguf")

@@ -55,7 +55,7 @@ def test_every_key_of_the_schema_is_described(root):
         ({"pretrain": {"shape": {"heads": 3}}}, "`hidden` must be a multiple"),
         ({"modifiers": {"training": {"length": 4096}}}, "modifiers.training.length: 4096 is more than context"),
         ({"filter": {"length": {"least": 300}}}, "`least` is more than `most`"),
-        ({"sources": [{"name": "a", "path": "x", "domain": "code"}] * 2}, "two sources have the same name"),
+        ({"sources": [{"name": "a", "path": "x", "domain": "code"}] * 2}, "sources: two of them have the same name"),
         ({"sources": [{"name": "a", "domain": "code"}]}, "sources.0: .* is not valid under any"),
         ({"sources": [{"name": "a", "domain": "code", "path": "x", "shape": "alpakka"}]}, "sources.0.shape"),
         ({"balance": {"mix": {"domain": {"code": 0.7}}}}, "the shares add up to 0.7"),

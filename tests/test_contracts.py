@@ -18,6 +18,11 @@ pytestmark = pytest.mark.graph
 
 OTHER_DATA = f"""
 score: {{least: 7, malformed: 0.1}}
+compare: {{model: IQ4_XS, reference: merged, malformed: 0.1, next_round: {{skip: 0.5, required: 0.5}}}}
+evaluate:
+  suites:
+    - {{name: sums, task: gsm8k, data: {ROOT}/README.md}}
+    - {{name: calls, task: function_calls, data: {ROOT}/README.md, answers: {ROOT}/README.md}}
 sources:
   - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, shards: 2}}
 """

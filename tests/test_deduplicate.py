@@ -3,13 +3,15 @@ import random
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from conftest import ROOT
-from curation import deduplicate_files
-from lib.records import InputError, write_records
+from curation import BANDS, SHINGLES, deduplicate_files
+from lib.records import InputError, read_json, write_records
 from lib.text import jaccard, shingles, text_of
+from sign import sign
 
 
 def grams_of(record, unit="words", length=3):
@@ -132,3 +134,41 @@ def test_a_corpus_of_near_copies_needs_little_memory(tmp_path, record):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["1", "59999"], done.stderr
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 3 << 20
+
+
+UNDER_A_LIMIT = """
+import resource, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {scripts!r}]
+from curation import SHINGLES, three
+from deduplicate import deduplicate
+
+def run(names, folder):
+    records, signed = ([Path(name + ending) for name in names] for ending in (".jsonl", ".safetensors"))
+    deduplicate(records, signed, *three(folder, "deduplicated"), shingles=SHINGLES, threshold=0.8, limits={{}})
+
+run(sys.argv[1:2], Path(sys.argv[1]).parent / "warm")  # loads the kernels
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+used = int(status["VmData"].split()[0]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (used + {room}, used + {room}))
+run(sys.argv[2:], Path(sys.argv[1]).parent / "limited")
+"""
+
+
+def test_signatures_may_exceed_the_memory(tmp_path, record):
+    """They stay on disk: only one band of them, and some columns, are in memory at a time."""
+    room, shards, each = 32 << 20, 4, 15_000
+    names = [str(tmp_path / str(i)) for i in range(-1, shards)]
+    bands = BANDS | {"permutations": 1024}
+    for i, name in enumerate(names):
+        first = i * each
+        texts = (
+            f"number {n} of some {n * 7} things, and {n * 13} more" for n in range(first, first + (each if i else 9))
+        )
+        write_records(Path(f"{name}.jsonl"), (record(text, "yes") for text in texts))
+        sign(Path(f"{name}.jsonl"), Path(f"{name}.safetensors"), shingles=SHINGLES, **bands)
+    assert sum(Path(f"{name}.safetensors").stat().st_size for name in names) > 1.2 * room
+    code = UNDER_A_LIMIT.format(tests=str(ROOT / "tests"), scripts=str(ROOT / "workflow_scripts"), room=room)
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert read_json(tmp_path / "limited/deduplicated.json")["read"] == shards * each

@@ -57,7 +57,7 @@ def test_llama_cpp_reads_text_as_the_same_tokens(f16, checkpoint):
 
 
 def test_an_answer_ends_at_the_end_token_or_at_the_limit(f16, checkpoint):
-    answer = open_engine(f16, checkpoint, 128, 1).answer("What is 1?", 5)
+    answer = open_engine(f16, checkpoint, 128, 1).ask(["What is 1?"], 5)[0]
     assert not answer.stopped or len(answer.text) < 200
 
 

@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 
 from lib.chat import Encoded
-from lib.measurement import Answer, Item, Prediction, exact_match, item_of, judged, likeness, predict, proportion
+from lib.measurement import Answer, Item, Prediction, exact_match, item_of, judged, likeness, predict
 from lib.records import InputError
-
-
-def test_the_interval_is_wilsons():
-    """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662."""
-    assert proportion(81, 263) == {"right": 81, "of": 263, "share": 0.308, "low": 0.2553, "high": 0.3662}
-    assert proportion(0, 0)["high"] == 1.0
 
 
 def random_logits(rows, vocabulary, seed):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from lib.engine import Engine, open_engine
 from lib.measurement import item_of, judged
-from lib.progress import progress
 from lib.records import InputError, Record, read_records, write_json, write_records
 
 
@@ -14,7 +13,7 @@ def ask(engine: Engine, records: list[Record], longest: int) -> list[bool]:
     """Tell for every record whether the base answers it right."""
     engine.use(None)
     items = [item_of(record) for record in records]
-    answers = [engine.answer(item.instruction, longest) for item in progress(items, "ask", "question")]
+    answers = engine.ask([item.instruction for item in items], longest)
     return [row["right"] for row in judged(items, answers)]
 
 

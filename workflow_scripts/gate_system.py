@@ -10,6 +10,7 @@ LIMITS = {
     "min_modifier_gain": ("points that a modifier wins in its domain", -1, "more steps or more training prompts"),
     "min_right_decisions": ("share of right decisions of the router", -1, "a larger routing share in `split`"),
     "max_calibration_error": ("calibration error of the router", 1, "a larger routing share in `split`"),
+    "max_p_value": ("p value of the gain", 1, "more benchmark items, or a larger gain"),
     "min_system_gain": ("points of the system above the adapter alone", -1, "better modifiers, or none"),
     "max_compressed_loss": ("points that the served type loses against merged", 1, "a type with more bits"),
     "max_compressed_share": ("packed bytes of the served type over those of F16", 1, "a type with fewer bits"),
@@ -32,7 +33,8 @@ def figures(
     found = [
         ("min_right_decisions", "router", system["right_decisions"]["share"]),
         ("max_calibration_error", "router", system["expected_calibration_error"]),
-        ("min_system_gain", "system", round(100 * (system["system"]["share"] - system["adapter"]["share"]), 2)),
+        ("min_system_gain", "system", system["versus_adapter"]["gain"]),
+        ("max_p_value", "system", system["versus_adapter"]["p_value"]),
         ("max_compressed_loss", served["model"], round(percent(merged) - percent(served), 2)),
         ("max_compressed_share", served["model"], round(packed["packed_bytes"] / whole["bytes"], 4)),
     ]
@@ -40,6 +42,7 @@ def figures(
         if not measured["base"]["of"]:
             raise InputError(f"no benchmark item has domain {domain!r}: its modifier cannot be judged; add some")
         found.append(("min_modifier_gain", f"modifier {domain}", measured["gain"]))
+        found.append(("max_p_value", f"modifier {domain}", measured["p_value"]))
     return found
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from lib.engine import open_engine
 from lib.measurement import item_of, judged
-from lib.progress import progress
 from lib.records import Record, read_records, write_records
 
 
@@ -28,7 +27,7 @@ def ask_all(
     for route in ("base", *modifiers):
         engine.use(None if route == "base" else route)
         asked = [i for i, row in enumerate(rows) if not (spare and row["right"].get("base"))]
-        answers = [engine.answer(items[i].instruction, longest) for i in progress(asked, route, "question")]
+        answers = engine.ask([items[i].instruction for i in asked], longest)
         for i, verdict in zip(asked, judged([items[i] for i in asked], answers), strict=True):
             rows[i]["right"][route] = verdict["right"]
     return rows

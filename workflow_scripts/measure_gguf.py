@@ -5,7 +5,6 @@ from pathlib import Path
 from lib import chat
 from lib.engine import Engine, open_engine
 from lib.measurement import Item, item_of, judged, predict, write_measurement
-from lib.progress import progress
 from lib.records import read_records
 
 
@@ -43,7 +42,6 @@ def measure_gguf(
     conversations = (chat.encode(engine.tokenizer, item.instruction, item.response) for item in held_out)
     prediction = predict(engine.logits, conversations, fidelity_tokens)
     engine.use(None)
-    answered = [engine.answer(item.instruction, longest) for item in progress(items, "answers", "question")]
-    rows = judged(items, answered)
+    rows = judged(items, engine.ask([item.instruction for item in items], longest))
     mismatches = token_mismatches(engine, held_out + items)
     write_measurement(quant, prediction, rows, mismatches, parent, (report, logprobs, answers))

@@ -5,9 +5,9 @@ from typing import Any
 
 from label import ask_all
 from lib.classifier import expected_calibration_error
-from lib.measurement import proportion
 from lib.records import Record, read_json, read_records, write_json
 from lib.router import Router, is_right
+from lib.significance import compare_pairs, proportion
 
 
 def share(rows: list[Record], route: str) -> dict[str, float]:
@@ -47,7 +47,7 @@ def measure_system(
     loras: list[Path],
     router: Path,
     benchmark: Path,
-    adapter: Path,
+    adapter: list[Path],
     report: Path,
     decisions: Path,
     *,
@@ -56,7 +56,10 @@ def measure_system(
     longest: int,
     threads: int,
 ) -> None:
-    """Write the report of the system and its decision on every item; `adapter` is the adapter's measurement."""
+    """Write the report of the system and its decision on every item.
+
+    `adapter` is [report, answers] of the adapter's measurement on the same benchmark.
+    """
     from lib.records import write_records
 
     records = list(read_records(benchmark))
@@ -65,14 +68,15 @@ def measure_system(
     chooser = Router(router)
     routes = chooser.routes([row["prompt"] for row in rows])
     found: dict[str, Any] = {**system(rows, routes), "base": share(rows, "base")}
-    found["adapter"] = read_json(adapter)["exact_match"]["all"]
+    found["adapter"] = read_json(adapter[0])["exact_match"]["all"]
+    right = [row["right"][route] for row, route in zip(rows, routes, strict=True)]
+    found["versus_adapter"] = compare_pairs(right, [row["right"] for row in read_records(adapter[1])])
     found["expected_calibration_error"] = round(confidence_error(chooser, rows, routes), 4)
     found["routes"] = {route: routes.count(route) for route in ("base", *domains)}
     found["modifiers"] = {}
     for domain in domains:
         own = [row for row in rows if row["domain"] == domain]
-        base, modifier = share(own, "base"), share(own, domain)
-        gain = round(100 * (modifier["share"] - base["share"]), 2)
-        found["modifiers"][domain] = {"base": base, "modifier": modifier, "gain": gain}
+        paired = compare_pairs([row["right"][domain] for row in own], [row["right"]["base"] for row in own])
+        found["modifiers"][domain] = {"base": share(own, "base"), "modifier": share(own, domain), **paired}
     write_records(decisions, ({**row, "route": route} for row, route in zip(rows, routes, strict=True)))
     write_json(report, found)

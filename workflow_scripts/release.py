@@ -51,7 +51,43 @@ def quality_lines(system: dict[str, Any]) -> list[str]:
     return [*lines, "", f"Expected calibration error of the router: {system['expected_calibration_error']}."]
 
 
-def card_text(manifest: dict[str, Any], system: dict[str, Any], detector: dict[str, Any], table: str) -> str:
+def suite_lines(evaluated: list[dict[str, Any]]) -> list[str]:
+    """Return the Markdown section on the suites, each model beside the one that it descends from."""
+    rows = []
+    for report in evaluated:
+        beside = ""
+        if "parent" in report:
+            pair = report["versus_parent"]
+            interval = f"{pair['gain_low']:+.1f} to {pair['gain_high']:+.1f}"
+            beside = f"{pair['gain']:+.1f} points ({interval}) against {report['parent']}, p = {pair['p_value']}"
+        rows.append(f"| {report['suite']} | {report['model']} | {percent(report['score'])} | {beside} |")
+    table = ["| suite | model | right, 95 % interval | paired |", "|---|---|---|---|", *rows]
+    return ["## Suites\n\n" + "\n".join(table)] if rows else []
+
+
+def comparison_text(report: dict[str, Any]) -> str:
+    """Return the Markdown section on what the judge prefers."""
+    rows = [
+        f"| {name} | {one['win']} | {one['tie']} | {one['loss']} | {percent(one)} | {report['next_round'][name]} |"
+        for name, one in {"all": report["all"], **report["domains"]}.items()
+    ]
+    return (
+        f"## {report['ours']} against {report['theirs']}, judged in pairs\n\n"
+        "| | wins | ties | losses | score, 95 % interval (parity is 50 %) | next round |\n"
+        "|---|---:|---:|---:|---|---|\n"
+        + "\n".join(rows)
+        + f"\n\nThe two orders of the answers agree in {report['orders_agree']:.0%}; the first place is worth"
+        f" {report['first_place_worth']} points."
+    )
+
+
+def card_text(
+    manifest: dict[str, Any],
+    system: dict[str, Any],
+    detector: dict[str, Any],
+    judged: list[str],
+    table: str,
+) -> str:
     """Return the model card as Markdown."""
     base = manifest["base"]
     funnel = "\n".join(f"| {name} | {c['in']:,} | {c['out']:,} |" for name, c in manifest["data"].items())
@@ -70,6 +106,7 @@ def card_text(manifest: dict[str, Any], system: dict[str, Any], detector: dict[s
         "## Quality\n\n" + "\n".join(quality_lines(system)),
         f"Escalation detector: {detector['held_out_accuracy']:.1%} right on phrasings that it was not trained on,"
         f" {detector['held_out_false_alarms']:.1%} false alarms.",
+        *judged,
         f"## Files\n\n{files}\n\nTogether {size:,} bytes. `make unpack FILE=...` unpacks and checks.",
         table.replace("# Size ledger", "## Size ledger").strip(),
         f"## Data\n\n| step | records in | records out |\n|---|---:|---:|\n{funnel}\n\n"
@@ -90,6 +127,8 @@ def release(
     curation: Path,
     system: Path,
     detector: Path,
+    evaluated: list[Path],
+    compared: list[Path],
     locks: list[Path],
     manifest: Path,
     card: Path,
@@ -117,5 +156,9 @@ def release(
     for key in ("losses", "conversations", "rows", "tokens_seen"):
         about["base"].pop(key, None)
     write_json(manifest, about)
-    text = card_text(about, read_json(system), read_json(detector), markdown.read_text(encoding="utf-8"))
+    judged = [
+        *suite_lines([read_json(path) for path in evaluated]),
+        *(comparison_text(read_json(path)) for path in compared),
+    ]
+    text = card_text(about, read_json(system), read_json(detector), judged, markdown.read_text(encoding="utf-8"))
     card.write_text(text, encoding="utf-8")

@@ -153,13 +153,13 @@ def test_a_modifier_swaps_in_place_and_answers_as_if_freshly_loaded(built):
     def fresh(modifier, prompt):
         engine = open_engine(model, scaled, 128, 1, {"code": lora})
         engine.use(modifier)
-        return engine.answer(prompt, 12), engine.logits(engine.tokenize(prompt)).tolist()
+        return engine.ask([prompt], 12), engine.logits(engine.tokenize(prompt)).tolist()
 
     engine = open_engine(model, scaled, 128, 1, {"code": lora})
     for modifier in (None, "code", None, "code", "code", None):
         for prompt in prompts:
             engine.use(modifier)
-            assert (engine.answer(prompt, 12), engine.logits(engine.tokenize(prompt)).tolist()) == fresh(
+            assert (engine.ask([prompt], 12), engine.logits(engine.tokenize(prompt)).tolist()) == fresh(
                 modifier, prompt
             )
     assert fresh(None, prompts[0])[1] != fresh("code", prompts[0])[1], "the modifier changes nothing"
@@ -185,3 +185,16 @@ def test_no_secret_of_the_environment_is_written_anywhere(built):
             assert SECRET.encode() not in path.read_bytes(), path
             looked_at += 1
     assert looked_at > 300
+
+
+def test_suites_were_asked_of_models_and_kept_out_of_the_data(built):
+    for suite, of in (("sums", 3), ("colours", 2)):
+        reports = {
+            m: json.loads((built / f"results/evaluated/{m}/{suite}.json").read_text()) for m in ("merged", "IQ4_XS")
+        }
+        assert [report["score"]["of"] for report in reports.values()] == [of, of]
+        assert "parent" not in reports["merged"]
+        assert reports["IQ4_XS"]["parent"] == "merged"
+    held_out = json.loads((built / "results/reports/decontaminate.json").read_text())["hits"]
+    assert {"sums", "colours"} <= set(held_out)
+    assert "## Suites" in (built / "results/release/MODEL_CARD.md").read_text()

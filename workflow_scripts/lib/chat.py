@@ -36,10 +36,17 @@ class Encoded:
         return [ignore] * self.prompt + self.ids[self.prompt :]
 
 
+def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+    """Render messages ({"role", "content"}) with the tokenizer's own template."""
+    text = tokenizer.apply_chat_template(
+        turns, tokenize=False, add_generation_prompt=add_generation_prompt, date_string=DATE
+    )
+    return str(text)
+
+
 def prompt_text(tokenizer: Any, instruction: str) -> str:
-    """Render a question up to the point where the answer begins, with the tokenizer's own template."""
-    turns = [{"role": "user", "content": instruction}]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, date_string=DATE))
+    """Render a question up to the point where the answer begins."""
+    return render(tokenizer, [{"role": "user", "content": instruction}])
 
 
 def encode(tokenizer: Any, instruction: str, response: str) -> Encoded:

@@ -4,17 +4,20 @@ import asyncio
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import json
+import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lib.records import InputError, read_json
 
 T = TypeVar("T")
+TOGETHER = 256  # requests that are under way, or wait for their turn, at a time
 Request = dict[str, Any]
 
 
@@ -24,6 +27,19 @@ class BudgetSpentError(Exception):
 
 class EndpointError(Exception):
     """The endpoint did not answer, after all retries."""
+
+
+async def gather(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
+    """Wait for all; an exception is returned in place of what was asked."""
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+def response_format(schema: dict[str, Any], structured: str) -> dict[str, Any]:
+    """Return the part of a request that binds the answer to a JSON schema, as the endpoint understands it."""
+    if structured == "json_schema":
+        named = {"name": "answer", "strict": True, "schema": schema}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    return {"response_format": {"type": "json_object", "schema": schema}} if structured == "json_object" else {}
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -74,13 +90,13 @@ class ChatClient:
     """Asks an endpoint with the interface of OpenAI's chat completions.
 
     Args:
-        settings: `judge` of the configuration.
+        settings: `judge` of the configuration, or another endpoint, whose key there is `role`.
         answers: folder of the answers that are known: <folder>/<hash[:2]>/<hash>.json. They are found again by the
             bytes of the request and the address of the endpoint, so a second run costs nothing and needs no network.
     """
 
-    def __init__(self, settings: dict[str, Any], answers: Path) -> None:
-        self.settings, self.answers = settings, answers
+    def __init__(self, settings: dict[str, Any], answers: Path, role: str = "judge") -> None:
+        self.settings, self.answers, self.role = settings, answers, role
         self.address = settings["endpoint"] or "https://api.openai.com/v1"
         name = hashlib.sha256(self.address.encode()).hexdigest()[:16]
         self.ledger = Ledger(answers / f"spent-{name}.json", settings)
@@ -96,7 +112,9 @@ class ChatClient:
         if self.client is None:
             key = os.environ.get(self.settings["key_variable"])
             if not key and self.settings["endpoint"] is None:
-                raise InputError(f"judge: the environment variable {self.settings['key_variable']} must hold the key")
+                raise InputError(
+                    f"{self.role}: the environment variable {self.settings['key_variable']} must hold the key"
+                )
             self.client = openai.AsyncOpenAI(
                 api_key=key or "none",
                 base_url=self.address,
@@ -166,7 +184,7 @@ class ChatClient:
                 openai.BadRequestError,
             ) as error:
                 raise InputError(
-                    f"judge: {self.address} refuses the request: {error.status_code}, {error.message}"
+                    f"{self.role}: {self.address} refuses the request: {error.status_code}, {error.message}"
                 ) from None
             except openai.APIStatusError as error:
                 raise EndpointError(f"status {error.status_code}") from None
@@ -194,6 +212,39 @@ class ChatClient:
                 return value
             self.used["malformed"] += 1
         return None
+
+    def ask_each(self, requests: Iterable[Request], parse: Callable[[str], T | None], what: str) -> Iterator[T | None]:
+        """Yield what `ask_for` returns for each request, in their order, some of them under way at a time.
+
+        Raises InputError, after all that can be answered is answered and kept, where the budget is spent or the
+        endpoint does not answer; `what` a request is about is named there. None is yielded in place of those.
+        """
+        waiting = iter(requests)
+        beyond_budget = unanswered = 0
+        reason = ""
+        with asyncio.Runner() as runner:
+            while batch := list(itertools.islice(waiting, TOGETHER)):
+                asked = (self.ask_for(request, parse) for request in batch)
+                for found in runner.run(gather(asked)):
+                    if isinstance(found, BudgetSpentError):
+                        beyond_budget += 1
+                    elif isinstance(found, EndpointError):
+                        unanswered += 1
+                        reason = str(found)
+                    elif isinstance(found, BaseException):
+                        raise found
+                    yield None if isinstance(found, BaseException) else found
+        logging.getLogger("ingot").warning(self.account())
+        if beyond_budget:
+            raise InputError(
+                f"the budget of the {self.role} is spent ({self.account()}): {beyond_budget} {what} are still without"
+                f" an answer. Every answer is kept: raise {self.role}.budget and run again to go on"
+            )
+        if unanswered:
+            raise InputError(
+                f"the {self.role} at {self.address} did not answer for {unanswered} {what} ({reason}); the other"
+                " answers are kept: run again to go on"
+            )
 
     def figures(self) -> dict[str, float]:
         """Return what the answers that were used have cost, in this run or in an earlier one."""

@@ -83,6 +83,21 @@ def impossible_base(config: Config) -> list[str]:
     return found
 
 
+def impossible_names(config: Config) -> list[str]:
+    """Return one line for every name that is given twice, or that nothing has."""
+    found = []
+    for key, entries in (("sources", config["sources"]), ("evaluate.suites", config["evaluate"]["suites"])):
+        if len({entry["name"] for entry in entries}) < len(entries):
+            found.append(f"{key}: two of them have the same name; they could not be told apart")
+    own = ("base", "adapter", "merged", "pruned", "recovered", "awq", *config["gguf"]["types"])
+    named = {"evaluate.models": config["evaluate"]["models"]}
+    if config["compare"]:
+        named["compare"] = [config["compare"]["model"], config["compare"]["reference"]]
+    for key, models in named.items():
+        found += [f"{key}: {model} is not built; add it to gguf.types" for model in models if model not in own]
+    return found
+
+
 def impossible(config: Config) -> list[str]:
     """Return one line for every combination of values that cannot work, though each alone is allowed."""
     found = []
@@ -104,9 +119,7 @@ def impossible(config: Config) -> list[str]:
             found.append(f"{step}.training.trainable_share: the least share is more than the most")
     if config["prune"]["structure"] == "2:4" and any(config["prune"]["ratios"].values()):
         found.append("prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`")
-    names = [source["name"] for source in config["sources"]]
-    if len(set(names)) < len(names):
-        found.append("sources: two sources have the same name; records could not be told apart")
+    found += impossible_names(config)
     missing = [name for name in config["filter"]["order"] if name in NEED_SETTINGS and name not in config["filter"]]
     found += [f"filter.{name}: it is in filter.order, but has no settings" for name in missing]
     for field, wishes in config["balance"]["mix"].items():
@@ -116,12 +129,15 @@ def impossible(config: Config) -> list[str]:
 
 
 def with_defaults(config: Config, schema: Config) -> None:
-    """Give each source the values of the keys that it leaves out, as the schema states them."""
-    known = schema["properties"]["sources"]["items"]["properties"]
-    for source in config["sources"]:
-        for key, about in known.items():
-            if "default" in about:
-                source.setdefault(key, about["default"])
+    """Give each source and suite the values of the keys that it leaves out, as the schema states them."""
+    suites = schema["properties"]["evaluate"]["properties"]["suites"]
+    for entries, about in (
+        (config["sources"], schema["properties"]["sources"]),
+        (config["evaluate"]["suites"], suites),
+    ):
+        defaults = {key: one["default"] for key, one in about["items"]["properties"].items() if "default" in one}
+        for entry in entries:
+            entry |= {key: value for key, value in defaults.items() if key not in entry}
 
 
 def files_of(source: Config) -> list[str]:
@@ -148,6 +164,15 @@ def units_of(config: Config) -> dict[tuple[str, str], Config]:
                     raise InputError(f"sources: {source['name']}: two of its files are called {Path(file).name}")
                 units[source["name"], part] = {**source, "file": file, "shard": shard}
     return units
+
+
+def task_file(name: str, root: Path) -> Path:
+    """Return the task file of a suite: a name of suites/, or a path; InputError if there is none."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else root / "suites" / f"{name}.yaml"
+    if not path.exists():
+        known = sorted(p.stem for p in (root / "suites").glob("*.yaml"))
+        raise InputError(f"evaluate.suites: the task {name!r} is not known; use one of {known}, or the path of a file")
+    return path
 
 
 def validate(config: Config, schema: Config) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from lib import chat
 from lib.measurement import Answer
+from lib.progress import progress
 from lib.records import InputError
 
 
@@ -63,14 +64,22 @@ class Engine:
         """Return llama.cpp's token ids of a text that may hold special tokens."""
         return list(self.llama.tokenize(text.encode(), add_bos=False, special=True))
 
-    def answer(self, instruction: str, longest: int) -> Answer:
-        """Answer greedily with at most `longest` tokens."""
-        prompt = self.tokenize(chat.prompt_text(self.tokenizer, instruction))
-        if len(prompt) >= self.llama.n_ctx():
+    def complete(self, prompts: list[str], longest: int) -> list[Answer]:
+        """Answer rendered prompts greedily with at most `longest` tokens each."""
+        return [self.complete_one(prompt, longest) for prompt in progress(prompts, "answers", "question")]
+
+    def complete_one(self, prompt: str, longest: int) -> Answer:
+        """Answer one rendered prompt."""
+        ids = self.tokenize(prompt)
+        if len(ids) >= self.llama.n_ctx():
             return Answer("", False)  # a question that does not fit is not answered
-        out = self.llama.create_completion(prompt, max_tokens=longest, temperature=0)
+        out = self.llama.create_completion(ids, max_tokens=longest, temperature=0)
         choice = out["choices"][0]
         return Answer(choice["text"].strip(), choice["finish_reason"] == "stop")
+
+    def ask(self, instructions: list[str], longest: int) -> list[Answer]:
+        """Answer questions as `complete` does."""
+        return self.complete([chat.prompt_text(self.tokenizer, text) for text in instructions], longest)
 
     def logits(self, ids: list[int]) -> Any:
         """Return logits [t, vocabulary] along token ids [t]."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.checkers import is_right
-from lib.records import InputError, Record, read_json, write_json, write_records
+from lib.records import InputError, Record, read_json, read_records, write_json, write_records
+from lib.significance import compare_pairs, proportion
 
 
 @dataclass(frozen=True)
@@ -33,22 +34,6 @@ def item_of(record: Record) -> Item:
     """Return the question in a record of the data stage or a benchmark item."""
     labels = record["metadata"]
     return Item(record["instruction"], record["response"], labels["domain"], labels["difficulty"], labels["checker"])
-
-
-def proportion(right: int, of: int) -> dict[str, float]:
-    """Return a share with its 95 % interval (Wilson score), all between 0 and 1."""
-    from scipy.stats import binomtest
-
-    if not of:
-        return {"right": 0, "of": 0, "share": 0.0, "low": 0.0, "high": 1.0}
-    interval = binomtest(right, of).proportion_ci(method="wilson")
-    return {
-        "right": right,
-        "of": of,
-        "share": round(right / of, 4),
-        "low": round(float(interval.low), 4),
-        "high": round(float(interval.high), 4),
-    }
 
 
 def judged(items: list[Item], answers: list[Answer]) -> list[Record]:
@@ -147,7 +132,7 @@ def write_measurement(
     parent: list[Path],
     paths: tuple[Path, Path, Path],
 ) -> None:
-    """Write report, predictions and answers of a model; `parent` is [] or [its report, its predictions]."""
+    """Write report, predictions and answers of a model; `parent` is [] or those three of its parent."""
     report_path, logprobs_path, answers_path = paths
     matches = exact_match(rows)
     report: dict[str, Any] = {
@@ -160,11 +145,12 @@ def write_measurement(
     }
     if parent:
         before = read_json(parent[0])
-        gain = matches["all"]["share"] - before["exact_match"]["all"]["share"]
+        paired = compare_pairs([row["right"] for row in rows], [row["right"] for row in read_records(parent[2])])
         report["parent"] = before["model"]
         report["versus_parent"] = {
             **likeness(prediction, Prediction.load(parent[1])),
-            "exact_match_gain": round(100 * gain, 2),
+            "exact_match_gain": paired.pop("gain"),
+            **paired,
             "interval_gap": round(100 * (matches["all"]["low"] - before["exact_match"]["all"]["high"]), 2),
         }
     prediction.save(logprobs_path)

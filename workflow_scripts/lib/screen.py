@@ -122,7 +122,7 @@ def look(data: Bytes, starts: Places, table: Hashes) -> Mask:
                 if byte == TYPOGRAPHIC and data[place + 1] == BLOCK:
                     control |= bool(LEFT_TO_RIGHT <= data[place + 2] <= LAST_MARK)
                 else:
-                    odd |= byte > LAST_LATIN
+                    odd |= bool(byte > LAST_LATIN)
             control |= CONTROLS[byte]
             opening |= OPENINGS[byte]
             in_key = in_key + 1 if IN_KEYS[byte] else 0

@@ -1,0 +1,31 @@
+"""Evaluate a Hugging Face checkpoint of the chain on a suite."""
+
+from pathlib import Path
+
+from lib.generation import Checkpoint
+from lib.harness import write_evaluation
+
+
+def evaluate(
+    checkpoint: list[Path],
+    tokenizer: Path,
+    questions: Path,
+    task: Path,
+    parent: list[Path],
+    report: Path,
+    answers: Path,
+    *,
+    model: str,
+    suite: str,
+    batch: int,
+    longest: int,
+    threads: int,
+) -> None:
+    """Write how many items of a suite `model` gets right, and every answer; see lib.harness."""
+    import torch
+    from transformers import AutoTokenizer
+
+    torch.set_num_threads(threads)
+    trained = AutoTokenizer.from_pretrained(tokenizer)
+    names = {"model": model, "suite": suite}
+    write_evaluation(Checkpoint(checkpoint, batch), trained, questions, task, parent, (report, answers), names, longest)

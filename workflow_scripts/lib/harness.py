@@ -1,0 +1,176 @@
+"""lm-evaluation-harness, asking the models of this project with the chat template and stop tokens of their training."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from lm_eval.api.model import LM
+
+from lib import chat
+from lib.measurement import Answer
+from lib.records import InputError, Record, read_json, read_records, write_json, write_records
+from lib.sandbox import require_sandbox
+from lib.scoring import RUN_CODE, SCORERS
+from lib.significance import compare_pairs, proportion
+from lib.suites import load_task
+
+
+class Backend(Protocol):
+    """A model, whatever runs it."""
+
+    tokenizer: Any
+
+    def complete(self, prompts: list[str], longest: int) -> list[Answer]:
+        """Answer rendered prompts greedily, with at most `longest` tokens each, up to the token that ends an answer."""
+
+    def logits(self, ids: list[int]) -> Any:
+        """Return the logits [t, vocabulary] along token ids [t]; those at i are for token i + 1."""
+
+
+class ChatModel(LM):
+    """A backend as the harness wants a model to be."""
+
+    def __init__(self, backend: Backend, longest: int) -> None:
+        super().__init__()
+        self.backend, self.longest = backend, longest
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Return a name for the chat template; the harness keeps nothing under it here."""
+        return "chat"
+
+    def chat_template(self, _: bool | str = False) -> str:
+        """Return the template, for the report of the harness."""
+        return str(self.backend.tokenizer.chat_template)
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Render a conversation as training did."""
+        return chat.render(self.backend.tokenizer, chat_history, add_generation_prompt)
+
+    def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
+        """Answer prompts; each ends at the first of its own stop strings, too."""
+        prompts = [request.args[0] for request in requests]
+        longest = min([self.longest, *(request.args[1].get("max_gen_toks", self.longest) for request in requests)])
+        texts = [answer.text for answer in self.backend.complete(prompts, longest)]
+        return [
+            min((text.split(stop)[0] for stop in request.args[1].get("until", [])), key=len, default=text)
+            for request, text in zip(requests, texts, strict=True)
+        ]
+
+    def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
+        """Return the log-probability of each continuation, and whether it is what greedy decoding gives."""
+        import numpy as np
+
+        known: dict[tuple[int, ...], Any] = {}
+        found = []
+        for context, continuation in (request.args for request in requests):
+            before, after = (
+                self.backend.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (context, continuation)
+            )
+            # Of many choices after one question, most are a token: their logits are those after the question.
+            key = tuple(before + after[:-1])
+            if key not in known:
+                known = {key: np.asarray(self.backend.logits(list(key)), np.float64)}
+            logits = known[key][len(before) - 1 :]
+            logprobs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+            chosen = logprobs[np.arange(len(after)), after]
+            found.append((float(chosen.sum()), bool((logits.argmax(-1) == after).all())))
+        return found
+
+    def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[float]:
+        """Refuse: no suite here asks for the probability of texts without a question."""
+        raise InputError("a suite of type loglikelihood_rolling cannot be asked of a chat model")
+
+
+def as_row(place: int, record: Record) -> Record:
+    """Return an item as a row of a table, where a field is text or a list of texts; other values are told as JSON."""
+    row: Record = {"place": place, "instruction": record["instruction"]}
+    for name, value in record["item"].items():
+        texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+        row[name] = value if texts or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return row
+
+
+def task_of(path: Path, items: list[Record], scorer: str | None) -> Any:
+    """Return the harness's task of a suite, with our items and, where it names one, our scorer."""
+    from datasets import Dataset
+    from lm_eval.api.task import ConfigurableTask
+
+    config = load_task(path)
+    score = config["metadata"]["score"]
+    if scorer:
+        judge: Callable[[Record, str], bool] = SCORERS[scorer]
+        # The scorer gets the item as it was, which a table cannot hold.
+        config["process_results"] = lambda row, found: {score: float(judge(items[row["place"]]["item"], found[0]))}
+    table = Dataset.from_list([as_row(place, record) for place, record in enumerate(items)])
+    config["custom_dataset"] = lambda **_: {config["test_split"]: table}
+    config["metadata"] = {"version": config["metadata"]["version"]}
+    return ConfigurableTask(config=config)
+
+
+def ask(backend: Backend, path: Path, items: list[Record], longest: int) -> list[Record]:
+    """Ask a model the items of a suite; return per item prompt, answer, reference, and whether it is right."""
+    from lm_eval.evaluator import evaluate
+
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its warnings are about options that are not used here
+    about = load_task(path)["metadata"]
+    scorer = about.get("score_by")
+    if scorer in RUN_CODE:
+        require_sandbox()
+    task = task_of(path, items, scorer)
+    found = evaluate(
+        ChatModel(backend, longest),
+        {"tasks": {path.stem: task}, "groups": {}, "group_map": {}},
+        bootstrap_iters=0,
+        apply_chat_template=True,
+    )
+    samples = sorted(found["samples"][path.stem], key=lambda sample: int(sample["doc_id"]))
+    return [
+        {
+            "id": item["id"],
+            "prompt": sample["arguments"][0][0] if isinstance(sample["arguments"], list) else str(sample["arguments"]),
+            "answer": sample["resps"][0][0] if task.OUTPUT_TYPE == "generate_until" else sample["filtered_resps"],
+            "expected": sample["target"],
+            "right": bool(sample[about["score"]]),
+        }
+        for item, sample in zip(items, samples, strict=True)
+    ]
+
+
+def mismatches(own: Any, trained: Any, items: list[Record]) -> int:
+    """Return of how many items the tokens, in the template, are not those that training would have made of them."""
+    texts = [(item["instruction"], item["response"]) for item in items]
+    return sum(chat.encode(own, *pair) != chat.encode(trained, *pair) for pair in texts)
+
+
+def write_evaluation(
+    backend: Backend,
+    trained: Any,
+    questions: Path,
+    task: Path,
+    parent: list[Path],
+    outputs: tuple[Path, Path],
+    names: dict[str, str],
+    longest: int,
+) -> None:
+    """Ask a suite and write report and answers; `parent` is [] or [its report, its answers].
+
+    Raises InputError where the model reads other tokens than its training, or ends an answer with another one.
+    """
+    asked = list(read_records(questions))
+    if wrong := mismatches(backend.tokenizer, trained, asked):
+        raise InputError(
+            f"{names['model']}: its tokenizer or chat template reads {wrong} of {len(asked)} items of {names['suite']}"
+            " other than in training; what would be measured is not what was trained"
+        )
+    rows = ask(backend, task, asked, longest)
+    right = [row["right"] for row in rows]
+    report: dict[str, Any] = {**names, "score": proportion(sum(right), len(right))}
+    if parent:
+        before = {row["id"]: row["right"] for row in read_records(parent[1])}
+        report["parent"] = read_json(parent[0])["model"]
+        report["versus_parent"] = compare_pairs(right, [before[row["id"]] for row in rows])
+    write_records(outputs[1], rows)
+    write_json(outputs[0], report)

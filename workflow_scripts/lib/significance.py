@@ -1,0 +1,69 @@
+"""How sure a share is, and whether one model is better than another on the same questions."""
+
+from collections.abc import Sequence
+
+LEVEL = 0.95
+
+
+def proportion(right: int, of: int) -> dict[str, float]:
+    """Return a share with its 95 % interval (Wilson score), all between 0 and 1."""
+    from scipy.stats import binomtest
+
+    if not of:
+        return {"right": 0, "of": 0, "share": 0.0, "low": 0.0, "high": 1.0}
+    interval = binomtest(right, of).proportion_ci(LEVEL, method="wilson")
+    return {
+        "right": right,
+        "of": of,
+        "share": round(right / of, 4),
+        "low": round(float(interval.low), 4),
+        "high": round(float(interval.high), 4),
+    }
+
+
+def mean_interval(values: Sequence[float]) -> dict[str, float]:
+    """Return the mean of values between 0 and 1 with its 95 % interval.
+
+    The interval is that of Student's t with a 0 and a 1 added, as Agresti and Coull (1998) add to a proportion: without
+    them, values that are all the same would seem to be certain.
+    """
+    from statistics import fmean, stdev
+
+    from scipy.stats import t
+
+    if not values:
+        return {"share": 0.0, "low": 0.0, "high": 1.0, "of": 0}
+    padded = [*values, 0.0, 1.0]
+    reach = float(t.ppf((1 + LEVEL) / 2, len(padded) - 1)) * stdev(padded) / len(padded) ** 0.5
+    middle = fmean(padded)
+    low, high = max(0.0, middle - reach), min(1.0, middle + reach)
+    return {"share": round(fmean(values), 4), "low": round(low, 4), "high": round(high, 4), "of": len(values)}
+
+
+def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, float]:
+    """Compare two models by their answers to the same questions, in the same order.
+
+    Returns:
+        `won` and `lost`: questions that only we, or only they, answer right; `gain` in points of exact match with its
+        95 % interval `gain_low`, `gain_high` (Agresti and Min 2005, Statistics in Medicine 24: half a question more in
+        each cell); and the two-sided `p_value` of McNemar's exact test, that the two are equally good.
+
+    Raises ValueError if there are not as many answers of one as of the other.
+    """
+    from scipy.stats import binomtest, norm
+
+    won = sum(a and not b for a, b in zip(ours, theirs, strict=True))
+    lost = sum(b and not a for a, b in zip(ours, theirs, strict=True))
+    adjusted_won, adjusted_lost, of = won + 0.5, lost + 0.5, len(ours) + 2
+    middle = (adjusted_won - adjusted_lost) / of
+    spread = (adjusted_won + adjusted_lost - (adjusted_won - adjusted_lost) ** 2 / of) ** 0.5 / of
+    reach = float(norm.ppf((1 + LEVEL) / 2)) * spread
+    p_value = binomtest(won, won + lost).pvalue if won + lost else 1.0
+    return {
+        "won": won,
+        "lost": lost,
+        "gain": round(100 * (won - lost) / max(1, len(ours)), 2),
+        "gain_low": round(100 * (middle - reach), 2),
+        "gain_high": round(100 * (middle + reach), 2),
+        "p_value": float(f"{p_value:.3g}"),
+    }

@@ -1,0 +1,67 @@
+"""Read the items of a suite: what a model is asked, and what of it must not be trained on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lib.formats import Limits, Shard, rows
+from lib.records import InputError, Record, write_json, write_records
+from lib.suites import load_task, rendered
+from lib.text import record_id
+
+
+def items_of(path: Path, limits: Limits) -> Iterator[Record]:
+    """Yield the objects of a file; those in the list `examples`, where it has one object with such a list."""
+    for row in rows(path, None, limits, Shard(0, 1)):
+        if not isinstance(row.value, dict):
+            raise InputError(f"{path}:{row.number}: {row.reason or 'not an object'}; a suite may not lose an item")
+        examples = row.value.get("examples")
+        yield from examples if isinstance(examples, list) else [row.value]
+
+
+def joined(data: Path, answers: list[Path], limits: Limits) -> list[Record]:
+    """Return the items of a file, each with the fields of the object with its `id` in the files of answers."""
+    items = list(items_of(data, limits))
+    known = {str(one.get("id")): one for path in answers for one in items_of(path, limits)}
+    if not known:
+        return items
+    missing = [str(item.get("id")) for item in items if str(item.get("id")) not in known]
+    if missing:
+        raise InputError(f"{data}: {len(missing)} items have no answer in {answers[0]}, the first is {missing[0]}")
+    return [known[str(item["id"])] | item for item in items]
+
+
+def read_suite(
+    data: Path,
+    answers: list[Path],
+    task: Path,
+    questions: Path,
+    report: Path,
+    *,
+    suite: str,
+    most: int | None,
+    limits: dict[str, Any],
+) -> None:
+    """Write the items of a suite, at most `most` of them: the first by their hash, which is as good as at random.
+
+    Each has the fields of a benchmark item, by which training data is cleaned, and under `item` what its task needs.
+    """
+    about = load_task(task)["metadata"]
+    found: list[Record] = []
+    for item in joined(data, answers, Limits(limits["row_bytes"], limits["unpacking"])):
+        question, answer = (rendered(about[part], item, data) for part in ("question", "answer"))
+        if not question.strip():
+            raise InputError(f"{data}: an item has no question; is it the right file for {task.name}?")
+        labels = {"source": suite, "domain": suite, "difficulty": "medium", "checker": "text", "licence": None}
+        found.append(
+            {
+                "id": record_id(question, answer),
+                "instruction": question,
+                "response": answer,
+                "metadata": labels,
+                "item": item,
+            }
+        )
+    found.sort(key=lambda one: str(one["id"]))
+    write_records(questions, found[:most])
+    write_json(report, {"suite": suite, "task": task.stem, "items": len(found), "asked": len(found[:most])})
