@@ -42,6 +42,7 @@ def jobs(tmp_path_factory):
     ):
         command = [sys.executable, "-m", "snakemake", "-n", "-p", "-s", ROOT / "Snakefile", "--cores", "1"]
         folder = tmp_path_factory.mktemp("dry")
+        (folder / "tests").symlink_to(ROOT / "tests")
         preset = f"preset={ROOT}/tests/micro/preset.yaml"
         done = subprocess.run(
             [*command, "--directory", folder, "--config", preset, *extra], capture_output=True, text=True, check=False
