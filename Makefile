@@ -6,7 +6,7 @@ CORES ?= all
 ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 
-.PHONY: build envs bench bench-data preview why dvc.yaml test test-unit test-slow test-slurm lint lock unpack figures clean
+.PHONY: build envs bench bench-data bench-router preview why dvc.yaml test test-unit test-slow test-slurm lint lock unpack figures clean
 
 build: envs
 	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(TARGET)
@@ -51,6 +51,10 @@ bench:
 # How fast and exact the curation is, beside its rivals: docs/bench-data.md. TEXTS are files of real texts, if you like.
 bench-data:
 	@"$(call BIN,bench)/python" bench/bench_data.py $(TEXTS)
+
+# What the router's features tell on real labels; LABELS are files as bench/bench_router.py says: docs/bench-router.md.
+bench-router:
+	@"$(call BIN,dev)/python" bench/bench_router.py $(LABELS)
 
 # Resolves envs/*.in again into envs/*.lock.
 lock:

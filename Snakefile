@@ -23,6 +23,7 @@ localrules:
     gate,
     gate_data,
     gate_system,
+    report_routing,
     release,
 
 
@@ -30,6 +31,7 @@ rule all:
     default_target: True
     input:
         "results/release/manifest.json",
+        "results/routing.html",
 
 
 # Content decides what runs again, not clocks.

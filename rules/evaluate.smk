@@ -5,6 +5,7 @@ Outputs:  results/measured/{model}.json             figures
           results/measured/{model}.answers.jsonl    what was asked and answered
           results/measured/{model}.safetensors      predictions, for comparing children with
           results/gates/{model}.json                there only if the gate is open
+          results/routing.html                      who answers what, at what cost
           results/evaluated/{model}/{suite}.json    the suites of `evaluate`, if it names some
           results/evaluated/{model}/{suite}.answers.jsonl
           results/compared/report.json              what the judge prefers, if `compare` asks for it
@@ -109,12 +110,35 @@ rule measure_system:
     params:
         **step(
             domains=DOMAINS,
+            costs=config["router"]["costs"],
             context=config["context"],
             longest=config["measure"]["longest"],
             threads=config["threads"],
         ),
     message:
         "Measure the system: router before base and modifiers"
+    shell:
+        RUN
+
+
+rule report_routing:
+    input:
+        system="results/measured/system/report.json",
+        router="results/reports/train_router.json",
+        detector="results/reports/train_detector.json",
+        template=templates("routing")[0],
+        code=code("data", "report_routing") + templates("routing", "style"),
+    output:
+        page="results/routing.html",
+    log:
+        "logs/report_routing.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **step(),
+    message:
+        "Report who answers what"
     shell:
         RUN
 

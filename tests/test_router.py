@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from lib import classifier
+from lib import calibrators, classifier, routing
 from lib.dissatisfaction import COMPLAINTS, LOOKALIKES, messages, phrasings
 from lib.features import COUNTS, Features
 from lib.records import read_json, write_records
@@ -38,6 +38,8 @@ def trained(rows, tmp_path_factory):
         domains=["code", "automation"],
         features=128,
         threshold=0.8,
+        costs={"base": 1, "modifier": 1.2},
+        worth=10,
         seed=0,
     )
     return folder
@@ -97,23 +99,89 @@ def test_features_have_one_length_and_ignore_which_number_it_is():
 
 def test_calibration_error_of_a_liar_and_of_an_honest_guesser():
     truth = np.array([0.0, 1.0] * 50)
-    assert classifier.expected_calibration_error(np.full(100, 0.5), truth) == pytest.approx(0.0)
-    assert classifier.expected_calibration_error(np.full(100, 1.0), truth) == pytest.approx(0.5)
+    assert calibrators.expected_calibration_error(np.full(100, 0.5), truth) == pytest.approx(0.0)
+    assert calibrators.expected_calibration_error(np.full(100, 1.0), truth) == pytest.approx(0.5)
 
 
 def test_calibration_mends_an_overconfident_score_and_leaves_a_good_one_alone():
     r = np.random.default_rng(0)
     z = r.normal(size=4000)
-    truth = (r.random(4000) < classifier.sigmoid(z)).astype(int)
+    truth = (r.random(4000) < calibrators.sigmoid(z)).astype(int)
     seen, unseen = slice(0, 2000), slice(2000, 4000)
     for scale in (1.0, 5.0):
         decision = classifier.Decision([(scale * np.eye(1), np.zeros(1))])
         x = z[:, None]
-        before = classifier.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
-        classifier.calibrate(decision, scale * z[seen], truth[seen], (x[unseen], truth[unseen]))
-        after = classifier.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        before = calibrators.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        logits = decision.logits(x)
+        decision.calibrator, _ = calibrators.choose(logits[seen], truth[seen], (logits[unseen], truth[unseen]))
+        after = calibrators.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
         assert after < 0.03
         assert (before > 0.1) == (scale == 5.0)
+
+
+@pytest.mark.parametrize("kind", calibrators.KINDS)
+def test_every_calibrator_survives_the_disk_and_never_falls(kind):
+    r = np.random.default_rng(0)
+    z = r.normal(size=500) * 3
+    truth = (r.random(500) < calibrators.sigmoid(z / 3)).astype(int)
+    one = calibrators.fit(kind, z, truth)
+    assert one.kind == kind
+    back = calibrators.Calibrator(**json.loads(json.dumps(one.to_json())))
+    line = np.linspace(-20, 20, 200)
+    assert (back(line) == one(line)).all()
+    assert (np.diff(one(line)) >= 0).all()
+    assert ((one(line) > 0) & (one(line) < 1)).all()
+    if kind != "none":
+        assert calibrators.log_loss(one(z), truth) < calibrators.log_loss(calibrators.sigmoid(z), truth)
+
+
+def test_isotonic_is_chosen_where_no_line_fits():
+    r = np.random.default_rng(0)
+    z = r.uniform(-3, 3, size=4000)
+    truth = (r.random(4000) < np.where(z > 0, 0.7, 0.4)).astype(int)  # a step
+    chosen, losses = calibrators.choose(z[:2000], truth[:2000], (z[2000:], truth[2000:]))
+    assert chosen.kind == "isotonic"
+    assert set(losses) == set(calibrators.KINDS)
+
+
+ROWS = [{"right": {"base": i < 60, "code": i >= 40}, "confidence": 1 - i / 100} for i in range(100)]
+COSTS = {"base": 1.0, "modifier": 2.0}
+
+
+def test_routes_are_worth_what_they_get_right_less_what_they_cost():
+    sure = {"code": np.array([0.0] * 60 + [0.9] * 40)}
+    table = routing.tune(ROWS, sure, COSTS, worth=10)
+    at = {row["threshold"]: row for row in table}
+    assert at[0.9] == {"threshold": 0.9, "accuracy": 1.0, "cost": 1.4, "utility": 8.6}
+    assert at[0.95] == {"threshold": 0.95, "accuracy": 0.6, "cost": 1.0, "utility": 5.0}
+
+
+def test_another_threshold_must_show_that_it_is_better():
+    sure = {"code": np.array([0.0] * 60 + [0.7] * 40)}
+    test = routing.better(ROWS, sure, (0.8, 0.5), COSTS, 10, 0.05)
+    assert (test["taken"], test["b_against_a"]["won"]) == ("b", 40)
+    assert routing.better(ROWS[:64], {"code": sure["code"][:64]}, (0.8, 0.5), COSTS, 10, 0.05)["taken"] == "a"  # 4 won
+    assert routing.better(ROWS, sure, (0.5, 0.8), COSTS, 10, 0.05)["taken"] == "a"
+    wasteful = {"code": np.array([0.6] * 40 + [0.9] * 60)}
+    assert routing.better(ROWS, wasteful, (0.95, 0.95), COSTS, 10, 0.05)["taken"] == "a"  # the same
+
+
+def test_the_same_answers_for_less_are_better():
+    always = {"code": np.array([0.0] * 40 + [0.6] * 20 + [0.9] * 40)}
+    test = routing.better(ROWS, always, (0.5, 0.8), COSTS, 10, 0.05)
+    assert (test["taken"], test["b_against_a"]["gain"]) == ("b", 0.0)
+
+
+def test_the_ways_to_route_have_their_places():
+    found = routing.curves(ROWS, {"code": np.array([0.1] * 60 + [0.9] * 40)}, COSTS)
+    assert found["base"] == {"accuracy": 0.6, "cost": 1.0}
+    assert found["modifier"] == {"accuracy": 0.6, "cost": 2.0}
+    assert found["oracle"] == {"accuracy": 1.0, "cost": 1.4}
+    assert {"threshold": 0.5, "accuracy": 1.0, "cost": 1.4} in found["router"]
+    # By confidence, 40 answers are paid for twice.
+    best = max(found["confidence"], key=lambda one: (one["accuracy"], -one["cost"]))
+    assert best["accuracy"] == 1.0
+    assert best["cost"] == pytest.approx(0.6 + 0.4 * 3.0)
 
 
 def test_logits_for_calibration_come_from_layers_that_had_not_seen_the_example():

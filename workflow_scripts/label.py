@@ -17,7 +17,7 @@ def ask_all(
     threads: int,
     spare: bool,
 ) -> list[Record]:
-    """Return one record per prompt: its domain, and under `right` for base and each modifier whether it is right.
+    """Return one record per prompt: its domain, the base's confidence, and under `right` who answers it right.
 
     With `spare`, modifiers are asked only what the base fails; what it answers right needs none of them.
     """
@@ -28,8 +28,10 @@ def ask_all(
         engine.use(None if route == "base" else route)
         asked = [i for i, row in enumerate(rows) if not (spare and row["right"].get("base"))]
         answers = engine.ask([items[i].instruction for i in asked], longest)
-        for i, verdict in zip(asked, judged([items[i] for i in asked], answers), strict=True):
+        for i, answer, verdict in zip(asked, answers, judged([items[i] for i in asked], answers), strict=True):
             rows[i]["right"][route] = verdict["right"]
+            if route == "base":
+                rows[i]["confidence"] = answer.confidence
     return rows
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from label import ask_all
-from lib.classifier import expected_calibration_error
+from lib.calibrators import calibration_error, reliability
 from lib.records import Record, read_json, read_records, write_json
 from lib.router import Router, is_right
+from lib.routing import curves, routes_at
 from lib.significance import compare_pairs, proportion
 
 
@@ -25,20 +26,19 @@ def system(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]
     }
 
 
-def confidence_error(router: Router, rows: list[Record], routes: list[str]) -> float:
-    """Return the ECE of the router's confidence in its decisions against whether they were right.
+def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> list[dict[str, float]]:
+    """Return the reliability of the router's confidence in its decisions against whether they were right.
 
     The confidence of a modifier is its probability of being needed; of the base, the chance that none is.
     """
     import numpy as np
 
-    chances = router.probabilities([row["prompt"] for row in rows])
     confidence = [
         chances[route][i] if route != "base" else 1 - max(float(chance[i]) for chance in chances.values())
         for i, route in enumerate(routes)
     ]
     truth = [is_right(route, row["right"]) for row, route in zip(rows, routes, strict=True)]
-    return expected_calibration_error(np.array(confidence), np.array(truth, dtype=float))
+    return reliability(np.array(confidence), np.array(truth, dtype=float))
 
 
 def measure_system(
@@ -52,6 +52,7 @@ def measure_system(
     decisions: Path,
     *,
     domains: list[str],
+    costs: dict[str, float],
     context: int,
     longest: int,
     threads: int,
@@ -66,12 +67,17 @@ def measure_system(
     modifiers = dict(zip(domains, loras, strict=True))
     rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads, spare=False)
     chooser = Router(router)
-    routes = chooser.routes([row["prompt"] for row in rows])
+    chances = chooser.probabilities([row["prompt"] for row in rows])
+    routes = routes_at(chances, chooser.threshold)
     found: dict[str, Any] = {**system(rows, routes), "base": share(rows, "base")}
     found["adapter"] = read_json(adapter[0])["exact_match"]["all"]
     right = [row["right"][route] for row, route in zip(rows, routes, strict=True)]
     found["versus_adapter"] = compare_pairs(right, [row["right"] for row in read_records(adapter[1])])
-    found["expected_calibration_error"] = round(confidence_error(chooser, rows, routes), 4)
+    bins = sureness(rows, routes, chances)
+    found["expected_calibration_error"] = round(calibration_error(bins), 4)
+    found["reliability"] = bins
+    found["threshold"] = chooser.threshold
+    found["curves"] = curves(rows, chances, costs)
     found["routes"] = {route: routes.count(route) for route in ("base", *domains)}
     found["modifiers"] = {}
     for domain in domains:

@@ -1,12 +1,12 @@
 """Report what happened to the records, as figures and as one page to look at."""
 
-import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lib.accounting import MIXED_BY, add_up
+from lib.figures import figure
 from lib.page import brief, brief_rejection, page_of
 from lib.progress import progress
 from lib.records import Record, read_json, read_records, write_json
@@ -51,21 +51,6 @@ def histogram(values: list[float], bins: int = 30) -> dict[str, list[float]]:
         return {"edges": [], "counts": []}
     counts, edges = np.histogram(values, bins)
     return {"edges": [round(float(edge), 3) for edge in edges], "counts": [int(count) for count in counts]}
-
-
-def figure(draw: Any, width: float = 6.4, height: float = 3.2) -> str:
-    """Return a plot as SVG; `draw` gets its axes. The same data give the same bytes."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({"svg.hashsalt": "ingot", "svg.fonttype": "none", "font.size": 9}):
-        canvas = Figure((width, height), layout="constrained")
-        axes = canvas.subplots()
-        axes.spines[["top", "right"]].set_visible(False)
-        draw(axes)
-        text = io.StringIO()
-        canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    return text.getvalue()[text.getvalue().index("<svg") :]
 
 
 def plots(report: Report) -> dict[str, str]:

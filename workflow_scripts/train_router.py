@@ -1,15 +1,18 @@
-"""Train and calibrate the router on who answered the routing prompts right."""
+"""Train and calibrate the router on who answered the routing prompts right, and tune its threshold."""
 
 from pathlib import Path
+from typing import Any
 
-from lib import classifier
+from lib import calibrators, classifier, routing
 from lib.features import Features
 from lib.records import Record, read_records, write_json
 from lib.text import unit_hash
 
+MOST_P = 0.05  # from which another threshold than that of the preset is taken
 
-def thirds(rows: list[Record]) -> tuple[list[Record], list[Record], list[Record]]:
-    """Split by prompt hash: 80 % to train on, 10 % to calibrate with, 10 % held out."""
+
+def tenths(rows: list[Record]) -> tuple[list[Record], list[Record], list[Record]]:
+    """Split by prompt hash: 80 % to train on, 10 % to choose calibration and threshold with, 10 % held out."""
     parts: tuple[list[Record], list[Record], list[Record]] = ([], [], [])
     for row in rows:
         position = unit_hash(f"router {row['prompt']}")
@@ -23,29 +26,53 @@ def needs(row: Record, modifier: str) -> bool:
 
 
 def train_router(
-    labels: Path, router: Path, report: Path, *, domains: list[str], features: int, threshold: float, seed: int
+    labels: Path,
+    router: Path,
+    report: Path,
+    *,
+    domains: list[str],
+    features: int,
+    threshold: float,
+    costs: dict[str, float],
+    worth: float,
+    seed: int,
 ) -> None:
-    """Write the router and what it does on the prompts that it was neither trained nor calibrated on."""
+    """Write the router and what it does on the prompts that it was neither trained nor calibrated on.
+
+    Another threshold than `threshold` is taken if it is better, on prompts on which it was not tuned: see
+    lib.routing.better.
+    """
     import numpy as np
 
-    train, held_back, held_out = thirds(list(read_records(labels)))
-    classes = [next((domain for domain in domains if needs(row, domain)), "base") for row in train]
-    learned = Features.learn([row["prompt"] for row in train], classes, features)
+    parts = tenths(list(read_records(labels)))
+    classes = [next((domain for domain in domains if needs(row, domain)), "base") for row in parts[0]]
+    learned = Features.learn([row["prompt"] for row in parts[0]], classes, features)
+    x = [learned.matrix([row["prompt"] for row in part]) for part in parts]
     decisions, details = {}, {}
+    unseen: dict[str, Any] = {}
     for domain in domains:
-        x = [learned.matrix([row["prompt"] for row in part]) for part in (train, held_back, held_out)]
-        y = [np.array([needs(row, domain) for row in part], dtype=int) for part in (train, held_back, held_out)]
+        y = [np.array([needs(row, domain) for row in part], dtype=int) for part in parts]
         decision = classifier.train_decision(x[0], y[0], seed)
-        chosen = classifier.calibrate(decision, classifier.unseen_logits(x[0], y[0], seed), y[0], (x[1], y[1]))
+        logits = classifier.unseen_logits(x[0], y[0], seed)
+        decision.calibrator, losses = calibrators.choose(logits, y[0], (decision.logits(x[1]), y[1]))
+        decisions[domain], unseen[domain] = decision, decision.calibrator(logits)
         probability = decision.probability(x[2])
-        decisions[domain] = decision
+        bins = calibrators.reliability(probability, y[2])
         details[domain] = {
-            "calibration": chosen,
+            "calibration": decision.calibrator.kind,
+            "log_loss_by_calibration": losses,
             "parameters": decision.parameters,
             "held_out_accuracy": round(float(((probability >= threshold) == y[2]).mean()), 4),
-            "held_out_ece": round(classifier.expected_calibration_error(probability, y[2]), 4),
+            "held_out_ece": round(calibrators.calibration_error(bins), 4),
+            "held_out_bins": bins,
             "needed": int(y[2].sum()),
         }
-    classifier.save(router, learned, decisions, threshold=threshold)
-    counts = {"train": len(train), "calibrate": len(held_back), "held_out": len(held_out)}
-    write_json(report, {"prompts": counts, "decisions": details, "threshold": threshold})
+    table = routing.tune(parts[0], unseen, costs, worth)
+    tuned = max(table, key=lambda row: (row["utility"], row["threshold"]))["threshold"]
+    chances = {domain: decision.probability(x[1]) for domain, decision in decisions.items()}
+    test = routing.better(parts[1], chances, (threshold, tuned), costs, worth, MOST_P)
+    chosen = test[test["taken"]]["threshold"]
+    classifier.save(router, learned, decisions, threshold=chosen)
+    counts = dict(zip(("train", "calibrate", "held_out"), map(len, parts), strict=True))
+    thresholds = {"chosen": chosen, "tuned": tuned, "test": test, "table": table}
+    write_json(report, {"prompts": counts, "decisions": details, "threshold": thresholds})

@@ -1,6 +1,7 @@
 """A GGUF model in this process, with LoRA modifiers that are laid over it and taken off in place."""
 
 import ctypes
+import math
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,15 @@ class Engine:
         return [self.complete_one(prompt, longest) for prompt in progress(prompts, "answers", "question")]
 
     def complete_one(self, prompt: str, longest: int) -> Answer:
-        """Answer one rendered prompt."""
+        """Answer one rendered prompt; its confidence is the geometric mean of the probabilities of its tokens."""
         ids = self.tokenize(prompt)
         if len(ids) >= self.llama.n_ctx():
-            return Answer("", False)  # a question that does not fit is not answered
-        out = self.llama.create_completion(ids, max_tokens=longest, temperature=0)
+            return Answer("", False, 0.0)  # a question that does not fit is not answered
+        out = self.llama.create_completion(ids, max_tokens=longest, temperature=0, logprobs=1)
         choice = out["choices"][0]
-        return Answer(choice["text"].strip(), choice["finish_reason"] == "stop")
+        chances = choice["logprobs"]["token_logprobs"]
+        confidence = math.exp(sum(chances) / len(chances)) if chances else 0.0
+        return Answer(choice["text"].strip(), choice["finish_reason"] == "stop", confidence)
 
     def ask(self, instructions: list[str], longest: int) -> list[Answer]:
         """Answer questions as `complete` does."""

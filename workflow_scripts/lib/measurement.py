@@ -24,10 +24,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered, and whether it ended by itself."""
+    """What a model answered, whether it ended by itself, and the mean probability of its tokens, if that was asked."""
 
     text: str
     stopped: bool
+    confidence: float | None = None
 
 
 def item_of(record: Record) -> Item:

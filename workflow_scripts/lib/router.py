@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import classifier
+from lib.routing import routes_at
 
 
 class Router:
@@ -21,12 +22,7 @@ class Router:
 
     def routes(self, prompts: list[str]) -> list[str]:
         """Return "base" or the name of a modifier for every prompt."""
-        chances = self.probabilities(prompts)
-        chosen = []
-        for i in range(len(prompts)):
-            best = max(chances, key=lambda name: chances[name][i])
-            chosen.append(best if chances[best][i] >= self.threshold else "base")
-        return chosen
+        return routes_at(self.probabilities(prompts), self.threshold)
 
 
 def is_right(route: str, right: dict[str, bool]) -> bool:
