@@ -138,7 +138,7 @@ def test_every_calibrator_survives_the_disk_and_never_falls(kind):
 def test_isotonic_is_chosen_where_no_line_fits():
     r = np.random.default_rng(0)
     z = r.uniform(-3, 3, size=4000)
-    truth = (r.random(4000) < np.where(z > 0, 0.7, 0.4)).astype(int)  # a step
+    truth = (r.random(4000) < np.where(z < -2, 0.02, np.where(z < 2.5, 0.5, 0.98))).astype(int)  # three steps
     chosen, losses = calibrators.choose(z[:2000], truth[:2000], (z[2000:], truth[2000:]))
     assert chosen.kind == "isotonic"
     assert set(losses) == set(calibrators.KINDS)
