@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from lib.device import compute_dtype
 from lib.progress import progress
 from lib.records import InputError
 
@@ -51,6 +52,7 @@ def fit(
         raise InputError(f"{len(rows)} packed rows are fewer than a batch of {batch}; lower `batch` or add data")
     trainers = optimizers(model, peak, settings["weight_decay"])
     order, position = torch.randperm(len(rows)), 0
+    mixed = compute_dtype() == torch.bfloat16
     losses = []
     model.train()
     for step in progress(range(steps), name, "step"):
@@ -58,7 +60,7 @@ def fit(
             order, position = torch.randperm(len(rows)), 0
         chosen = order[position : position + batch]
         position += batch
-        with torch.autocast(model.device.type, dtype=torch.bfloat16):
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed):
             loss = model(input_ids=rows[chosen].to(model.device), labels=labels[chosen].to(model.device)).loss
         model.zero_grad(set_to_none=True)
         loss.backward()

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib import chat, lora
 from lib.container import sha256
-from lib.device import device
+from lib.device import compute_dtype, device
 from lib.records import InputError, Record
 
 
@@ -46,10 +46,10 @@ def load_with_trl(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any,
             load_in_4bit=True,
             bnb_4bit_quant_type=quantization["type"],
             bnb_4bit_use_double_quant=quantization["double"],
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=compute_dtype(),
         )
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=torch.bfloat16, quantization_config=config, device_map=where
+            base, dtype=compute_dtype(), quantization_config=config, device_map=where
         )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings["gradient_checkpointing"])
     model.config.use_cache = False
@@ -120,6 +120,7 @@ def watch(explosion: float) -> Any:
 
 def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
     """Return TRL's configuration for the training settings of the preset."""
+    import torch
     from trl import SFTConfig
 
     cpu = device() == "cpu"
@@ -140,7 +141,7 @@ def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
         packing=settings["packing"],
         max_length=settings["length"],
         completion_only_loss=True,
-        bf16=True,
+        bf16=compute_dtype() == torch.bfloat16,
         use_cpu=cpu,
         eval_strategy="steps",
         save_strategy="steps",
