@@ -31,7 +31,6 @@ rule all:
     default_target: True
     input:
         "results/release/manifest.json",
-        "results/routing.html",
 
 
 # Content decides what runs again, not clocks.

@@ -85,6 +85,7 @@ rule release:
         evaluated=expand(
             "results/evaluated/{model}/{suite}.json", model=EVALUATED, suite=SUITES
         ),
+        pages=["results/curation.html", "results/routing.html"],
         compared=["results/compared/report.json"] if config["compare"] else [],
         locks=[
             os.path.normpath(f"{HERE}/envs/{name}.lock")

@@ -148,6 +148,13 @@ def test_the_likeliest_letter_is_the_choice(evaluated, checkpoint):
     assert report["score"]["of"] == 2
 
 
+def test_choices_may_be_columns_of_a_table(evaluated):
+    rows = [{"question": "Which is a colour?", "A": "loud", "B": "red", "C": "seven", "D": "fast", "answer": "B"}]
+    _, _, (row,) = evaluated("multiple_choice", rows, "columns")
+    assert "Which is a colour?\nA. loud\nB. red\nC. seven\nD. fast\nAnswer with the letter alone." in row["prompt"]
+    assert row["expected"] == 1
+
+
 def test_a_model_with_another_template_than_in_training_is_not_measured(evaluated, checkpoint, tmp_path):
     from transformers import AutoTokenizer
 

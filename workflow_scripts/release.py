@@ -128,6 +128,7 @@ def release(
     system: Path,
     detector: Path,
     evaluated: list[Path],
+    pages: list[Path],
     compared: list[Path],
     locks: list[Path],
     manifest: Path,
@@ -151,6 +152,7 @@ def release(
         "gates": [read_json(path)["model"] for path in gates],
         "data": {row["step"]: {"in": row["records_in"], "out": row["records_out"]} for row in curated["funnel"]},
         "sources": curated["sources"],
+        "pages": [str(path) for path in pages],
         "versions": versions(locks),
     }
     for key in ("losses", "conversations", "rows", "tokens_seen"):

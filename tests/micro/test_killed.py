@@ -83,7 +83,7 @@ def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request, tim
 
 def test_a_job_that_outlives_its_scheduler_does_not_spoil_what_is_restored_in_its_place(workspace):
     """Its code is not what it began with when it ends: it removes what it wrote, and that must not be the current."""
-    workspace.append("workflow_scripts/deduplicate.py", "import time; time.sleep(20)  # noqa\n")
+    workspace.append("workflow_scripts/deduplicate.py", "import time; time.sleep(45)  # noqa\n")
     run = subprocess.Popen(["snakemake", "--cores", "2"], cwd=workspace.folder, env=ENVIRONMENT)
     patience = time.monotonic() + 60
     while not any("deduplicate" in " ".join(job.info["cmdline"]) for job in steps_at_work(workspace)):

@@ -187,14 +187,12 @@ def test_no_secret_of_the_environment_is_written_anywhere(built):
     assert looked_at > 300
 
 
-def test_suites_were_asked_of_models_and_kept_out_of_the_data(built):
-    for suite, of in (("sums", 3), ("colours", 2)):
-        reports = {
-            m: json.loads((built / f"results/evaluated/{m}/{suite}.json").read_text()) for m in ("merged", "IQ4_XS")
-        }
-        assert [report["score"]["of"] for report in reports.values()] == [of, of]
-        assert "parent" not in reports["merged"]
-        assert reports["IQ4_XS"]["parent"] == "merged"
+def test_a_suite_was_asked_of_models_and_kept_out_of_the_data(built):
+    folder = built / "results/evaluated"
+    merged, served = (json.loads((folder / model / "sums.json").read_text()) for model in ("merged", "IQ4_XS"))
+    assert merged["score"]["of"] == served["score"]["of"] == 3
+    assert "parent" not in merged
+    assert served["parent"] == "merged"
     held_out = json.loads((built / "results/reports/decontaminate.json").read_text())["hits"]
-    assert {"sums", "colours"} <= set(held_out)
+    assert "sums" in held_out
     assert "## Suites" in (built / "results/release/MODEL_CARD.md").read_text()

@@ -127,6 +127,7 @@ def ask(backend: Backend, path: Path, items: list[Record], longest: int) -> list
         apply_chat_template=True,
     )
     samples = sorted(found["samples"][path.stem], key=lambda sample: int(sample["doc_id"]))
+    samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]  # a task may have several
     return [
         {
             "id": item["id"],
