@@ -84,6 +84,13 @@ class FaultyProxy:
             with urllib.request.urlopen(request) as found:
                 self.send(handler, found.read(), "application/json")
 
+    def reply(self, handler, content, tokens_in, tokens_out):
+        """Answer as a chat endpoint does."""
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
+        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "tiny", "usage": usage}
+        self.send(handler, json.dumps(whole | {"choices": [choice]}).encode(), "application/json")
+
     def send(self, handler, data, kind):
         handler.send_response(200)
         handler.send_header("Content-Type", kind)

@@ -70,10 +70,7 @@ class Opinion(endpoints.FaultyProxy):
         shown = [re.search(rf"<answer_{side}>\n(.*)\n</answer_{side}>", text).group(1) for side in "ab"]
         points = self.points(*shown)
         content = json.dumps({side: dict.fromkeys(CRITERIA, one) for side, one in zip("ab", points, strict=True)})
-        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
-        choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
-        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "tiny", "usage": usage}
-        self.send(handler, json.dumps(whole | {"choices": [choice]}).encode(), "application/json")
+        self.reply(handler, content, 100, 20)
 
 
 def test_only_a_judgement_of_the_asked_form_counts():

@@ -169,11 +169,7 @@ class Chatter(endpoints.FaultyProxy):
         self.fault(body, handler.headers["Authorization"])
         good = json.dumps(dict.fromkeys(CRITERIA, 2))
         text = good if self.improves and json.loads(body)["seed"] == 1 else "I would say nine of ten!"
-        message = {"role": "assistant", "content": text}
-        usage = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105}
-        whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "tiny", "usage": usage}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        self.send(handler, json.dumps(whole | {"choices": [choice]}).encode(), "application/json")
+        self.reply(handler, text, 100, 5)
 
 
 def test_malformed_answers_are_asked_for_again(run):

@@ -14,7 +14,6 @@ from lib.significance import mean_interval
 CRITERIA = ("correctness", "completeness", "clarity", "usefulness")
 """What each answer gets 1 to 10 points for."""
 MARGIN = 0.5  # points, on average over criteria and orders, from which one answer is the better one
-PARITY = 0.5  # of two equal models each wins as often as it loses
 PROMPT = """\
 Two assistants answered the same question. Give each answer whole points from 1 (useless) to 10 (perfect) for:
 - correctness: what it says is right
