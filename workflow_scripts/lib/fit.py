@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lib.device import compute_dtype
+from lib.muon import Muon
 from lib.progress import progress
 from lib.records import InputError
 
@@ -18,8 +19,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
 def optimizers(model: Any, peak: float, weight_decay: float) -> list[Any]:
     """Return Muon for the matrices of the blocks, AdamW for embeddings and vectors.
 
-    Muon (Jordan et al. 2024), its steps scaled to the size of Adam's (Liu et al. 2025), needs less than half the
-    steps of AdamW here: see docs/decisions.md.
+    Muon needs less than half the steps of AdamW here: see docs/decisions.md.
     """
     import torch
 
@@ -27,7 +27,7 @@ def optimizers(model: Any, peak: float, weight_decay: float) -> list[Any]:
     inside = {id(p) for p in blocks}
     others = [p for p in model.parameters() if id(p) not in inside]
     return [
-        torch.optim.Muon(blocks, lr=peak, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(blocks, lr=peak, weight_decay=weight_decay),
         torch.optim.AdamW(others, lr=peak, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
