@@ -23,6 +23,7 @@ localrules:
     gate,
     gate_data,
     gate_system,
+    report_rounds,
     report_routing,
     release,
 

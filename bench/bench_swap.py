@@ -27,8 +27,8 @@ def build(folder: Path) -> tuple[Path, dict[str, Path]]:
     from transformers import AutoModelForCausalLM
 
     from convert import convert
-    from convert_modifier import convert_modifier
     from lib import world
+    from lib.llama_cpp_tools import convert_lora
     from pretrain import new_model
     from train_tokenizer import learn
 
@@ -44,7 +44,7 @@ def build(folder: Path) -> tuple[Path, dict[str, Path]]:
         model = AutoModelForCausalLM.from_pretrained(folder / "base")
         adapted = get_peft_model(model, LoraConfig(r=RANK, target_modules="all-linear", init_lora_weights=False))
         adapted.save_pretrained(folder / name)
-        convert_modifier(folder / name, folder / "base", folder / f"{name}.gguf")
+        convert_lora(folder / name, folder / "base", folder / f"{name}.gguf", "f16")
         modifiers[name] = folder / f"{name}.gguf"
     return folder / "base.gguf", modifiers
 

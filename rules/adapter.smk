@@ -1,8 +1,11 @@
-"""Adapter: QLoRA on the base, and the merged model.
+"""Adapter: QLoRA on the base, targeted rounds on what it fails, and the merged model.
 
 Inputs:   results/base/, results/data/{train,valid}.jsonl
-Outputs:  results/adapter/   LoRA weights
-          results/merged/    dense checkpoint
+Outputs:  results/adapter/                        LoRA weights
+          results/rounds/{turn}/failures.jsonl    what the adapter of the round before fails
+          results/rounds/{turn}/solved.jsonl      what it solves steadily
+          results/rounds/{turn}/adapter/          LoRA weights after the round; as before it if it did not help
+          results/merged/                         dense checkpoint
 """
 
 
@@ -35,10 +38,80 @@ rule adapt:
         RUN
 
 
+rule ask:
+    input:
+        base="results/base",
+        adapter=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
+        train="results/data/train.jsonl",
+        code=code("ml", "ask"),
+    output:
+        failures="results/rounds/{turn}/failures.jsonl",
+        solved="results/rounds/{turn}/solved.jsonl",
+        report="results/reports/ask_{turn}.json",
+    log:
+        "logs/ask_{turn}.log",
+    threads: config["threads"]
+    resources:
+        **gpu(),
+    params:
+        **step(
+            turn=wildcard("turn"),
+            difficulties=config["adapt"]["difficulties"],
+            **config["ask"],
+            batch=config["measure"]["batch"],
+            longest=config["measure"]["longest"],
+            **SHARED,
+        ),
+    message:
+        "Ask for failures, round {wildcards.turn}"
+    shell:
+        RUN
+
+
+rule target:
+    input:
+        base="results/base",
+        before=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
+        failures="results/rounds/{turn}/failures.jsonl",
+        solved="results/rounds/{turn}/solved.jsonl",
+        valid="results/data/valid.jsonl",
+        earlier=lambda wildcards: [
+            f"results/reports/target_{turn}.json"
+            for turn in [int(wildcards.turn) - 1]
+            if turn
+        ],
+        code=code("ml", "target"),
+    output:
+        adapter=directory("results/rounds/{turn}/adapter"),
+        report="results/reports/target_{turn}.json",
+    log:
+        "logs/target_{turn}.log",
+    threads: config["threads"]
+    resources:
+        **gpu(),
+    params:
+        **step(
+            turn=wildcard("turn"),
+            difficulties=config["adapt"]["difficulties"],
+            **{
+                key: config["target"][key]
+                for key in ("training", "rehearsal", "least_failures", "limits")
+            },
+            batch=config["measure"]["batch"],
+            longest=config["measure"]["longest"],
+            work=lambda wildcards: f"results/work/round_{wildcards.turn}",
+            **SHARED,
+        ),
+    message:
+        "Train on what was failed, round {wildcards.turn}"
+    shell:
+        RUN
+
+
 rule merge:
     input:
         base="results/base",
-        adapter="results/adapter",
+        adapter=adapter_after(ROUNDS),
         code=code("ml", "merge"),
     output:
         merged=directory("results/merged"),

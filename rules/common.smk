@@ -33,6 +33,7 @@ SETTINGS_FILES = [
 PRETRAINED = config["base"]["kind"] == "pretrain"
 TOKENIZER = "results/tokenizer" if PRETRAINED else "results/base"
 DOMAINS = config["modifiers"]["domains"]
+ROUNDS = config["target"]["rounds"]
 QUANTS = config["gguf"]["types"]
 SERVED = f"results/gguf/{config['gguf']['serve']}.gguf"
 BENCHMARK = f"results/data/{'benchmark' if config['benchmarks'] else 'test'}.jsonl"
@@ -145,11 +146,21 @@ def gpu():
     }
 
 
+def adapter_after(turn):
+    """Return the adapter after a targeted round; before the first one, that of `adapt`."""
+    return f"results/rounds/{turn}/adapter" if turn else "results/adapter"
+
+
 # model: (its parent, what has to be loaded, first to last)
 CHECKPOINTS = {
     "base": (None, ["results/base"]),
     "adapter": ("base", ["results/base", "results/adapter"]),
-    "merged": ("adapter", ["results/merged"]),
+    **(
+        {"targeted": ("adapter", ["results/base", adapter_after(ROUNDS)])}
+        if ROUNDS
+        else {}
+    ),
+    "merged": ("targeted" if ROUNDS else "adapter", ["results/merged"]),
     "pruned": ("merged", ["results/pruned"]),
     "recovered": ("merged", ["results/recovered"]),
     "awq": ("recovered", ["results/awq"]),

@@ -126,6 +126,7 @@ rule report_routing:
         system="results/measured/system/report.json",
         router="results/reports/train_router.json",
         detector="results/reports/train_detector.json",
+        rounds="results/release/rounds.json",
         template=templates("routing")[0],
         code=code("data", "report_routing") + templates("routing", "style"),
     output:

@@ -1,11 +1,15 @@
 """Modifiers: per domain, a LoRA for what the compressed base still gets wrong.
 
 Inputs:   the served GGUF, results/scaled/, results/data/{train,valid}.jsonl
-Outputs:  results/modifiers/{domain}/failures.jsonl
-          results/modifiers/{domain}/adapter/        LoRA over results/scaled
-          results/modifiers/{domain}/lora.gguf       laid over the quantised base, swapped in place
+Outputs:  results/modifiers/{domain}/failures.jsonl    what the base gets wrong, on training-side prompts
+          results/modifiers/{domain}/clustered.jsonl   the same, by pattern
+          results/modifiers/{domain}/taught.jsonl      with the right answers of the first teacher who knew one
+          results/modifiers/{domain}/adapter/          LoRA over results/scaled
+          results/modifiers/{domain}/lora.gguf         laid over the quantised base, swapped in place
           results/modifiers/{domain}/lora.gguf.zst
 """
+
+TEACH = config["modifiers"]["teach"]
 
 
 rule collect_failures:
@@ -17,6 +21,7 @@ rule collect_failures:
         code=code("gguf", "collect_failures"),
     output:
         failures="results/modifiers/{domain}/failures.jsonl",
+        passed="results/modifiers/{domain}/passed.jsonl",
         report="results/reports/collect_failures_{domain}.json",
     log:
         "logs/collect_failures_{domain}.log",
@@ -29,7 +34,6 @@ rule collect_failures:
             **config["modifiers"]["collect_failures"],
             context=config["context"],
             longest=config["measure"]["longest"],
-            seed=config["seed"],
             threads=1,
         ),
     message:
@@ -38,10 +42,68 @@ rule collect_failures:
         RUN
 
 
+rule cluster:
+    input:
+        failures="results/modifiers/{domain}/failures.jsonl",
+        code=code("ml", "cluster"),
+    output:
+        clustered="results/modifiers/{domain}/clustered.jsonl",
+        report="results/reports/cluster_{domain}.json",
+    log:
+        "logs/cluster_{domain}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        **step(
+            domain=wildcard("domain"),
+            **config["modifiers"]["cluster"],
+            seed=config["seed"],
+        ),
+    message:
+        "Cluster the failures in {wildcards.domain}"
+    shell:
+        RUN
+
+
+rule teach:
+    input:
+        clustered="results/modifiers/{domain}/clustered.jsonl",
+        passed="results/modifiers/{domain}/passed.jsonl",
+        models=[tier["checkpoint"] for tier in TEACH["tiers"] if "checkpoint" in tier],
+        code=code("ml", "teach"),
+    output:
+        taught="results/modifiers/{domain}/taught.jsonl",
+        report="results/reports/teach_{domain}.json",
+    log:
+        "logs/teach_{domain}.log",
+    threads: 1
+    resources:
+        **(
+            gpu()
+            if any("checkpoint" in tier for tier in TEACH["tiers"])
+            else {"mem_mb": 2000}
+        ),
+    params:
+        **step(
+            domain=wildcard("domain"),
+            **TEACH,
+            batch=config["measure"]["batch"],
+            longest=config["measure"]["longest"],
+            remembered=".cache/answers",
+            seed=config["seed"],
+            threads=1,
+        ),
+    message:
+        "Teach what was failed in {wildcards.domain}"
+    shell:
+        RUN
+
+
 rule train_modifier:
     input:
         scaled="results/scaled",
-        failures="results/modifiers/{domain}/failures.jsonl",
+        taught="results/modifiers/{domain}/taught.jsonl",
         valid="results/data/valid.jsonl",
         code=code("ml", "train_modifier"),
     output:
@@ -70,16 +132,26 @@ rule convert_modifier:
     input:
         adapter="results/modifiers/{domain}/adapter",
         scaled="results/scaled",
+        gguf=SERVED,
+        valid="results/data/valid.jsonl",
         code=code("gguf", "convert_modifier"),
     output:
         lora="results/modifiers/{domain}/lora.gguf",
+        report="results/reports/convert_modifier_{domain}.json",
     log:
         "logs/convert_modifier_{domain}.log",
     threads: 1
     resources:
         mem_mb=config["resources"]["memory_mb"],
     params:
-        **step(),
+        **step(
+            domain=wildcard("domain"),
+            **config["modifiers"]["convert"],
+            context=config["context"],
+            longest=config["measure"]["longest"],
+            work=lambda wildcards: f"results/work/{wildcards.domain}_types",
+            threads=1,
+        ),
     message:
         "Convert the modifier {wildcards.domain} to GGUF"
     shell:

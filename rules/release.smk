@@ -2,6 +2,7 @@
 
 Inputs:   every artifact and every figure of the build
 Outputs:  results/release/ledger.{json,md}   bytes and quality of each step
+          results/release/rounds.{json,md}   what every round made better, and what it cost
           results/release/manifest.json      files with digests, versions, licence and parents
           results/release/MODEL_CARD.md
 """
@@ -34,6 +35,45 @@ LEDGER = {
     },
 }
 MEASURED = [*CHECKPOINTS, *QUANTS]
+# stage: (its answers to the benchmark, the reports of its trainings, what it adds)
+STAGES = {
+    "base": (
+        "results/measured/base.answers.jsonl",
+        ["results/reports/base.json"],
+        ["results/base"],
+    ),
+    "adapter": (
+        "results/measured/adapter.answers.jsonl",
+        ["results/reports/adapt.json"],
+        ["results/adapter"],
+    ),
+    **(
+        {
+            "targeted": (
+                "results/measured/targeted.answers.jsonl",
+                [
+                    f"results/reports/target_{turn}.json"
+                    for turn in range(1, ROUNDS + 1)
+                ],
+                # The rounds go on with the same adapter.
+                [],
+            )
+        }
+        if ROUNDS
+        else {}
+    ),
+    "system": (
+        "results/measured/system/decisions.jsonl",
+        [
+            "results/reports/recover.json",
+            *expand("results/reports/train_modifier_{domain}.json", domain=DOMAINS),
+        ],
+        [
+            *expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
+            "results/router/model",
+        ],
+    ),
+}
 
 
 rule ledger:
@@ -61,6 +101,32 @@ rule ledger:
         RUN
 
 
+rule report_rounds:
+    input:
+        answers=[answers for answers, _, _ in STAGES.values()],
+        trainings=[path for _, reports, _ in STAGES.values() for path in reports],
+        artifacts=[path for _, _, added in STAGES.values() for path in added],
+        code=code("data", "report_rounds"),
+    output:
+        table="results/release/rounds.json",
+        text="results/release/rounds.md",
+    log:
+        "logs/report_rounds.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+    params:
+        **step(
+            names=list(STAGES),
+            trainings_per_stage=[len(reports) for _, reports, _ in STAGES.values()],
+            artifacts_per_stage=[len(added) for _, _, added in STAGES.values()],
+        ),
+    message:
+        "Report what every round made better"
+    shell:
+        RUN
+
+
 rule release:
     input:
         files=[
@@ -78,6 +144,7 @@ rule release:
         ],
         table="results/release/ledger.json",
         markdown="results/release/ledger.md",
+        rounds="results/release/rounds.md",
         origin="results/reports/base.json",
         curation="results/reports/curation.json",
         system="results/measured/system/report.json",

@@ -106,11 +106,11 @@ def test_checkpoints_of_another_training_are_not_gone_on_with(checkpoint, record
     assert last_checkpoint(work)
     prepare(work, "another")
     assert last_checkpoint(work) is None
-    one = fingerprint(checkpoint, records, records[:5], SETTINGS, 0)
-    assert fingerprint(checkpoint, records, records[:5], SETTINGS | {"max_steps": 99}, 0) == one
-    assert fingerprint(checkpoint, records, records[:5], SETTINGS | {"learning_rate": 1e-9}, 0) != one
-    assert fingerprint(checkpoint, records[1:], records[:5], SETTINGS, 0) != one
-    assert fingerprint(checkpoint, records, records[:5], SETTINGS, 1) != one
+    one = fingerprint([checkpoint], records, records[:5], SETTINGS, 0)
+    assert fingerprint([checkpoint], records, records[:5], SETTINGS | {"max_steps": 99}, 0) == one
+    assert fingerprint([checkpoint], records, records[:5], SETTINGS | {"learning_rate": 1e-9}, 0) != one
+    assert fingerprint([checkpoint], records[1:], records[:5], SETTINGS, 0) != one
+    assert fingerprint([checkpoint], records, records[:5], SETTINGS, 1) != one
 
 
 def test_only_answers_are_learned(tokenizer, records):

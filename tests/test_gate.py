@@ -19,6 +19,7 @@ REPORT = {
         "exact_match_gain": -0.5,
         "interval_gap": -4.0,
         "p_value": 0.04,
+        "forgetting": 0.6,
     },
 }
 
@@ -33,6 +34,7 @@ REPORT = {
         ("min_exact_match_gain", -0.5, 10),
         ("min_interval_gap", -4.0, 0),
         ("max_p_value", 0.05, 0.01),
+        ("max_forgetting", 0.6, 0.5),
         ("max_unstopped", 0, -1),
         ("max_token_mismatches", 0, -1),
     ],
@@ -71,6 +73,8 @@ SYSTEM = {
     "modifiers": {"code": {"base": {"of": 80}, "gain": 25.0, "p_value": 0.001}},
     "right_decisions": {"share": 0.97},
     "expected_calibration_error": 0.03,
+    "oracle_gap": 0.8,
+    "forgetting": 0.2,
     "versus_adapter": {"gain": 10.0, "p_value": 0.001},
 }
 REPORTS = {
@@ -84,6 +88,8 @@ ASKED = {
     "min_modifier_gain": 20,
     "min_right_decisions": 0.95,
     "max_calibration_error": 0.05,
+    "max_oracle_gap": 1,
+    "max_forgetting": 1,
     "min_system_gain": 0.1,
     "max_p_value": 0.05,
     "max_compressed_loss": 2,

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from convert import convert
-from convert_modifier import convert_modifier
 from lib.engine import open_engine
+from lib.llama_cpp_tools import convert_lora
 
 NAMES = ("code", "reasoning", "automation", "math")
 PROMPTS = ["Sort: 3 1 2", "What is 1 + 2? Ann asks.", "Write a lambda f.", "Portugal: name its capital."]
@@ -28,8 +28,8 @@ def served(checkpoint, tmp_path_factory):
         model = AutoModelForCausalLM.from_pretrained(checkpoint)
         config = LoraConfig(r=8, lora_alpha=64, target_modules=["q_proj", "v_proj", "up_proj"], init_lora_weights=False)
         get_peft_model(model, config).save_pretrained(folder / name)
-        convert_modifier(folder / name, checkpoint, folder / f"{name}.gguf")
         found[name] = folder / f"{name}.gguf"
+        convert_lora(folder / name, checkpoint, found[name], "f16")
     return folder / "base.gguf", found
 
 

@@ -1,20 +1,24 @@
 """Find what the compressed base still gets wrong in a domain, on training-side prompts: its modifier learns that."""
 
-import random
 from collections import Counter
 from pathlib import Path
 
-from lib.engine import Engine, open_engine
-from lib.measurement import item_of, judged
+from lib.engine import open_engine
+from lib.failures import failure, kind_of
+from lib.measurement import Answer, item_of, judged
 from lib.records import InputError, Record, read_records, write_json, write_records
 
 
-def ask(engine: Engine, records: list[Record], longest: int) -> list[bool]:
-    """Tell for every record whether the base answers it right."""
-    engine.use(None)
+def sort_out(records: list[Record], answers: list[Answer], model: str) -> tuple[list[Record], list[Record]]:
+    """Return (failures, passed records) by whether `model` answered right."""
+    failed, passed = [], []
     items = [item_of(record) for record in records]
-    answers = engine.ask([item.instruction for item in items], longest)
-    return [row["right"] for row in judged(items, answers)]
+    for record, item, answer, row in zip(records, items, answers, judged(items, answers), strict=True):
+        if row["right"]:
+            passed.append(record)
+        else:
+            failed.append(failure(record, kind_of(item, answer), answer.text, model))
+    return failed, passed
 
 
 def collect_failures(
@@ -22,44 +26,42 @@ def collect_failures(
     checkpoint: Path,
     train: Path,
     failures: Path,
+    passed: Path,
     report: Path,
     *,
     domain: str,
     most_asked: int,
-    rehearsal: float,
     least_failures: int,
     context: int,
     longest: int,
-    seed: int,
     threads: int,
 ) -> None:
-    """Write the records of `domain` that the base fails, with a share of those it passes as rehearsal.
+    """Write the records of `domain` that the base fails, and those that it passes.
 
-    At most `most_asked` training prompts are asked, the first by id, which is as good as at random. `rehearsal` is
-    the number of passed records per failed one. Raises InputError for fewer than `least_failures` failures.
+    At most `most_asked` training prompts are asked, the first by id, which is as good as at random. Raises InputError
+    for fewer than `least_failures` failures.
     """
     records = sorted((r for r in read_records(train) if r["metadata"]["domain"] == domain), key=lambda r: r["id"])
     records = records[:most_asked]
     if not records:
         raise InputError(f"no training record has the domain {domain!r}; remove it from `modifiers` or add data")
-    marks = ask(open_engine(gguf, checkpoint, context, threads), records, longest)
-    failed = [record for record, right in zip(records, marks, strict=True) if not right]
-    passed = [record for record, right in zip(records, marks, strict=True) if right]
+    engine = open_engine(gguf, checkpoint, context, threads)
+    answers = engine.ask([record["instruction"] for record in records], longest)
+    failed, right = sort_out(records, answers, gguf.stem)
     if len(failed) < least_failures:
         raise InputError(
             f"the base fails only {len(failed)} of {len(records)} {domain} prompts, {least_failures} are needed: it"
             " needs no modifier for this domain; remove it from `modifiers`"
         )
-    kept = random.Random(seed).sample(passed, min(len(passed), round(rehearsal * len(failed))))
-    write_records(failures, failed + kept)
-    difficulties = dict(sorted(Counter(r["metadata"]["difficulty"] for r in failed).items()))
+    write_records(failures, failed)
+    write_records(passed, right)
     write_json(
         report,
         {
             "domain": domain,
             "asked": len(records),
             "failed": len(failed),
-            "rehearsed": len(kept),
-            "failed_by_difficulty": difficulties,
+            "failed_by_difficulty": dict(sorted(Counter(r["metadata"]["difficulty"] for r in failed).items())),
+            "failed_by_kind": dict(sorted(Counter(r["failure"]["kind"] for r in failed).items())),
         },
     )

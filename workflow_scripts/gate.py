@@ -14,6 +14,7 @@ LIMITS = {
     "min_exact_match_gain": ("exact_match_gain", -1, "more steps, a higher rank or learning rate, or more data"),
     "min_interval_gap": ("interval_gap", -1, "a larger gain, or more benchmark items for a narrower interval"),
     "max_p_value": ("p_value", 1, "a larger gain, or more benchmark items"),
+    "max_forgetting": ("forgetting", 1, "more rehearsal, a lower learning rate, or fewer steps"),
     "max_unstopped": ("unstopped", 1, "check the end token in training and in the conversion; raise `longest`"),
     "max_token_mismatches": ("token_mismatches", 1, "the pre-tokenizer of the GGUF is not that of the checkpoint"),
 }

@@ -10,6 +10,8 @@ LIMITS = {
     "min_modifier_gain": ("points that a modifier wins in its domain", -1, "more steps or more training prompts"),
     "min_right_decisions": ("share of right decisions of the router", -1, "a larger routing share in `split`"),
     "max_calibration_error": ("calibration error of the router", 1, "a larger routing share in `split`"),
+    "max_oracle_gap": ("points below a perfect router", 1, "a larger routing share in `split`, or better modifiers"),
+    "max_forgetting": ("points lost by domain against the base alone", 1, "a larger routing share in `split`"),
     "max_p_value": ("p value of the gain", 1, "more benchmark items, or a larger gain"),
     "min_system_gain": ("points of the system above the adapter alone", -1, "better modifiers, or none"),
     "max_compressed_loss": ("points that the served type loses against merged", 1, "a type with more bits"),
@@ -33,6 +35,8 @@ def figures(
     found = [
         ("min_right_decisions", "router", system["right_decisions"]["share"]),
         ("max_calibration_error", "router", system["expected_calibration_error"]),
+        ("max_oracle_gap", "system", system["oracle_gap"]),
+        ("max_forgetting", "system", system["forgetting"]),
         ("min_system_gain", "system", system["versus_adapter"]["gain"]),
         ("max_p_value", "system", system["versus_adapter"]["p_value"]),
         ("max_compressed_loss", served["model"], round(percent(merged) - percent(served), 2)),

@@ -5,10 +5,11 @@ from typing import Any
 
 from label import ask_all
 from lib.calibrators import calibration_error, reliability
+from lib.measurement import domain_shares, exact_match
 from lib.records import Record, read_json, read_records, write_json
 from lib.router import Router, is_right
 from lib.routing import curves, routes_at
-from lib.significance import compare_pairs, proportion
+from lib.significance import compare_pairs, forgetting, proportion
 
 
 def share(rows: list[Record], route: str) -> dict[str, float]:
@@ -72,6 +73,12 @@ def measure_system(
     found: dict[str, Any] = {**system(rows, routes), "base": share(rows, "base")}
     found["adapter"] = read_json(adapter[0])["exact_match"]["all"]
     right = [row["right"][route] for row, route in zip(rows, routes, strict=True)]
+    answered = [{**row, "right": mark} for row, mark in zip(rows, right, strict=True)]
+    alone = [{**row, "right": row["right"]["base"]} for row in rows]
+    found["exact_match"] = exact_match(answered)
+    found["forgetting"] = forgetting(domain_shares(alone), domain_shares(answered))
+    found["oracle_gap"] = round(100 * (found["oracle"]["share"] - found["system"]["share"]), 2)
+    found["versus_base"] = compare_pairs(right, [row["right"] for row in alone])
     found["versus_adapter"] = compare_pairs(right, [row["right"] for row in read_records(adapter[1])])
     bins = sureness(rows, routes, chances)
     found["expected_calibration_error"] = round(calibration_error(bins), 4)

@@ -67,11 +67,35 @@ def draw_reliability(bins: list[dict[str, float]]) -> Any:
     return draw
 
 
-def report_routing(system: Path, router: Path, detector: Path, template: Path, page: Path) -> None:
-    """Write the page from the reports of `measure_system`, `train_router` and `train_detector`."""
+def draw_rounds(stages: list[Report]) -> Any:
+    """Return what draws the exact match of every stage by domain, with its interval."""
+
+    def draw(axes: Any) -> None:
+        domains = list(stages[0]["exact_match"])
+        width = 0.8 / len(stages)
+        for i, stage in enumerate(stages):
+            shares = [stage["exact_match"][domain] for domain in domains]
+            places = [k + (i - (len(stages) - 1) / 2) * width for k in range(len(domains))]
+            heights = [100 * one["share"] for one in shares]
+            reach = [
+                [100 * (one["share"] - one["low"]) for one in shares],
+                [100 * (one["high"] - one["share"]) for one in shares],
+            ]
+            axes.bar(places, heights, width * 0.9, yerr=reach, error_kw={"lw": 0.7}, label=stage["stage"])
+        axes.set_xticks(range(len(domains)), domains)
+        axes.set_ylabel("exact match, %")
+        axes.set_ylim(0, 105)
+        axes.legend(fontsize=7, frameon=False, ncols=len(stages), loc="lower center", bbox_to_anchor=(0.5, 1))
+
+    return draw
+
+
+def report_routing(system: Path, router: Path, detector: Path, rounds: Path, template: Path, page: Path) -> None:
+    """Write the page from the reports of `measure_system`, `train_router`, `train_detector` and `report_rounds`."""
     measured, trained = read_json(system), read_json(router)
     plots = {
         "costs": figure(draw_costs(measured), 6.4, 4.2),
+        "rounds": figure(draw_rounds(read_json(rounds)), 9.6, 3.6),
         "reliability": figure(draw_reliability(measured["reliability"]), 6.4, 4.2),
     }
     page.write_text(

@@ -9,7 +9,7 @@ from lib.sft import fine_tune
 
 def train_modifier(
     scaled: Path,
-    failures: Path,
+    taught: Path,
     valid: Path,
     adapter: Path,
     report: Path,
@@ -24,6 +24,6 @@ def train_modifier(
     watched = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
     if not watched:
         raise InputError(f"no validation record has the domain {domain!r}; raise `split.shares.valid`")
-    taught = list(read_records(failures))
-    summary = fine_tune(scaled, taught, watched, adapter, training, work=Path(work), seed=seed, threads=threads)
+    records = list(read_records(taught))
+    summary = fine_tune(scaled, records, watched, adapter, training, work=Path(work), seed=seed, threads=threads)
     write_json(report, {"domain": domain, **summary})

@@ -11,10 +11,16 @@ def same_text(answer: str, reference: str) -> bool:
     return answer.split() == reference.split()
 
 
+def only_number(text: str) -> float | None:
+    """Return the number in a text, or None where there is none or more than one; '7.0' is 7."""
+    found = re.findall(r"-?\d+(?:\.\d+)?", text.replace(",", ""))
+    return float(found[0]) if len(found) == 1 else None
+
+
 def same_number(answer: str, reference: str) -> bool:
-    """Compare the only number of the answer with the reference, as numbers; '7.0' is 7, '7 or 8' is wrong."""
-    found = re.findall(r"-?\d+(?:\.\d+)?", answer.replace(",", ""))
-    return len(found) == 1 and float(found[0]) == float(reference.replace(",", ""))
+    """Compare the only numbers of two texts; '7 or 8' is no answer."""
+    number = only_number(answer)
+    return number is not None and number == only_number(reference)
 
 
 def same_json(answer: str, reference: str) -> bool:
@@ -31,6 +37,11 @@ def same_python(answer: str, reference: str) -> bool:
         return ast.dump(ast.parse(answer)) == ast.dump(ast.parse(reference))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
+
+
+def is_readable(checker: str, answer: str) -> bool:
+    """Tell whether an answer can be read as what the checker compares; one that equals itself can."""
+    return CHECKERS[checker](answer, answer) if checker != "text" else bool(answer)
 
 
 CHECKERS: dict[str, Callable[[str, str], bool]] = {

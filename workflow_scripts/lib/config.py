@@ -89,12 +89,17 @@ def impossible_names(config: Config) -> list[str]:
     for key, entries in (("sources", config["sources"]), ("evaluate.suites", config["evaluate"]["suites"])):
         if len({entry["name"] for entry in entries}) < len(entries):
             found.append(f"{key}: two of them have the same name; they could not be told apart")
-    own = ("base", "adapter", "merged", "pruned", "recovered", "awq", *config["gguf"]["types"])
+    rounds = ("targeted",) if config["target"]["rounds"] else ()
+    own = ("base", "adapter", *rounds, "merged", "pruned", "recovered", "awq", *config["gguf"]["types"])
     named = {"evaluate.models": config["evaluate"]["models"]}
     if config["compare"]:
         named["compare"] = [config["compare"]["model"], config["compare"]["reference"]]
     for key, models in named.items():
-        found += [f"{key}: {model} is not built; add it to gguf.types" for model in models if model not in own]
+        found += [
+            f"{key}: {model} is not built; add it to gguf.types, or rounds to target"
+            for model in models
+            if model not in own
+        ]
     return found
 
 
@@ -111,12 +116,14 @@ def impossible(config: Config) -> list[str]:
     if config["gguf"]["serve"] not in config["gguf"]["types"]:
         found.append(f"gguf.serve: {config['gguf']['serve']!r} is not among gguf.types {config['gguf']['types']}")
     found += impossible_base(config)
-    for step in ("adapt", "modifiers"):
+    for step in ("adapt", "target", "modifiers"):
         training = config[step]["training"]
         if training["length"] > config["context"]:
             found.append(f"{step}.training.length: {training['length']} is more than context ({config['context']})")
         if training["trainable_share"][0] > training["trainable_share"][1]:
             found.append(f"{step}.training.trainable_share: the least share is more than the most")
+    if config["modifiers"]["cluster"]["least"] > config["modifiers"]["cluster"]["most"]:
+        found.append("modifiers.cluster: `least` is more than `most`")
     if config["prune"]["structure"] == "2:4" and any(config["prune"]["ratios"].values()):
         found.append("prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`")
     found += impossible_names(config)

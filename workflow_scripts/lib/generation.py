@@ -30,30 +30,33 @@ class Checkpoint:
         self.model, self.tokenizer = load(folders)
         self.batch = batch
 
-    def complete(self, prompts: list[str], longest: int) -> list[Answer]:
-        """Answer rendered prompts greedily, with at most `longest` new tokens each."""
+    def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
+        """Answer rendered prompts, with at most `longest` new tokens each: greedily, or sampled at a temperature."""
         # Prompts of like length together, so that little is padding; the longest first, so that too large a batch
         # fails at once.
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         answers: dict[int, Answer] = {}
         for start in progress(range(0, len(order), self.batch), "answers", "batch"):
             group = order[start : start + self.batch]
-            answers.update(zip(group, self.complete_batch([prompts[i] for i in group], longest), strict=True))
+            answers.update(
+                zip(group, self.complete_batch([prompts[i] for i in group], longest, temperature), strict=True)
+            )
         return [answers[i] for i in range(len(prompts))]
 
-    def complete_batch(self, prompts: list[str], longest: int) -> list[Answer]:
+    def complete_batch(self, prompts: list[str], longest: int, temperature: float) -> list[Answer]:
         """Answer prompts in one call of the model."""
         import torch
 
         tokenizer = self.tokenizer
         tokenizer.padding_side = "left"
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         encoded = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(self.model.device)
         with torch.no_grad():
             out = self.model.generate(
                 input_ids=encoded["input_ids"],
                 attention_mask=encoded["attention_mask"],
                 max_new_tokens=longest,
-                do_sample=False,
+                **(sampling if temperature else {"do_sample": False}),
                 eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
             )

@@ -42,3 +42,8 @@ def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise InputError(f"{script} cannot convert {model}: {last}")
+
+
+def convert_lora(adapter: Path, base: Path, lora: Path, outtype: str) -> None:
+    """Convert a LoRA adapter over the checkpoint `base` to GGUF; `outtype` is f32, f16, bf16 or q8_0."""
+    convert("convert_lora_to_gguf.py", adapter, lora, "--base", str(base), "--outtype", outtype)

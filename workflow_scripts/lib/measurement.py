@@ -8,7 +8,7 @@ from typing import Any
 
 from lib.checkers import is_right
 from lib.records import InputError, Record, read_json, read_records, write_json, write_records
-from lib.significance import compare_pairs, proportion
+from lib.significance import compare_pairs, forgetting, proportion
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,20 @@ def judged(items: list[Item], answers: list[Answer]) -> list[Record]:
 
 
 def exact_match(rows: list[Record]) -> dict[str, Any]:
-    """Return the share of right answers over all, per domain, and per domain and difficulty."""
+    """Return the share of right answers over all, per domain, and, where rows say it, per domain and difficulty."""
     groups: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
-        for name in ("all", row["domain"], f"{row['domain']}/{row['difficulty']}"):
+        finer = [f"{row['domain']}/{row['difficulty']}"] if "difficulty" in row else []
+        for name in ("all", row["domain"], *finer):
             groups[name].append(row["right"])
     return {name: proportion(sum(marks), len(marks)) for name, marks in sorted(groups.items())}
+
+
+def domain_shares(rows: list[Record]) -> dict[str, float]:
+    """Return the share of right answers of every domain."""
+    return {
+        name: one["right"] / one["of"] for name, one in exact_match(rows).items() if name != "all" and "/" not in name
+    }
 
 
 @dataclass(frozen=True)
@@ -145,13 +153,14 @@ def write_measurement(
         "token_mismatches": token_mismatches,
     }
     if parent:
-        before = read_json(parent[0])
-        paired = compare_pairs([row["right"] for row in rows], [row["right"] for row in read_records(parent[2])])
+        before, earlier = read_json(parent[0]), list(read_records(parent[2]))
+        paired = compare_pairs([row["right"] for row in rows], [row["right"] for row in earlier])
         report["parent"] = before["model"]
         report["versus_parent"] = {
             **likeness(prediction, Prediction.load(parent[1])),
             "exact_match_gain": paired.pop("gain"),
             **paired,
+            "forgetting": forgetting(domain_shares(earlier), domain_shares(rows)),
             "interval_gap": round(100 * (matches["all"]["low"] - before["exact_match"]["all"]["high"]), 2),
         }
     prediction.save(logprobs_path)

@@ -31,10 +31,13 @@ def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
     )
 
 
-def load_with_trl(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
-    """Return (model, LoRA configuration for the trainer); the base is held in 4 bit where the settings say so."""
+def load_with_trl(base: Path, start: Path | None, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
+    """Return (model, LoRA configuration for the trainer); the base is held in 4 bit where the settings say so.
+
+    With the adapter `start`, it is laid in and goes on learning, and there is no configuration.
+    """
     import torch
-    from peft import prepare_model_for_kbit_training
+    from peft import PeftModel, prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     where = {"": device()}
@@ -53,11 +56,13 @@ def load_with_trl(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any,
         )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings["gradient_checkpointing"])
     model.config.use_cache = False
+    if start:
+        return PeftModel.from_pretrained(model, start, is_trainable=True), None
     return model, lora.lora_config(model, settings)
 
 
-def load_with_unsloth(base: Path, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
-    """Return (model with its LoRA laid in by unsloth, None); needs a GPU."""
+def load_with_unsloth(base: Path, start: Path | None, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
+    """Return (model with its LoRA laid in by unsloth, None); needs a GPU, and begins with a new LoRA (no `start`)."""
     from unsloth import FastLanguageModel
 
     model, _ = FastLanguageModel.from_pretrained(
@@ -160,10 +165,15 @@ def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
     )
 
 
-def fingerprint(base: Path, train: list[Record], valid: list[Record], settings: dict[str, Any], seed: int) -> str:
-    """Return a digest of everything that a training depends on, except for how long it goes on."""
+def fingerprint(
+    folders: list[Path], train: list[Record], valid: list[Record], settings: dict[str, Any], seed: int
+) -> str:
+    """Return a digest of everything that a training depends on, except for how long it goes on.
+
+    `folders` are the base, and the adapter to start from, if there is one.
+    """
     lasting = {key: value for key, value in settings.items() if key not in ("max_steps", "epochs", "patience")}
-    weights = {path.name: sha256(path) for path in sorted(base.glob("*.safetensors"))}
+    weights = {path.name: sha256(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))}
     ids = [[record["id"] for record in part] for part in (train, valid)]
     return hashlib.sha256(json.dumps([lasting, weights, ids, seed], sort_keys=True).encode()).hexdigest()
 
@@ -183,6 +193,22 @@ def last_checkpoint(work: Path) -> str | None:
     return str(max(complete, key=lambda p: int(p.name.rpartition("-")[2]))) if complete else None
 
 
+def summary_of(trainer: Any, counts: dict[str, Any], records: int) -> dict[str, Any]:
+    """Return the report of a finished training."""
+    history = trainer.state.log_history
+    return {
+        **counts,
+        "records": records,
+        "steps": trainer.state.global_step,
+        "tokens": max((int(h["num_tokens"]) for h in history if "num_tokens" in h), default=0),
+        "best_validation_loss": round(min(h["eval_loss"] for h in history if "eval_loss" in h), 5),
+        "losses": [{"step": h["step"], "loss": round(float(h["loss"]), 4)} for h in history if "loss" in h],
+        "validation_losses": [
+            {"step": h["step"], "validation_loss": round(h["eval_loss"], 4)} for h in history if "eval_loss" in h
+        ],
+    }
+
+
 def fine_tune(
     base: Path,
     train: list[Record],
@@ -194,11 +220,13 @@ def fine_tune(
     seed: int,
     threads: int,
     backend: str = "trl",
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train an adapter for `base` with `backend` (trl or unsloth) and return a report.
 
-    The checkpoint with the lowest validation loss is kept. Checkpoints and the TensorBoard log are in `work` until
-    the training has ended, so that a run which was killed goes on from the last one.
+    It is a new one, or goes on from the adapter `start` (trl only). The checkpoint with the lowest validation loss is
+    kept. Checkpoints and the TensorBoard log are in `work` until the training has ended, so that a run which was killed
+    goes on from the last one.
     """
     if backend == "unsloth":
         import unsloth  # noqa: F401  (patches trl and transformers, so it must come first)
@@ -211,9 +239,9 @@ def fine_tune(
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     set_seed(seed)  # before the adapter is created: its initial weights are random
-    prepare(work, fingerprint(base, train, valid, settings, seed))
+    prepare(work, fingerprint([base, start] if start else [base], train, valid, settings, seed))
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model, peft_config = LOADERS[backend](base, settings, seed)
+    model, peft_config = LOADERS[backend](base, start, settings, seed)
     trainer = SFTTrainer(
         model=model,
         args=arguments(settings, work, seed),
@@ -221,10 +249,7 @@ def fine_tune(
         eval_dataset=dataset(tokenizer, valid, settings["length"]),
         processing_class=tokenizer,
         peft_config=peft_config,
-        callbacks=[
-            watch(settings["explosion"]),
-            EarlyStoppingCallback(early_stopping_patience=settings["patience"]),
-        ],
+        callbacks=[watch(settings["explosion"]), EarlyStoppingCallback(settings["patience"])],
     )
     lora.keep_in_float32(trainer.model)
     counts = lora.check_trainable(trainer.model, tuple(settings["trainable_share"]))
@@ -236,17 +261,6 @@ def fine_tune(
         raise
     trainer.model.save_pretrained(adapter)
     tokenizer.save_pretrained(adapter)
-    history = trainer.state.log_history
-    report = {
-        **counts,
-        "records": len(train),
-        "steps": trainer.state.global_step,
-        "best_validation_loss": round(min(h["eval_loss"] for h in history if "eval_loss" in h), 5),
-        "losses": [{"step": h["step"], "loss": round(float(h["loss"]), 4)} for h in history if "loss" in h],
-        "validation_losses": [
-            {"step": h["step"], "validation_loss": round(h["eval_loss"], 4)} for h in history if "eval_loss" in h
-        ],
-    }
     for checkpoint in work.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
-    return report
+    return summary_of(trainer, counts, len(train))

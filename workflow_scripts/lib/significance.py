@@ -1,6 +1,6 @@
 """How sure a share is, and whether one model is better than another on the same questions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 LEVEL = 0.95
 
@@ -67,3 +67,13 @@ def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, flo
         "gain_high": round(100 * (middle + reach), 2),
         "p_value": float(f"{p_value:.3g}"),
     }
+
+
+def forgetting(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Return how many points the domains fell on average, from shares of right answers by domain.
+
+    The forgetting of Chaudhry et al. 2018 (arXiv:1801.10112), but a domain that rose counts as 0, so that what is
+    gained in one does not make up for what is lost in another.
+    """
+    falls = [max(0.0, 100 * (share - after[domain])) for domain, share in before.items()]
+    return round(sum(falls) / max(1, len(falls)), 2)

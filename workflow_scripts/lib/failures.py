@@ -1,0 +1,21 @@
+"""What a model got wrong on training-side prompts, in one schema, whoever collects it and whoever learns from it."""
+
+from lib.checkers import is_readable
+from lib.measurement import Answer, Item
+from lib.records import Record
+
+KINDS = ("wrong", "error", "unended", "tie", "loss")
+"""wrong: another answer than the reference; error: code or JSON that cannot be read; unended: cut off at the longest
+answer; tie, loss: a judge found the reference as good, or better."""
+
+
+def kind_of(item: Item, answer: Answer) -> str:
+    """Return in what way a wrong answer fails."""
+    if not answer.stopped:
+        return "unended"
+    return "wrong" if is_readable(item.checker, answer.text) else "error"
+
+
+def failure(record: Record, kind: str, answer: str, model: str) -> Record:
+    """Return a record of the data stage as a failure: the record, with what `model` answered and how that fails."""
+    return {**record, "failure": {"kind": kind, "answer": answer, "model": model}}
