@@ -132,7 +132,7 @@ def cost_of_detecting() -> tuple[int, float]:
         train_detector(folder, Path(name) / "report.json", **settings, seed=SEED)
         size = sum(file.stat().st_size for file in folder.iterdir())
         features, decisions, _ = classifier.load(folder)
-    texts = [text for text, _ in messages(1, 500, held_out=True)]
+    texts = [text for text, _ in messages(1, 500, "families")]
     begin = time.perf_counter()
     for text in texts:
         decisions["escalate"].probability(features.matrix([text]))

@@ -66,7 +66,7 @@ def measure_system(
 
     records = list(read_records(benchmark))
     modifiers = dict(zip(domains, loras, strict=True))
-    rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads, spare=False)
+    rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads)
     chooser = Router(router)
     chances = chooser.probabilities([row["prompt"] for row in rows])
     routes = routes_at(chances, chooser.threshold)

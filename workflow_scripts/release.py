@@ -99,6 +99,7 @@ def card_text(
     )
     files = "\n".join(f"- `{f['path']}`: {f['bytes']:,} bytes, SHA-256 `{f['sha256']}`" for f in manifest["files"])
     size = sum(f["bytes"] for f in manifest["files"])
+    sentences, families = (detector["held_out"][side] for side in ("sentences", "families"))
     parts = [
         f"# Model card: ingot-{manifest['preset']}",
         f"A base of {base['parameters']:,} parameters ({base['kind']}, licence {base['licence']}), adapted, pruned,"
@@ -108,8 +109,9 @@ def card_text(
         "## Rounds\n\nExact match by domain with its 95 % interval (Wilson); a step with its interval and the p value"
         " of McNemar's exact test; forgetting is what domains fell, on average over all, in points. `targeted` trains"
         " the adapter on; `system` is compressed.\n\n" + rounds.strip(),
-        f"Escalation detector: {detector['held_out_accuracy']:.1%} right on phrasings that it was not trained on,"
-        f" {detector['held_out_false_alarms']:.1%} false alarms.",
+        f"Escalation detector: {sentences['accuracy']:.1%} right on sentences that it was not trained on, with"
+        f" {sentences['false_alarms']:.1%} false alarms; {families['accuracy']:.1%} and {families['false_alarms']:.1%}"
+        " in families of phrasings of which it has seen nothing.",
         *judged,
         f"## Files\n\n{files}\n\nTogether {size:,} bytes. `make unpack FILE=...` unpacks and checks.",
         table.replace("# Size ledger", "## Size ledger").strip(),

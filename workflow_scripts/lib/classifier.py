@@ -1,6 +1,7 @@
 """A small multilayer perceptron per yes/no decision, calibrated, stored without pickle and run with numpy."""
 
 import itertools
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,15 @@ def train_decision(x: Any, y: Any, seed: int) -> Decision:
     Where all answers are the same there is nothing to learn, and the decision says so with the same confidence always.
     """
     import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
 
     if len(set(y.tolist())) < 2:
         return constant_decision(x.shape[1], int(y.sum()), len(y))
     network = MLPClassifier(HIDDEN, alpha=3e-2, max_iter=300, random_state=seed, tol=1e-5, n_iter_no_change=20)
-    network.fit(x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 300 passes are enough, even if the loss still falls
+        network.fit(x, y)
     layers = zip(network.coefs_, network.intercepts_, strict=True)
     return Decision([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
 

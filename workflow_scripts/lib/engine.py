@@ -1,11 +1,11 @@
 """A GGUF model in this process, with LoRA modifiers that are laid over it and taken off in place."""
 
-import ctypes
 import math
 from pathlib import Path
 from typing import Any
 
 from lib import chat
+from lib.decoding import Decoder
 from lib.measurement import Answer
 from lib.progress import progress
 from lib.records import InputError
@@ -32,18 +32,15 @@ class Engine:
         import llama_cpp
 
         check_gguf(model)
-        self.api = llama_cpp
         self.tokenizer = tokenizer
+        self.context = context
         self.llama: Any = llama_cpp.Llama(
             str(model),
             n_gpu_layers=-1,  # on the GPU, where llama.cpp was compiled for one
-            n_ctx=context,
-            n_threads=threads,
-            n_threads_batch=threads,
-            logits_all=True,
+            n_ctx=8,  # it holds the model and tokenises; the decoder computes
             verbose=False,
-            seed=0,
         )
+        self.decoder = Decoder(self.llama.model, context, threads)
         self.adapters = {}
         for name, path in modifiers.items():
             adapter = llama_cpp.llama_adapter_lora_init(self.llama.model, str(path).encode())
@@ -51,34 +48,34 @@ class Engine:
                 raise InputError(f"{path}: llama.cpp cannot load it as a LoRA over {model}")
             self.adapters[name] = adapter
 
+    def __del__(self) -> None:
+        """Give the decoder's memory back before that of the model."""
+        if hasattr(self, "decoder"):
+            self.decoder.close()
+
     def use(self, modifier: str | None) -> None:
         """Lay `modifier` over the base, or none; the KV cache is cleared, or an answer would mix two models."""
-        chosen = [self.adapters[modifier]] if modifier else []
-        pointers = (self.api.llama_adapter_lora_p_ctypes * len(chosen))(*chosen) if chosen else None
-        scales = (ctypes.c_float * len(chosen))(*[1.0] * len(chosen)) if chosen else None
-        if self.api.llama_set_adapters_lora(self.llama.ctx, pointers, len(chosen), scales):
-            raise RuntimeError(f"llama.cpp refused the modifier {modifier!r}")
-        self.api.llama_memory_clear(self.api.llama_get_memory(self.llama.ctx), True)
-        self.llama.reset()
+        self.decoder.use([self.adapters[modifier]] if modifier else [])
 
     def tokenize(self, text: str) -> list[int]:
         """Return llama.cpp's token ids of a text that may hold special tokens."""
         return list(self.llama.tokenize(text.encode(), add_bos=False, special=True))
 
     def complete(self, prompts: list[str], longest: int) -> list[Answer]:
-        """Answer rendered prompts greedily with at most `longest` tokens each."""
-        return [self.complete_one(prompt, longest) for prompt in progress(prompts, "answers", "question")]
+        """Answer rendered prompts greedily with at most `longest` tokens each.
 
-    def complete_one(self, prompt: str, longest: int) -> Answer:
-        """Answer one rendered prompt; its confidence is the geometric mean of the probabilities of its tokens."""
-        ids = self.tokenize(prompt)
-        if len(ids) >= self.llama.n_ctx():
-            return Answer("", False, 0.0)  # a question that does not fit is not answered
-        out = self.llama.create_completion(ids, max_tokens=longest, temperature=0, logprobs=1)
-        choice = out["choices"][0]
-        chances = choice["logprobs"]["token_logprobs"]
-        confidence = math.exp(sum(chances) / len(chances)) if chances else 0.0
-        return Answer(choice["text"].strip(), choice["finish_reason"] == "stop", confidence)
+        The confidence of an answer is the geometric mean of the probabilities of its tokens. A question that does not
+        fit into the context is not answered.
+        """
+        ids = [self.tokenize(prompt) for prompt in prompts]
+        answers = [Answer("", False, 0.0)] * len(prompts)
+        fitting = [i for i, tokens in enumerate(ids) if len(tokens) < self.context]
+        found = self.decoder.answers([ids[i] for i in fitting], longest)
+        for sequence in progress(found, "answers", "question", len(fitting)):
+            text = self.llama.detokenize(sequence.chosen).decode(errors="ignore").strip()
+            confidence = math.exp(sum(sequence.logprobs) / len(sequence.logprobs))
+            answers[fitting[sequence.place]] = Answer(text, sequence.stopped, confidence)
+        return answers
 
     def ask(self, instructions: list[str], longest: int) -> list[Answer]:
         """Answer questions as `complete` does."""
@@ -86,9 +83,7 @@ class Engine:
 
     def logits(self, ids: list[int]) -> Any:
         """Return logits [t, vocabulary] along token ids [t]."""
-        self.llama.reset()
-        self.llama.eval(ids)
-        return self.llama.scores[: len(ids)].copy()
+        return self.decoder.logits(ids)
 
 
 def open_engine(

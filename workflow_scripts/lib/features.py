@@ -12,9 +12,9 @@ RARE = 3  # a term in fewer prompts than this is left out
 
 
 def terms(prompt: str) -> list[str]:
-    """Return the words and word pairs of a prompt; each digit run counts as one kind of word."""
+    """Return words and word pairs of a prompt, with its beginning ^ and end $; each digit run is one kind of word."""
     found = ["0" if word.isdigit() else word for word in words(prompt)]
-    return found + [f"{a} {b}" for a, b in itertools.pairwise(found)]
+    return found + [f"{a} {b}" for a, b in itertools.pairwise(["^", *found, "$"])]
 
 
 def counts(prompt: str) -> list[float]:
