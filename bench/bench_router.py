@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow_scripts")]
 
-from lib import calibrators, classifier  # noqa: E402
+from lib import classifier  # noqa: E402
 from lib.features import Features  # noqa: E402
 from lib.formats import Limits, Shard, rows  # noqa: E402
 from lib.text import unit_hash  # noqa: E402
@@ -39,11 +39,10 @@ def read_labels(path: Path) -> tuple[list[str], Any, Any, list[str]]:
 
 
 def ours(prompts: list[str], fails: Any) -> Fitted:
-    """Fit the router's features and layers, as train_router does."""
+    """Fit the router's features and layers, as train_router does; uncalibrated, since only the order counts here."""
     learned = Features.learn(prompts, [str(one) for one in fails], 128)
     x = learned.matrix(prompts)
     decision = classifier.train_decision(x, fails, SEED)
-    decision.calibrator = calibrators.fit("platt", classifier.unseen_logits(x, fails, SEED), fails)
     return lambda asked: decision.probability(learned.matrix(asked))
 
 

@@ -4,6 +4,7 @@ Inputs:   results/base/, results/data/{train,valid}.jsonl
 Outputs:  results/adapter/                        LoRA weights
           results/rounds/{turn}/failures.jsonl    what the adapter of the round before fails
           results/rounds/{turn}/solved.jsonl      what it solves steadily
+          results/rounds/{turn}/judged.jsonl      where a judge found the reference as good or better, if `ask.judged`
           results/rounds/{turn}/adapter/          LoRA weights after the round; as before it if it did not help
           results/merged/                         dense checkpoint
 """
@@ -38,6 +39,9 @@ rule adapt:
         RUN
 
 
+JUDGED = config["ask"]["judged"]["domains"] if config["ask"]["judged"] else []
+
+
 rule ask:
     input:
         base="results/base",
@@ -47,6 +51,7 @@ rule ask:
     output:
         failures="results/rounds/{turn}/failures.jsonl",
         solved="results/rounds/{turn}/solved.jsonl",
+        open_answers="results/rounds/{turn}/open.jsonl",
         report="results/reports/ask_{turn}.json",
     log:
         "logs/ask_{turn}.log",
@@ -57,7 +62,8 @@ rule ask:
         **step(
             turn=wildcard("turn"),
             difficulties=config["adapt"]["difficulties"],
-            **config["ask"],
+            **{key: config["ask"][key] for key in ("most_asked", "consistency")},
+            judged=JUDGED,
             batch=config["measure"]["batch"],
             longest=config["measure"]["longest"],
             **SHARED,
@@ -68,11 +74,42 @@ rule ask:
         RUN
 
 
+if JUDGED:
+
+    rule judge_round:
+        input:
+            open_answers="results/rounds/{turn}/open.jsonl",
+            code=code("data", "judge_round"),
+        output:
+            judged="results/rounds/{turn}/judged.jsonl",
+            report="results/reports/judge_round_{turn}.json",
+        log:
+            "logs/judge_round_{turn}.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+            judges=1,
+        params:
+            **step(
+                turn=wildcard("turn"),
+                judge=config["judge"],
+                malformed=config["ask"]["judged"]["malformed"],
+                remembered=".cache/answers",
+            ),
+        message:
+            "Let {config[judge][model]} judge what has no only right answer, round {wildcards.turn}"
+        shell:
+            RUN
+
+
 rule target:
     input:
         base="results/base",
         before=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
-        failures="results/rounds/{turn}/failures.jsonl",
+        failures=[
+            "results/rounds/{turn}/failures.jsonl",
+            *(["results/rounds/{turn}/judged.jsonl"] if JUDGED else []),
+        ],
         solved="results/rounds/{turn}/solved.jsonl",
         valid="results/data/valid.jsonl",
         earlier=lambda wildcards: [

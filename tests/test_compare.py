@@ -7,6 +7,7 @@ import pytest
 
 import endpoints
 from compare import CRITERIA, compare, decide, means_of, verdict_of
+from judge_round import judge_round
 from lib.records import InputError, read_json, read_records, write_records
 from lib.significance import mean_interval
 
@@ -25,6 +26,20 @@ def server(checkpoint, tmp_path_factory):
         yield address
 
 
+def settings(address):
+    return {
+        "endpoint": address,
+        "model": "tiny",
+        "structured": "json_object",
+        "key_variable": "JUDGE_KEY",
+        "concurrency": 4,
+        "retries": 1,
+        "timeout": 60,
+        "prices": {"input": 1.0, "output": 10.0},
+        "budget": {"tokens": None, "cost": None},
+    }
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", endpoints.KEY)
@@ -36,20 +51,9 @@ def run(tmp_path, monkeypatch):
                 for i in range(count)
             ]
             write_records(tmp_path / f"{name}.jsonl", rows)
-        judge = {
-            "endpoint": address,
-            "model": "tiny",
-            "structured": "json_object",
-            "key_variable": "JUDGE_KEY",
-            "concurrency": 4,
-            "retries": 1,
-            "timeout": 60,
-            "prices": {"input": 1.0, "output": 10.0},
-            "budget": {"tokens": None, "cost": None},
-        }
         compare(
             tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl", tmp_path / "report.json", tmp_path / "judgements.jsonl",
-            names={"ours": "child", "theirs": "parent"}, judge=judge, thresholds=PARITY, malformed=malformed,
+            names={"ours": "child", "theirs": "parent"}, judge=settings(address), thresholds=PARITY, malformed=malformed,
             answers=str(tmp_path / "answers"),
         )  # fmt: skip
         return read_json(tmp_path / "report.json"), list(read_records(tmp_path / "judgements.jsonl"))
@@ -71,6 +75,32 @@ class Opinion(endpoints.FaultyProxy):
         points = self.points(*shown)
         content = json.dumps({side: dict.fromkeys(CRITERIA, one) for side, one in zip("ab", points, strict=True)})
         self.reply(handler, content, 100, 20)
+
+
+def test_in_a_round_what_is_no_better_than_its_reference_is_a_failure(tmp_path, record, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", endpoints.KEY)
+    said = ["a fine tale", "as the reference", "bad"]
+    records = [record(f"Tell {i}", "as the reference", domain="creativity") | {"answered": said[i]} for i in range(3)]
+    write_records(tmp_path / "open", records)
+    worth = {"a fine tale": 9, "as the reference": 7, "bad": 2}
+    with Opinion(lambda a, b: (worth[a], worth[b])).running() as address:
+        judge_round(
+            tmp_path / "open",
+            tmp_path / "judged",
+            tmp_path / "report",
+            turn="2",
+            judge=settings(address),
+            malformed=0.0,
+            remembered=str(tmp_path / "answers"),
+        )
+    failed = list(read_records(tmp_path / "judged"))
+    assert [row["failure"] for row in failed] == [
+        {"kind": "tie", "answer": "as the reference", "model": "round 1"},
+        {"kind": "loss", "answer": "bad", "model": "round 1"},
+    ]
+    assert failed[1]["response"] == "as the reference"
+    assert "answered" not in failed[1]
+    assert read_json(tmp_path / "report")["verdicts"] == {"loss": 1, "tie": 1, "win": 1}
 
 
 def test_only_a_judgement_of_the_asked_form_counts():

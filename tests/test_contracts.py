@@ -18,6 +18,8 @@ pytestmark = pytest.mark.graph
 
 OTHER_DATA = f"""
 score: {{least: 7, malformed: 0.1}}
+ask: {{judged: {{domains: [instruction], malformed: 0.1}}}}
+target: {{rounds: 2}}
 compare: {{model: IQ4_XS, reference: merged, malformed: 0.1, next_round: {{skip: 0.5, required: 0.5}}}}
 evaluate:
   suites:

@@ -62,8 +62,12 @@ def test_the_readme_has_the_two_commands():
     assert COMMANDS[:2] == ["make", "make test"]
 
 
-@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
-def test_every_configuration_in_the_readme_is_valid(block):
+PAGES = [README, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))]
+CONFIGURATIONS = [block for page in PAGES for block in re.findall(r"```yaml\n(preset:.*?)```", page, re.DOTALL)]
+
+
+@pytest.mark.parametrize("block", CONFIGURATIONS)
+def test_every_configuration_in_the_readme_and_in_docs_is_valid(block):
     load(yaml.safe_load(block), ROOT)
 
 

@@ -60,7 +60,7 @@ def turn(checkpoint, record, tmp_path):
         target(
             checkpoint,
             tmp_path / "before",
-            tmp_path / "failures",
+            [tmp_path / "failures"],
             tmp_path / "solved",
             tmp_path / "valid",
             list(earlier),

@@ -1,5 +1,6 @@
 """Ask the model training-side prompts: what it fails, the next round teaches; what it solves steadily, it rehearses."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -79,12 +80,14 @@ def ask(
     train: Path,
     failures: Path,
     solved: Path,
+    open_answers: Path,
     report: Path,
     *,
     turn: str,
     difficulties: list[str],
     most_asked: int,
     consistency: dict[str, Any],
+    judged: list[str],
     batch: int,
     longest: int,
     seed: int,
@@ -92,7 +95,8 @@ def ask(
 ) -> None:
     """Write failures and consistent solutions of a base with the adapter of the round before round `turn`.
 
-    It is asked the `most_asked` records of `train` whose turn it is.
+    It is asked the `most_asked` records of `train` whose turn it is. Those of the domains `judged`, which have no only
+    right answer, are left to the judge, with what it answered.
     """
     import torch
 
@@ -107,9 +111,17 @@ def ask(
         return [answers[i : i + count] for i in range(0, len(answers), count)]
 
     answers = sampled(records, consistency, complete)
-    failed, steady = sort_out(records, answers, consistency, f"round {int(turn) - 1}")
+    checkable = [record["metadata"]["domain"] not in judged for record in records]
+    failed, steady = sort_out(
+        list(itertools.compress(records, checkable)),
+        list(itertools.compress(answers, checkable)),
+        consistency,
+        f"round {int(turn) - 1}",
+    )
     write_records(failures, failed)
     write_records(solved, steady)
+    pairs = zip(records, answers, checkable, strict=True)
+    write_records(open_answers, ({**r, "answered": several[0].text} for r, several, exact in pairs if not exact))
     write_json(
         report,
         {
@@ -119,5 +131,6 @@ def ask(
             "failed_by_kind": dict(sorted(Counter(row["failure"]["kind"] for row in failed).items())),
             "failed_by_domain": dict(sorted(Counter(row["metadata"]["domain"] for row in failed).items())),
             "consistent": len(steady),
+            "left_to_the_judge": checkable.count(False),
         },
     )

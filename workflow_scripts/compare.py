@@ -124,6 +124,45 @@ def paired_answers(ours: Path, theirs: Path) -> list[tuple[Record, Record]]:
     return pairs
 
 
+def judge_pairs(
+    pairs: list[tuple[Record, Record]], judge: dict[str, Any], answers: Path
+) -> tuple[list[Record], dict[str, float]]:
+    """Return a row for every pair that the judge has a usable judgement of, and what it cost.
+
+    A row is what was asked, both answers, the mean points by which ours is ahead in each order, and the verdict;
+    `place` is that of the pair. Raises InputError where the budget is spent or the judge does not answer.
+    """
+    client = ChatClient(judge, answers)
+    requests = both_orders(pairs, judge)
+    found = list(progress(client.ask_each(requests, means_of, "judgements"), "judge", "judgement", 2 * len(pairs)))
+    rows = []
+    for place, ((our, their), first, second) in enumerate(zip(pairs, found[::2], found[1::2], strict=True)):
+        if first is None or second is None:
+            continue
+        ours_first, theirs_first = first[0] - first[1], second[1] - second[0]
+        rows.append(
+            {
+                "place": place,
+                **{key: our[key] for key in ("instruction", "domain", "difficulty")},
+                "ours": our["answer"],
+                "theirs": their["answer"],
+                "ours_first": ours_first,
+                "theirs_first": theirs_first,
+                "verdict": verdict_of((ours_first + theirs_first) / 2),
+            }
+        )
+    return rows, client.figures()
+
+
+def require_judgements(pairs: int, judged: int, most: float, key: str) -> None:
+    """Raise InputError where more than the share `most` of the pairs have no usable judgement; nothing is guessed."""
+    if pairs - judged > most * pairs:
+        raise InputError(
+            f"{pairs - judged} of {pairs} pairs got no usable judgement, at most {most:.0%} may ({key}): take another"
+            " model as judge"
+        )
+
+
 def compare(
     ours: Path,
     theirs: Path,
@@ -142,29 +181,8 @@ def compare(
     pairs have no usable judgement; nothing is guessed.
     """
     pairs = paired_answers(ours, theirs)
-    client = ChatClient(judge, Path(answers))
-    requests = both_orders(pairs, judge)
-    found = list(progress(client.ask_each(requests, means_of, "judgements"), "judge", "judgement", 2 * len(pairs)))
-    rows = []
-    for (our, their), first, second in zip(pairs, found[::2], found[1::2], strict=True):
-        if first is None or second is None:
-            continue
-        ours_first, theirs_first = first[0] - first[1], second[1] - second[0]
-        rows.append(
-            {
-                **{key: our[key] for key in ("instruction", "domain", "difficulty")},
-                "ours": our["answer"],
-                "theirs": their["answer"],
-                "ours_first": ours_first,
-                "theirs_first": theirs_first,
-                "verdict": verdict_of((ours_first + theirs_first) / 2),
-            }
-        )
-    if len(pairs) - len(rows) > malformed * len(pairs):
-        raise InputError(
-            f"{len(pairs) - len(rows)} of {len(pairs)} pairs got no usable judgement, at most {malformed:.0%} may"
-            " (compare.malformed): take another model as judge"
-        )
+    rows, cost = judge_pairs(pairs, judge, Path(answers))
+    require_judgements(len(pairs), len(rows), malformed, "compare.malformed")
     figures = summary(rows)
     table = {name: decide(one, thresholds) for name, one in {"all": figures["all"], **figures["domains"]}.items()}
     write_records(judgements, rows)
@@ -175,6 +193,6 @@ def compare(
             **figures,
             "next_round": table,
             "without_judgement": len(pairs) - len(rows),
-            "judge": client.figures(),
+            "judge": cost,
         },
     )

@@ -65,7 +65,7 @@ def copy(folder: Path, to: Path) -> None:
 def target(
     base: Path,
     before: Path,
-    failures: Path,
+    failures: list[Path],
     solved: Path,
     valid: Path,
     earlier: list[Path],
@@ -88,7 +88,7 @@ def target(
 
     `earlier` is [] or the report of the round before: a round after one that did not help is not trained at all.
     """
-    failed = list(read_records(failures))
+    failed = [record for path in failures for record in read_records(path)]
     found: dict[str, Any] = {"round": int(turn), "failures": len(failed), "kept": False}
     if earlier and not read_json(earlier[0])["kept"]:
         found["stopped"] = "the round before did not help"

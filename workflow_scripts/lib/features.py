@@ -44,16 +44,17 @@ class Features:
     @classmethod
     def learn(cls, prompts: list[str], classes: list[str], size: int) -> "Features":
         """Learn the terms that tell the `classes` of the `prompts` apart best (chi squared)."""
-        import numpy as np
+        from scipy.sparse import csr_array
         from sklearn.feature_selection import chi2
 
         found = [set(terms(prompt)) for prompt in prompts]
         frequency = Counter(term for present in found for term in present)
         known = sorted(term for term, count in frequency.items() if count >= RARE)
         place = {term: i for i, term in enumerate(known)}
-        presence: Any = np.zeros((len(prompts), len(known)), dtype=np.float32)
-        for row, present in enumerate(found):
-            presence[row, [place[term] for term in present if term in place]] = 1
+        columns = [[place[term] for term in sorted(present) if term in place] for present in found]
+        begins = [0, *itertools.accumulate(map(len, columns))]
+        flat = list(itertools.chain.from_iterable(columns))
+        presence = csr_array(([1.0] * len(flat), flat, begins), shape=(len(prompts), len(known)))
         scores = dict(zip(known, chi2(presence, classes)[0] if known else (), strict=True))
         chosen = sorted(known, key=lambda term: (-scores[term], term))[: size - COUNTS]
         weights = [1 + math.log((1 + len(prompts)) / (1 + frequency[term])) for term in chosen]
