@@ -67,6 +67,7 @@ unpack:
 # The figures that the docs show, from the build in results/.
 figures:
 	@sed 's/^# Model card: .*/# What the tiny preset measures/' results/release/MODEL_CARD.md > docs/tiny.md
+	@python3 bench/step_times.py >> docs/tiny.md
 
 clean:
 	rm -rf results logs .snakemake

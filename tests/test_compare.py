@@ -53,8 +53,8 @@ def run(tmp_path, monkeypatch):
             write_records(tmp_path / f"{name}.jsonl", rows)
         compare(
             tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl", tmp_path / "report.json", tmp_path / "judgements.jsonl",
-            names={"ours": "child", "theirs": "parent"}, judge=settings(address), thresholds=PARITY, malformed=malformed,
-            answers=str(tmp_path / "answers"),
+            names={"ours": "child", "theirs": "parent"}, judge=settings(address), thresholds=PARITY,
+            malformed=malformed, answers=str(tmp_path / "answers"),
         )  # fmt: skip
         return read_json(tmp_path / "report.json"), list(read_records(tmp_path / "judgements.jsonl"))
 

@@ -3,14 +3,10 @@
 import numpy as np
 from numba import njit
 
+from lib.ascii import CAPITALS, CASE, SPACE, SPACES
 from lib.minhash import Bytes, Places, join
 from lib.records import Record
 from lib.text import normalise
-
-SPACE = 32
-SPACES = np.isin(np.arange(256), [9, 10, 11, 12, 13, 28, 29, 30, 31, 32])  # of str.split, among ASCII
-CAPITALS = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-CASE = 32
 
 
 @njit(cache=True, nogil=True)

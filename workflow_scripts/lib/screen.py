@@ -14,22 +14,19 @@ from numba import njit, uint64
 from numpy.typing import NDArray
 
 from lib import minhash
+from lib.ascii import CAPITALS, CASE, DIGITS, LETTERS, SPACE, SPACES, table
 from lib.filters import offensive_words
 from lib.minhash import FNV_OFFSET, FNV_PRIME, Bytes, Hashes, Places
 
 Mask = NDArray[np.bool_]
 Counts = NDArray[np.int64]
 
-SPACES = np.isin(np.arange(256), [9, 10, 11, 12, 13, 28, 29, 30, 31, 32])
 CONTROLS = (np.arange(256) < 32) & ~np.isin(np.arange(256), [9, 10, 13]) | (np.arange(256) == 127)
-DIGITS = np.isin(np.arange(256), list(b"0123456789"))
-LETTERS = np.isin(np.arange(256), list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-IN_KEYS = DIGITS | LETTERS | np.isin(np.arange(256), list(b"_-"))
+IN_KEYS = DIGITS | LETTERS | table("_-")
 SHORTEST_KEY, DASHES = 13, 5  # signs in a row, one or the other of which every secret has: lib.personal.SECRETS
-OPENINGS = np.isin(np.arange(256), list(b"<[{#"))
-SPACE, AT, HASH, DOT, DASH = (ord(sign) for sign in " @#.-")
-CAPITALS = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-CASE, FIRST_NOT_ASCII = 32, 128
+OPENINGS = table("<[{#")
+AT, HASH, DOT, DASH = (ord(sign) for sign in "@#.-")
+FIRST_NOT_ASCII = 128
 # UTF-8: signs up to U+02FF begin with C2 to CB, those from U+2000 to U+203F with E2 80; among these are marks of
 # direction, U+202A to U+202E.
 LAST_LATIN, TYPOGRAPHIC, BLOCK, LEFT_TO_RIGHT, LAST_MARK = 0xCB, 0xE2, 0x80, 0xAA, 0xAE

@@ -7,15 +7,11 @@ from numba import njit, uint64
 from numpy.typing import NDArray
 
 from lib import minhash
+from lib.ascii import DIGITS, LETTERS, NEWLINE, SIGNS, SPACE, VISIBLE
 from lib.minhash import FNV_OFFSET, FNV_PRIME, Bytes, Hashes, Places
 
 REMEMBERED = 1 << 19  # pieces
 AUDITED = 50  # one text of so many is also tokenised as a whole
-SPACE, NEWLINE = 32, 10
-VISIBLE = (np.arange(256) > SPACE) & (np.arange(256) < 127)
-DIGITS = np.isin(np.arange(256), list(b"0123456789"))
-LETTERS = np.isin(np.arange(256), list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))
-SIGNS = VISIBLE & ~DIGITS & ~LETTERS
 
 
 @njit(cache=True, nogil=True, inline="always")
