@@ -1,4 +1,4 @@
-"""Print how long the steps of the last builds took, as Markdown: times differ from run to run, so no artifact has them."""
+"""Print how long the steps of a build in a fresh clone took, as Markdown; no artifact has times, since they differ."""
 
 import json
 from collections import defaultdict

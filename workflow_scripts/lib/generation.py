@@ -11,13 +11,14 @@ from lib.progress import progress
 def load(folders: list[Path]) -> tuple[Any, Any]:
     """Return (model, tokenizer) of one checkpoint, or of a base and the adapter to lay over it."""
     import torch
-    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     where = device()
     dtype = torch.float32 if where == "cpu" else torch.bfloat16
     model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": where})
     if len(folders) > 1:
+        from peft import PeftModel  # slow to import, and most checkpoints need none
+
         model = PeftModel.from_pretrained(model, folders[1])
     return model.eval(), AutoTokenizer.from_pretrained(folders[-1])
 
