@@ -10,8 +10,7 @@ import time
 
 import pytest
 
-from adapt import choose
-from lib.records import InputError, read_json, write_records
+from lib.records import InputError, of_difficulty, read_json, write_records
 from lib.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare
 
 pytestmark = pytest.mark.graph
@@ -153,4 +152,4 @@ def test_a_real_training_whose_loss_is_not_a_number_stops(checkpoint, records, t
 
 def test_difficulties_that_no_record_has_are_named(records):
     with pytest.raises(InputError, match="no record of difficulty"):
-        choose(records, ["hard"])
+        of_difficulty(records, ["hard"])

@@ -3,16 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from lib.records import InputError, Record, read_records, write_json
+from lib.records import of_difficulty, read_records, write_json
 from lib.sft import fine_tune
-
-
-def choose(records: list[Record], difficulties: list[str]) -> list[Record]:
-    """Return the records of the wanted difficulties; InputError if there are none."""
-    chosen = [r for r in records if r["metadata"]["difficulty"] in difficulties]
-    if not chosen:
-        raise InputError(f"no record of difficulty {difficulties}; set `adapt.difficulties` to what your data has")
-    return chosen
 
 
 def adapt(
@@ -30,8 +22,8 @@ def adapt(
     threads: int,
 ) -> None:
     """Write the adapter with the lowest validation loss, and a report of sizes and losses."""
-    chosen = choose(list(read_records(train)), difficulties)
-    watched = choose(list(read_records(valid)), difficulties)
+    chosen = of_difficulty(read_records(train), difficulties)
+    watched = of_difficulty(read_records(valid), difficulties)
     summary = fine_tune(
         base, chosen, watched, adapter, training, work=Path(work), seed=seed, threads=threads, backend=backend
     )

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from adapt import choose
 from lib import chat
 from lib.checkers import CHECKERS
 from lib.consistency import consistent, diverse
 from lib.failures import failure, kind_of
 from lib.generation import Checkpoint
 from lib.measurement import Answer, item_of, judged
-from lib.records import Record, read_records, write_json, write_records
+from lib.records import Record, of_difficulty, read_records, write_json, write_records
 
 Complete = Callable[[list[str], float, int], list[list[Answer]]]  # prompts, temperature, samples -> answers to each
 
@@ -103,7 +102,7 @@ def ask(
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     checkpoint = Checkpoint([base, adapter], batch)
-    records = records_of(choose(list(read_records(train)), difficulties), most_asked, int(turn))
+    records = records_of(of_difficulty(read_records(train), difficulties), most_asked, int(turn))
 
     def complete(instructions: list[str], temperature: float, count: int) -> list[list[Answer]]:
         prompts = [chat.prompt_text(checkpoint.tokenizer, text) for text in instructions for _ in range(count)]

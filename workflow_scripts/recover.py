@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from adapt import choose
 from lib import chat, sparsity
 from lib.device import device
 from lib.fit import fit
-from lib.records import read_records, write_json
+from lib.records import of_difficulty, read_records, write_json
 
 
 def recover(
@@ -34,7 +33,7 @@ def recover(
     model = AutoModelForCausalLM.from_pretrained(pruned, dtype=torch.float32).to(device())
     if model.device.type != "cpu":
         model.gradient_checkpointing_enable()
-    records = choose(list(read_records(train)), difficulties)
+    records = of_difficulty(read_records(train), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
     ids, targets = chat.pack(conversations, training["length"], tokenizer.pad_token_id)
     mask = sparsity.Mask(model)

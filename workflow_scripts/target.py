@@ -5,11 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from adapt import choose
 from lib import chat
 from lib.generation import Checkpoint
 from lib.measurement import domain_shares, item_of, judged
-from lib.records import Record, read_json, read_records, write_json
+from lib.records import Record, of_difficulty, read_json, read_records, write_json
 from lib.sft import fine_tune
 from lib.significance import compare_pairs, forgetting
 from lib.text import unit_hash
@@ -98,7 +97,7 @@ def target(
         copy(before, adapter)
         write_json(report, found)
         return
-    watched, proving = halves(choose(list(read_records(valid)), difficulties))
+    watched, proving = halves(of_difficulty(read_records(valid), difficulties))
     candidate = Path(work) / "adapter"
     taught = lesson(failed, list(read_records(solved)), rehearsal, seed)
     summary = fine_tune(

@@ -137,8 +137,8 @@ def test_a_comment_in_a_script_costs_that_step(workspace):
         ("workflow_scripts/prune.py", {"prune"}),
         ("workflow_scripts/lib/world.py", {"generate"}),
         ("workflow_scripts/lib/formats.py", {*of_parts("read"), "read_benchmarks", *SUITES}),
-        # at some depth: these three import lib/sft.py, which imports lib/lora.py
-        ("workflow_scripts/lib/lora.py", {"adapt", "recover", "train_modifier-code"}),
+        # at some depth: these import lib/sft.py, which imports lib/lora.py
+        ("workflow_scripts/lib/lora.py", {"adapt", "target-1", "train_modifier-code"}),
         ("workflow_scripts/lib/calibration.py", {"importance", "prune", "quantize_awq"}),
         ("envs/gguf.lock", {
             "collect_failures-code", "convert", "convert_modifier-code", "importance", "label", "ledger",

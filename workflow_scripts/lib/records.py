@@ -35,6 +35,14 @@ def write_records(path: Path, records: Iterable[Record]) -> int:
     return count
 
 
+def of_difficulty(records: Iterable[Record], difficulties: list[str]) -> list[Record]:
+    """Return the records of the wanted difficulties; InputError if there are none."""
+    chosen = [record for record in records if record["metadata"]["difficulty"] in difficulties]
+    if not chosen:
+        raise InputError(f"no record of difficulty {difficulties}; set `adapt.difficulties` to what your data has")
+    return chosen
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file; InputError names it where it is broken."""
     try:
