@@ -42,4 +42,5 @@ def recover(
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
     model.to(getattr(torch, dtype)).save_pretrained(recovered)
     tokenizer.save_pretrained(recovered)
-    write_json(report, {"zeros": sparsity.shares(model), "rows": len(ids), "losses": losses})
+    tokens = training["steps"] * training["batch"] * training["length"]
+    write_json(report, {"zeros": sparsity.shares(model), "rows": len(ids), "tokens_seen": tokens, "losses": losses})
