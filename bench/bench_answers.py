@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,26 +39,61 @@ def untrained(folder: Path) -> Path:
     return folder
 
 
-def main() -> None:
-    """Print the ratio."""
-    import itertools
+def timed(action: Callable[[], object]) -> float:
+    """Return how many seconds an action takes."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
 
-    from lib import chat, world
+
+def checkpoint_seconds(folder: Path, prompts: list[str]) -> dict[int, float]:
+    """Return how long a checkpoint takes to answer, by how many it answers together."""
     from lib.generation import Checkpoint
 
-    with tempfile.TemporaryDirectory() as name:
-        checkpoint = Checkpoint([Path(sys.argv[1]) if sys.argv[1:] else untrained(Path(name))], BATCH)
-    shares = {domain: {"easy": 1.0} for domain in world.DOMAINS}
-    tasks = itertools.islice(world.tasks(1, shares, 0, 1, unique=False), PROMPTS)
-    prompts = [chat.prompt_text(checkpoint.tokenizer, task.instruction) for task in tasks]
-    checkpoint.complete(prompts[:4], 4)
+    model = Checkpoint([folder], BATCH)
+    model.complete(prompts[:4], 4)
     seconds = {}
-    for batch in (1, BATCH):
-        checkpoint.batch = batch
-        begin = time.perf_counter()
-        checkpoint.complete(prompts, LONGEST)
-        seconds[batch] = time.perf_counter() - begin
-    print(json.dumps({"prompts": PROMPTS, "seconds": seconds, "faster by": round(seconds[1] / seconds[BATCH], 1)}))
+    for model.batch in (1, BATCH):
+        seconds[model.batch] = timed(lambda: model.complete(prompts, LONGEST))
+    return seconds
+
+
+def gguf_seconds(folder: Path, gguf: Path, prompts: list[str]) -> dict[int, float]:
+    """Return the same of its GGUF file, of type F16."""
+    from convert import convert
+    from lib import decoding
+    from lib.engine import open_engine
+
+    convert(folder, gguf, name="bench")
+    seconds, together = {}, decoding.PARALLEL
+    for decoding.PARALLEL in (1, together):
+        engine = open_engine(gguf, folder, 512, 2)
+        engine.complete(prompts[:4], 4)
+        seconds[decoding.PARALLEL] = timed(lambda engine=engine: engine.complete(prompts, LONGEST))  # type: ignore[misc]
+    return seconds
+
+
+def main() -> None:
+    """Print seconds and ratios."""
+    import itertools
+
+    from transformers import AutoTokenizer
+
+    from lib import chat, world
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(sys.argv[1]) if sys.argv[1:] else untrained(Path(name) / "model")
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        shares = {domain: {"easy": 1.0} for domain in world.DOMAINS}
+        tasks = itertools.islice(world.tasks(1, shares, 0, 1, unique=False), PROMPTS)
+        prompts = [chat.prompt_text(tokenizer, task.instruction) for task in tasks]
+        found = {
+            "checkpoint": checkpoint_seconds(folder, prompts),
+            "GGUF": gguf_seconds(folder, Path(name) / "model.gguf", prompts),
+        }
+    for what, seconds in found.items():
+        one, together = seconds.values()
+        print(json.dumps({what: seconds, "prompts": PROMPTS, "faster by": round(one / together, 1)}))
 
 
 if __name__ == "__main__":
