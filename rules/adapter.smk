@@ -39,6 +39,12 @@ rule adapt:
         RUN
 
 
+def report_of_earlier_round(wildcards):
+    """Return the report of the round before, or nothing for the first one."""
+    turn = int(wildcards.turn) - 1
+    return [f"results/reports/target_{turn}.json"] if turn else []
+
+
 JUDGED = config["ask"]["judged"]["domains"] if config["ask"]["judged"] else []
 
 
@@ -47,6 +53,7 @@ rule ask:
         base="results/base",
         adapter=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
         train="results/data/train.jsonl",
+        earlier=report_of_earlier_round,
         code=code("ml", "ask"),
     output:
         failures="results/rounds/{turn}/failures.jsonl",
@@ -112,11 +119,7 @@ rule target:
         ],
         solved="results/rounds/{turn}/solved.jsonl",
         valid="results/data/valid.jsonl",
-        earlier=lambda wildcards: [
-            f"results/reports/target_{turn}.json"
-            for turn in [int(wildcards.turn) - 1]
-            if turn
-        ],
+        earlier=report_of_earlier_round,
         code=code("ml", "target"),
     output:
         adapter=directory("results/rounds/{turn}/adapter"),

@@ -97,7 +97,10 @@ rule measure_system:
         loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
         router="results/router/model",
         benchmark=BENCHMARK,
-        adapter=[f"results/measured/adapter.{end}" for end in ("json", "answers.jsonl")],
+        adapter=[
+            f"results/measured/{parent_of('merged')}.{end}"
+            for end in ("json", "answers.jsonl")
+        ],
         code=code("gguf", "measure_system"),
     output:
         report="results/measured/system/report.json",

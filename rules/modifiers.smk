@@ -9,7 +9,7 @@ Outputs:  results/modifiers/{domain}/failures.jsonl    what the base gets wrong,
           results/modifiers/{domain}/lora.gguf.zst
 """
 
-TEACH = config["modifiers"]["teach"]
+CLUSTER, TEACH = (config["modifiers"][name] for name in ("cluster", "teach"))
 
 
 rule collect_failures:
@@ -45,6 +45,7 @@ rule collect_failures:
 rule cluster:
     input:
         failures="results/modifiers/{domain}/failures.jsonl",
+        encoder=[] if CLUSTER["embedding"] == "tfidf" else [CLUSTER["embedding"]],
         code=code("ml", "cluster"),
     output:
         clustered="results/modifiers/{domain}/clustered.jsonl",
@@ -57,7 +58,7 @@ rule cluster:
     params:
         **step(
             domain=wildcard("domain"),
-            **config["modifiers"]["cluster"],
+            **{key: value for key, value in CLUSTER.items() if key != "embedding"},
             seed=config["seed"],
         ),
     message:
@@ -84,6 +85,8 @@ rule teach:
             if any("checkpoint" in tier for tier in TEACH["tiers"])
             else {"mem_mb": 2000}
         ),
+        # All that ask endpoints share a budget.
+        judges=int(any("endpoint" in tier for tier in TEACH["tiers"])),
     params:
         **step(
             domain=wildcard("domain"),

@@ -26,7 +26,7 @@ def test_answers_are_grouped_by_what_they_say():
 def test_a_majority_of_sixty_percent_is_needed_and_its_longest_answer_taken(right, expected):
     said = ["It is 7"] + ["7"] * (right - 1) + [str(i) for i in range(10, 20 - right)]
     assert len(said) == 10
-    assert consistent(said, same_number, 0.6) == expected
+    assert consistent(said, same_number, 6) == expected
 
 
 def test_diverse_answers_are_unlike_each_other():
@@ -42,9 +42,10 @@ def test_only_domains_with_a_temperature_are_sampled(record):
         return [answers(*["x"] * count) for _ in prompts]
 
     records = [record("a", "x"), record("b", "x", domain="reasoning"), record("c", "x", domain="creativity")]
-    found = sampled(records, SETTINGS, complete)
+    found = sampled(records, SETTINGS, [], complete)
     assert asked == [(["a"], 0.0, 1), (["b"], 0.1, 10), (["c"], 0.7, 10)]
     assert [len(one) for one in found] == [1, 10, 10]
+    assert [len(one) for one in sampled(records, SETTINGS, ["creativity"], complete)] == [1, 10, 1]
 
 
 def test_a_consistent_answer_counts_only_if_it_is_right_and_ended(record):
@@ -52,6 +53,7 @@ def test_a_consistent_answer_counts_only_if_it_is_right_and_ended(record):
     assert solutions(question, answers("7", "7", "It is 7"), SETTINGS) == ["It is 7"]
     assert solutions(question, answers("8", "8", "8"), SETTINGS) == []
     assert solutions(question, answers("7", stopped=False), SETTINGS) == []
+    assert solutions(question, answers("7", "7") + answers("7 and", stopped=False), SETTINGS) == ["7"], "two of three"
     tale = record("Tell a tale", "anything", domain="creativity")
     assert solutions(tale, answers("a red fox", "blue whales sing"), SETTINGS) == ["a red fox", "blue whales sing"]
 

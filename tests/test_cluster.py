@@ -27,10 +27,10 @@ def test_five_patterns_are_five_clusters(failures, tmp_path):
     for name in ("a", "b"):
         cluster(
             tmp_path / "failures",
+            [],
             tmp_path / name,
             tmp_path / f"{name}.json",
             domain="code",
-            embedding="tfidf",
             dimensions=16,
             least=4,
             most=10,
@@ -48,7 +48,7 @@ def test_five_patterns_are_five_clusters(failures, tmp_path):
 def test_few_or_equal_prompts_are_one_cluster():
     assert partition(np.ones((50, 4)), 4, 10, 0) == ([0] * 50, {})
     assert partition(np.eye(3), 4, 10, 0)[0] == [0, 0, 0]
-    assert vectors(["the same"] * 3, "tfidf", 8, 0).shape[0] == 3
+    assert vectors(["the same"] * 3, None, 8, 0).shape[0] == 3
 
 
 @pytest.mark.graph
@@ -63,8 +63,8 @@ def test_a_sentence_transformers_model_embeds_instead(tokenizer, tmp_path, failu
     tokenizer.save_pretrained(tmp_path / "bert")
     encoder = models.Transformer(str(tmp_path / "bert"))
     SentenceTransformer(modules=[encoder, models.Pooling(32)], device="cpu").save(str(tmp_path / "encoder"))
-    found = vectors([record["instruction"] for record in failures], str(tmp_path / "encoder"), 16, 0)
+    found = vectors([record["instruction"] for record in failures], tmp_path / "encoder", 16, 0)
     assert found.shape == (len(failures), 32)
     assert np.allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     with pytest.raises(InputError, match="not the folder of a sentence-transformers model"):
-        vectors(["x"], str(tmp_path / "nothing"), 16, 0)
+        vectors(["x"], tmp_path / "nothing", 16, 0)

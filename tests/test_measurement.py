@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.chat import Encoded
-from lib.measurement import Answer, Item, Prediction, exact_match, item_of, judged, likeness, predict
+from lib.measurement import Answer, Item, Prediction, domain_shares, exact_match, item_of, judged, likeness, predict
 from lib.records import InputError
 
 
@@ -17,6 +17,15 @@ def test_predictions_are_taken_along_the_answer_only():
     assert found.tokens.tolist() == [1, 2]
     expected = logits[2:4] - np.log(np.exp(logits[2:4]).sum(-1, keepdims=True))
     np.testing.assert_allclose(found.logprobs.astype(np.float32), expected, atol=0.01)
+
+
+def test_a_domain_called_all_is_counted_once():
+    rows = [
+        {"domain": "all", "difficulty": "easy", "right": True},
+        {"domain": "a/b", "difficulty": "easy", "right": False},
+    ]
+    assert exact_match(rows)["all"]["of"] == 2
+    assert domain_shares(rows) == {"all": 1.0, "a/b": 0.0}
 
 
 def test_perplexity_of_a_uniform_model_is_the_size_of_its_vocabulary():

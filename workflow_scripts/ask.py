@@ -12,7 +12,7 @@ from lib.consistency import consistent, diverse
 from lib.failures import failure, kind_of
 from lib.generation import Checkpoint
 from lib.measurement import Answer, item_of, judged
-from lib.records import Record, of_difficulty, read_records, write_json, write_records
+from lib.records import Record, of_difficulty, read_json, read_records, write_json, write_records
 
 Complete = Callable[[list[str], float, int], list[list[Answer]]]  # prompts, temperature, samples -> answers to each
 
@@ -24,13 +24,15 @@ def records_of(records: list[Record], most: int, turn: int) -> list[Record]:
     return [ordered[(start + i) % len(ordered)] for i in range(min(most, len(ordered)))]
 
 
-def sampled(records: list[Record], settings: dict[str, Any], complete: Complete) -> list[list[Answer]]:
+def sampled(
+    records: list[Record], settings: dict[str, Any], judged: list[str], complete: Complete
+) -> list[list[Answer]]:
     """Return the answers to every record: one, greedily, or `samples` at the temperature of its domain.
 
-    Ten greedy answers would be ten times the same one.
+    Ten greedy answers would be ten times the same one. Domains that are `judged` answer once, greedily.
     """
     answers: list[list[Answer]] = [[] for _ in records]
-    temperatures = settings["temperatures"]
+    temperatures = {name: one for name, one in settings["temperatures"].items() if name not in judged}
     for temperature in sorted({0.0, *temperatures.values()}):
         chosen = [i for i, r in enumerate(records) if temperatures.get(r["metadata"]["domain"], 0.0) == temperature]
         samples = settings["samples"] if temperature else 1
@@ -49,9 +51,7 @@ def solutions(record: Record, answers: list[Answer], settings: dict[str, Any]) -
     domain, checker = record["metadata"]["domain"], record["metadata"]["checker"]
     if domain in settings["diverse"]:
         return diverse(ended, settings["diverse"][domain], settings["likeness"])
-    if len(ended) < len(answers):
-        return []
-    agreed = consistent(ended, CHECKERS[checker], settings["majority"])
+    agreed = consistent(ended, CHECKERS[checker], settings["majority"] * len(answers))
     return [agreed] if agreed is not None and CHECKERS[checker](agreed, record["response"]) else []
 
 
@@ -77,6 +77,7 @@ def ask(
     base: Path,
     adapter: Path,
     train: Path,
+    earlier: list[Path],
     failures: Path,
     solved: Path,
     open_answers: Path,
@@ -95,10 +96,16 @@ def ask(
     """Write failures and consistent solutions of a base with the adapter of the round before round `turn`.
 
     It is asked the `most_asked` records of `train` whose turn it is. Those of the domains `judged`, which have no only
-    right answer, are left to the judge, with what it answered.
+    right answer, are left to the judge, with what it answered. `earlier` is [] or the report of the round before: after
+    one that did not help, nothing is asked.
     """
     import torch
 
+    if earlier and not read_json(earlier[0])["kept"]:
+        for path in (failures, solved, open_answers):
+            write_records(path, [])
+        write_json(report, {"asked": 0, "stopped": "the round before did not help"})
+        return
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     checkpoint = Checkpoint([base, adapter], batch)
@@ -109,8 +116,12 @@ def ask(
         answers = checkpoint.complete(prompts, longest, temperature)
         return [answers[i : i + count] for i in range(0, len(answers), count)]
 
-    answers = sampled(records, consistency, complete)
-    checkable = [record["metadata"]["domain"] not in judged for record in records]
+    answers = sampled(records, consistency, judged, complete)
+    # What has no end cannot be judged: it fails as it is.
+    checkable = [
+        record["metadata"]["domain"] not in judged or not several[0].stopped
+        for record, several in zip(records, answers, strict=True)
+    ]
     failed, steady = sort_out(
         list(itertools.compress(records, checkable)),
         list(itertools.compress(answers, checkable)),

@@ -60,22 +60,28 @@ def describe(failures: Sequence[Record], labels: Sequence[int]) -> list[dict[str
 
 def cluster(
     failures: Path,
+    encoder: list[Path],
     clustered: Path,
     report: Path,
     *,
     domain: str,
-    embedding: str,
     dimensions: int,
     least: int,
     most: int,
     seed: int,
 ) -> None:
-    """Write the failures with the number of their cluster, and a report of the clusters."""
+    """Write the failures with the number of their cluster, and a report of the clusters.
+
+    `encoder` is the folder of a sentence-transformers model, or [] for TF-IDF.
+    """
+    import sklearn.cluster  # noqa: F401  (loads the libraries whose threads are limited)
     from threadpoolctl import threadpool_limits
 
     records = list(read_records(failures))
     with threadpool_limits(1):  # so that sums, and with them clusters, do not depend on the number of cores
-        points = vectors([record["instruction"] for record in records], embedding, dimensions, seed)
+        points = vectors(
+            [record["instruction"] for record in records], encoder[0] if encoder else None, dimensions, seed
+        )
         labels, silhouettes = partition(points, least, most, seed)
     write_records(clustered, ({**record, "cluster": k} for record, k in zip(records, labels, strict=True)))
     found = describe(records, labels)

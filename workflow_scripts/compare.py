@@ -118,8 +118,9 @@ def decide(score: dict[str, float], thresholds: dict[str, float]) -> str:
 
 def paired_answers(ours: Path, theirs: Path) -> list[tuple[Record, Record]]:
     """Return the answers of two models to the same questions; InputError where they were asked others."""
-    pairs = list(zip(read_records(ours), read_records(theirs), strict=False))
-    if any(a["instruction"] != b["instruction"] for a, b in pairs) or not pairs:
+    our, their = list(read_records(ours)), list(read_records(theirs))
+    pairs = list(zip(our, their, strict=False))
+    if len(our) != len(their) or not pairs or any(a["instruction"] != b["instruction"] for a, b in pairs):
         raise InputError(f"{ours} and {theirs} do not answer the same questions; build both of them again")
     return pairs
 

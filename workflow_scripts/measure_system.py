@@ -28,9 +28,10 @@ def system(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]
 
 
 def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> list[dict[str, float]]:
-    """Return the reliability of the router's confidence in its decisions against whether they were right.
+    """Return the reliability of the router's confidence in its decisions against whether they were needed.
 
-    The confidence of a modifier is its probability of being needed; of the base, the chance that none is.
+    The confidence of a modifier is its probability of being needed, which is that the base fails and it does not; of the
+    base, the chance that none is.
     """
     import numpy as np
 
@@ -38,7 +39,10 @@ def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> 
         chances[route][i] if route != "base" else 1 - max(float(chance[i]) for chance in chances.values())
         for i, route in enumerate(routes)
     ]
-    truth = [is_right(route, row["right"]) for row, route in zip(rows, routes, strict=True)]
+    truth = [
+        is_right(route, row["right"]) and (route == "base" or not row["right"]["base"])
+        for row, route in zip(rows, routes, strict=True)
+    ]
     return reliability(np.array(confidence), np.array(truth, dtype=float))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from lib import chat
 from lib.generation import Checkpoint
 from lib.measurement import domain_shares, item_of, judged
-from lib.records import Record, of_difficulty, read_json, read_records, write_json
+from lib.records import InputError, Record, of_difficulty, read_json, read_records, write_json
 from lib.sft import fine_tune
 from lib.significance import compare_pairs, forgetting
 from lib.text import unit_hash
@@ -98,6 +98,8 @@ def target(
         write_json(report, found)
         return
     watched, proving = halves(of_difficulty(read_records(valid), difficulties))
+    if not watched or not proving:
+        raise InputError(f"{valid}: too few records to watch a round and to judge it by; raise `split.shares.valid`")
     candidate = Path(work) / "adapter"
     taught = lesson(failed, list(read_records(solved)), rehearsal, seed)
     summary = fine_tune(

@@ -19,10 +19,10 @@ def groups(answers: Sequence[str], same: Same) -> list[list[str]]:
     return sorted(found, key=len, reverse=True)
 
 
-def consistent(answers: Sequence[str], same: Same, majority: float) -> str | None:
-    """Return the longest answer of those that agree, if they are at least the share `majority`, else None."""
-    largest = groups(answers, same)[0]
-    return max(largest, key=len) if len(largest) >= majority * len(answers) else None
+def consistent(answers: Sequence[str], same: Same, least: float) -> str | None:
+    """Return the longest answer of those that agree, if they are at least `least`, else None."""
+    largest = groups(answers, same)[0] if answers else []
+    return max(largest, key=len) if largest and len(largest) >= least else None
 
 
 def diverse(answers: Sequence[str], most: int, likeness: float) -> list[str]:

@@ -1,10 +1,9 @@
 """Prompts as points: TF-IDF brought to few dimensions, or the vectors of a sentence-transformers model."""
 
+from pathlib import Path
 from typing import Any
 
 from lib.records import InputError
-
-TFIDF = "tfidf"
 
 
 def tfidf(prompts: list[str]) -> tuple[Any, list[str]]:
@@ -17,28 +16,30 @@ def tfidf(prompts: list[str]) -> tuple[Any, list[str]]:
     return vectorizer.fit_transform(prompts), vectorizer.get_feature_names_out().tolist()
 
 
-def vectors(prompts: list[str], embedding: str, dimensions: int, seed: int) -> Any:
+def vectors(prompts: list[str], encoder: Path | None, dimensions: int, seed: int) -> Any:
     """Return a unit vector for every prompt, [n, width].
 
-    `embedding` is "tfidf", for TF-IDF and singular value decomposition to `dimensions` (latent semantic analysis), or
-    the folder of a sentence-transformers model, which has a width of its own. Raises InputError for a folder without
+    Without an `encoder`, by TF-IDF and singular value decomposition to `dimensions` (latent semantic analysis); else by
+    the sentence-transformers model in that folder, which has a width of its own. Raises InputError for a folder without
     one.
     """
     from sklearn.preprocessing import normalize
 
-    if embedding == TFIDF:
+    if encoder is None:
         from sklearn.decomposition import TruncatedSVD
 
         matrix, names = tfidf(prompts)
         width = min(dimensions, len(prompts) - 1, len(names) - 1)
         reduced = TruncatedSVD(width, random_state=seed).fit_transform(matrix) if width > 0 else matrix.toarray()
         return normalize(reduced)
+    import torch
     from sentence_transformers import SentenceTransformer
 
+    torch.set_num_threads(1)
     try:
-        model = SentenceTransformer(embedding, local_files_only=True, trust_remote_code=False)
+        model = SentenceTransformer(str(encoder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{embedding}: not the folder of a sentence-transformers model ({error}); fetch one, or use `tfidf`"
+            f"{encoder}: not the folder of a sentence-transformers model ({error}); fetch one, or use `tfidf`"
         ) from None
     return normalize(model.encode(prompts, show_progress_bar=False))

@@ -72,7 +72,8 @@ class Engine:
         fitting = [i for i, tokens in enumerate(ids) if len(tokens) < self.context]
         found = self.decoder.answers([ids[i] for i in fitting], longest)
         for sequence in progress(found, "answers", "question", len(fitting)):
-            text = self.llama.detokenize(sequence.chosen).decode(errors="ignore").strip()
+            # By the tokenizer: llama-cpp-python's own way leaves out pieces of over 32 bytes.
+            text = self.tokenizer.decode(sequence.chosen, skip_special_tokens=True).strip()
             confidence = math.exp(sum(sequence.logprobs) / len(sequence.logprobs))
             answers[fitting[sequence.place]] = Answer(text, sequence.stopped, confidence)
         return answers

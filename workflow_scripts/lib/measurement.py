@@ -49,17 +49,18 @@ def exact_match(rows: list[Record]) -> dict[str, Any]:
     """Return the share of right answers over all, per domain, and, where rows say it, per domain and difficulty."""
     groups: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
-        finer = [f"{row['domain']}/{row['difficulty']}"] if "difficulty" in row else []
-        for name in ("all", row["domain"], *finer):
+        finer = {f"{row['domain']}/{row['difficulty']}"} if "difficulty" in row else set()
+        for name in {"all", row["domain"]} | finer:  # a domain may be called "all"
             groups[name].append(row["right"])
     return {name: proportion(sum(marks), len(marks)) for name, marks in sorted(groups.items())}
 
 
 def domain_shares(rows: list[Record]) -> dict[str, float]:
     """Return the share of right answers of every domain."""
-    return {
-        name: one["right"] / one["of"] for name, one in exact_match(rows).items() if name != "all" and "/" not in name
-    }
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        groups[row["domain"]].append(row["right"])
+    return {domain: sum(marks) / len(marks) for domain, marks in sorted(groups.items())}
 
 
 @dataclass(frozen=True)

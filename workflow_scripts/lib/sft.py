@@ -174,7 +174,8 @@ def fingerprint(
     """
     lasting = {key: value for key, value in settings.items() if key not in ("max_steps", "epochs", "patience")}
     weights = {path.name: sha256(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))}
-    ids = [[record["id"] for record in part] for part in (train, valid)]
+    # A record that was taught another answer keeps its id.
+    ids = [[(record["id"], record["response"]) for record in part] for part in (train, valid)]
     return hashlib.sha256(json.dumps([lasting, weights, ids, seed], sort_keys=True).encode()).hexdigest()
 
 
