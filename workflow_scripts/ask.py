@@ -73,6 +73,17 @@ def sort_out(
     return failed, steady
 
 
+def counts(failed: list[Record], steady: list[Record], checkable: list[bool]) -> dict[str, Any]:
+    """Return how many failed, in what way and where, were solved, and are left to the judge."""
+    return {
+        "failed": len(failed),
+        "failed_by_kind": dict(sorted(Counter(row["failure"]["kind"] for row in failed).items())),
+        "failed_by_domain": dict(sorted(Counter(row["metadata"]["domain"] for row in failed).items())),
+        "consistent": len(steady),
+        "left_to_the_judge": checkable.count(False),
+    }
+
+
 def ask(
     base: Path,
     adapter: Path,
@@ -132,15 +143,4 @@ def ask(
     write_records(solved, steady)
     pairs = zip(records, answers, checkable, strict=True)
     write_records(open_answers, ({**r, "answered": several[0].text} for r, several, exact in pairs if not exact))
-    write_json(
-        report,
-        {
-            "asked": len(records),
-            "answers": sum(map(len, answers)),
-            "failed": len(failed),
-            "failed_by_kind": dict(sorted(Counter(row["failure"]["kind"] for row in failed).items())),
-            "failed_by_domain": dict(sorted(Counter(row["metadata"]["domain"] for row in failed).items())),
-            "consistent": len(steady),
-            "left_to_the_judge": checkable.count(False),
-        },
-    )
+    write_json(report, {"asked": len(records), "answers": sum(map(len, answers)), **counts(failed, steady, checkable)})

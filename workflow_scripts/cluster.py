@@ -79,9 +79,8 @@ def cluster(
 
     records = list(read_records(failures))
     with threadpool_limits(1):  # so that sums, and with them clusters, do not depend on the number of cores
-        points = vectors(
-            [record["instruction"] for record in records], encoder[0] if encoder else None, dimensions, seed
-        )
+        prompts = [record["instruction"] for record in records]
+        points = vectors(prompts, encoder[0] if encoder else None, dimensions, seed)
         labels, silhouettes = partition(points, least, most, seed)
     write_records(clustered, ({**record, "cluster": k} for record, k in zip(records, labels, strict=True)))
     found = describe(records, labels)

@@ -30,8 +30,8 @@ def system(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]
 def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> list[dict[str, float]]:
     """Return the reliability of the router's confidence in its decisions against whether they were needed.
 
-    The confidence of a modifier is its probability of being needed, which is that the base fails and it does not; of the
-    base, the chance that none is.
+    The confidence of a modifier is its probability of being needed, which is that the base fails and it does not; of
+    the base, the chance that none is.
     """
     import numpy as np
 
