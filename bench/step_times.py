@@ -8,11 +8,11 @@ from typing import Any
 
 def records_of(folder: Path) -> list[dict[str, Any]]:
     """Return what Snakemake noted of every job, one for each, though it notes it once per output."""
-    jobs: dict[tuple[str, float], dict[str, Any]] = {}
+    jobs: dict[str, dict[str, Any]] = {}
     for path in folder.iterdir():
         note = json.loads(path.read_text(encoding="utf-8"))
         if note.get("starttime") and note.get("endtime"):
-            jobs[note["rule"], note["starttime"]] = note
+            jobs[str(note["log"])] = note
     return list(jobs.values())
 
 
