@@ -109,7 +109,7 @@ def test_a_wrong_answer_of_an_endpoint_goes_up_to_the_next_tier(run):
 def test_a_spent_budget_stops_and_what_was_answered_is_kept(run):
     with Halfwit().running() as address:
         with pytest.raises(InputError, match="budget of the teacher cheap is spent"):
-            run(endpoint(address, concurrency=1, budget={"tokens": 400, "cost": None}), REFERENCE)
+            run(endpoint(address, concurrency=1, budget={"tokens": 250, "cost": None}), REFERENCE)
         _, report = run(endpoint(address, budget={"tokens": None, "cost": None}), REFERENCE)
         assert report["untaught"] == 0
 

@@ -23,8 +23,11 @@ def vectors(prompts: list[str], encoder: Path | None, dimensions: int, seed: int
     the sentence-transformers model in that folder, which has a width of its own. Raises InputError for a folder without
     one.
     """
+    import numpy as np
     from sklearn.preprocessing import normalize
 
+    if len(set(prompts)) == 1:
+        return np.ones((len(prompts), 1))
     if encoder is None:
         from sklearn.decomposition import TruncatedSVD
 

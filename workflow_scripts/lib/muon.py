@@ -37,10 +37,10 @@ class Muon:
         """Take the matrices to train; the rate in `param_groups` may be changed between steps."""
         import torch
 
-        self.param_groups = [{"lr": lr}]
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
         self.weight_decay = weight_decay
         self.stacks: dict[Any, list[Any]] = defaultdict(list)
-        for parameter in parameters:
+        for parameter in self.param_groups[0]["params"]:
             self.stacks[parameter.shape].append(parameter)
         self.momenta = {shape: torch.zeros_like(torch.stack(stack)) for shape, stack in self.stacks.items()}
 

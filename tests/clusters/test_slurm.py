@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cluster import slurm
+from clusters import slurm
 from workspaces import ENVIRONMENT, clone_of
 
 pytestmark = [
