@@ -26,8 +26,8 @@ def vectors(prompts: list[str], encoder: Path | None, dimensions: int, seed: int
     import numpy as np
     from sklearn.preprocessing import normalize
 
-    if len(set(prompts)) == 1:
-        return np.ones((len(prompts), 1))
+    if encoder is None and len(set(prompts)) == 1:
+        return np.ones((len(prompts), 1))  # nothing tells them apart
     if encoder is None:
         from sklearn.decomposition import TruncatedSVD
 
