@@ -212,6 +212,7 @@ def test_the_detector_is_tested_on_phrasings_that_it_never_saw(tmp_path):
     found = read_json(tmp_path / "report.json")["held_out"]
     assert found["sentences"]["messages"] == 2000
     assert found["sentences"]["accuracy"] > 0.95
+    assert found["sentences"]["false_alarms"] < 0.1
     assert found["families"]["accuracy"] > 0.75, "whole families are harder"
 
 

@@ -49,7 +49,7 @@ def endpoint(tier: dict[str, Any], remembered: Path) -> Teacher:
     return answer
 
 
-def checkpoint(tier: dict[str, Any], batch: int, longest: int, seed: int) -> Teacher:
+def checkpoint(tier: dict[str, Any], batch: int, longest: int, seed: int, threads: int) -> Teacher:
     """Return a local model that answers several times, at a temperature."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
@@ -57,6 +57,7 @@ def checkpoint(tier: dict[str, Any], batch: int, longest: int, seed: int) -> Tea
 
         from lib.generation import Checkpoint
 
+        torch.set_num_threads(threads)
         torch.manual_seed(seed)
         model = Checkpoint([Path(tier["checkpoint"])], batch)
         prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
@@ -121,15 +122,12 @@ def teach(
 
     `models` are the folders of the tiers that are local models. Raises InputError where no tier knows a right answer.
     """
-    import torch
-
-    torch.set_num_threads(threads)
     teachers = []
     for tier in tiers:
         if "endpoint" in tier:
             teacher = endpoint(tier, Path(remembered))
         elif "checkpoint" in tier:
-            teacher = checkpoint(tier, batch, longest, seed)
+            teacher = checkpoint(tier, batch, longest, seed, threads)
         else:
             teacher = references()
         teachers.append((tier["name"], tier["share"], teacher))
