@@ -13,6 +13,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 KEY = "test-key"
 
 
+def judge_at(address, **changes):
+    """The settings of a judge behind an endpoint."""
+    return {
+        "endpoint": address,
+        "model": "tiny",
+        "structured": "json_object",
+        "key_variable": "JUDGE_KEY",
+        "concurrency": 4,
+        "retries": 4,
+        "timeout": 60,
+        "prices": {"input": 1.0, "output": 10.0},
+        "budget": {"tokens": None, "cost": None},
+        **changes,
+    }
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

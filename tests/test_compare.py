@@ -26,20 +26,6 @@ def server(checkpoint, tmp_path_factory):
         yield address
 
 
-def settings(address):
-    return {
-        "endpoint": address,
-        "model": "tiny",
-        "structured": "json_object",
-        "key_variable": "JUDGE_KEY",
-        "concurrency": 4,
-        "retries": 1,
-        "timeout": 60,
-        "prices": {"input": 1.0, "output": 10.0},
-        "budget": {"tokens": None, "cost": None},
-    }
-
-
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", endpoints.KEY)
@@ -53,8 +39,8 @@ def run(tmp_path, monkeypatch):
             write_records(tmp_path / f"{name}.jsonl", rows)
         compare(
             tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl", tmp_path / "report.json", tmp_path / "judgements.jsonl",
-            names={"ours": "child", "theirs": "parent"}, judge=settings(address), thresholds=PARITY,
-            malformed=malformed, answers=str(tmp_path / "answers"),
+            names={"ours": "child", "theirs": "parent"}, judge=endpoints.judge_at(address, retries=1),
+            thresholds=PARITY, malformed=malformed, answers=str(tmp_path / "answers"),
         )  # fmt: skip
         return read_json(tmp_path / "report.json"), list(read_records(tmp_path / "judgements.jsonl"))
 
@@ -89,7 +75,7 @@ def test_in_a_round_what_is_no_better_than_its_reference_is_a_failure(tmp_path, 
             tmp_path / "judged",
             tmp_path / "report",
             turn="2",
-            judge=settings(address),
+            judge=endpoints.judge_at(address, retries=1),
             malformed=0.0,
             remembered=str(tmp_path / "answers"),
         )

@@ -29,21 +29,6 @@ def key(monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", endpoints.KEY)
 
 
-def judge_at(address, **changes):
-    return {
-        "endpoint": address,
-        "model": "tiny",
-        "structured": "json_object",
-        "key_variable": "JUDGE_KEY",
-        "concurrency": 4,
-        "retries": 4,
-        "timeout": 60,
-        "prices": {"input": 1.0, "output": 10.0},
-        "budget": {"tokens": None, "cost": None},
-        **changes,
-    }
-
-
 @pytest.fixture
 def run(tmp_path, record):
     write_records(tmp_path / "in.jsonl", [record(f"What is {i} + 1?", str(i + 1)) for i in range(COUNT)])
@@ -88,7 +73,7 @@ def test_only_an_answer_of_the_asked_form_gives_points():
 def test_records_are_scored_kept_by_score_and_a_second_run_asks_nobody(server, run, tmp_path):
     proxy = endpoints.FaultyProxy(server, [])
     with proxy.running() as address:
-        kept, _, report = run(judge_at(address))
+        kept, _, report = run(endpoints.judge_at(address))
         assert len(kept) == COUNT
         scores = [r["metadata"]["quality_score"] for r in kept]
         assert all(0 <= one <= 10 for one in scores)
@@ -99,20 +84,20 @@ def test_records_are_scored_kept_by_score_and_a_second_run_asks_nobody(server, r
         assert report["judge"]["cost_usd"] == pytest.approx(cost)
     # The endpoint is gone.
     middle = sorted(scores)[COUNT // 2]
-    kept, rejected, again = run(judge_at(address), least=middle)
+    kept, rejected, again = run(endpoints.judge_at(address), least=middle)
     assert len(proxy.requests) == asked
     assert again["judge"] == report["judge"]
     assert {r["metadata"]["quality_score"] >= middle for r in kept} == {True}
     assert len(kept) + len(rejected) == COUNT
     assert all(sum(json.loads(r["evidence"]).values()) < middle for r in rejected)
     if rejected:
-        assert len(run(judge_at(address), least=middle, appeals=[rejected[0]["id"]])[0]) == len(kept) + 1
+        assert len(run(endpoints.judge_at(address), least=middle, appeals=[rejected[0]["id"]])[0]) == len(kept) + 1
 
 
 def test_the_key_is_sent_and_written_nowhere(server, run, tmp_path):
     proxy = endpoints.FaultyProxy(server, [])
     with proxy.running() as address:
-        run(judge_at(address))
+        run(endpoints.judge_at(address))
     assert proxy.authorizations == {f"Bearer {endpoints.KEY}"}
     for path in tmp_path.rglob("*"):
         if path.is_file():
@@ -123,7 +108,7 @@ def test_the_key_is_sent_and_written_nowhere(server, run, tmp_path):
 def test_faults_of_the_endpoint_are_retried(server, run, fault):
     proxy = endpoints.FaultyProxy(server, [fault] * 3)
     with proxy.running() as address:
-        kept, _, report = run(judge_at(address, timeout=2 if fault == "slow" else 60))
+        kept, _, report = run(endpoints.judge_at(address, timeout=2 if fault == "slow" else 60))
     assert len(kept) == COUNT
     assert len(proxy.requests) >= report["judge"]["answers"] + 3
 
@@ -132,10 +117,10 @@ def test_an_endpoint_that_stays_down_stops_the_step_and_what_it_answered_is_kept
     proxy = endpoints.FaultyProxy(server, ["pass"] * 3 + ["500"] * 1000)
     with proxy.running() as address:
         with pytest.raises(InputError, match=r"did not answer for \d+ records \(status 500\).*run again to go on"):
-            run(judge_at(address, retries=1))
+            run(endpoints.judge_at(address, retries=1))
         proxy.faults = []
         before = len(proxy.requests)
-        assert len(run(judge_at(address, retries=1))[0]) == COUNT
+        assert len(run(endpoints.judge_at(address, retries=1))[0]) == COUNT
         asked = {json.dumps(one["messages"]) for one in endpoints.sent(proxy.requests[before:])}
     assert 0 < len(asked) < COUNT
 
@@ -143,17 +128,17 @@ def test_an_endpoint_that_stays_down_stops_the_step_and_what_it_answered_is_kept
 def test_a_wrong_key_is_said_and_not_retried(server, run, monkeypatch):
     monkeypatch.setenv("JUDGE_KEY", "wrong")
     with pytest.raises(InputError, match="refuses the request: 401"):
-        run(judge_at(server))
+        run(endpoints.judge_at(server))
 
 
 def test_a_budget_is_never_exceeded_and_raising_it_goes_on(server, run, tmp_path):
     with pytest.raises(InputError, match=r"budget of the judge is spent .* records are still without"):
-        run(judge_at(server, budget={"tokens": 1900, "cost": None}))
+        run(endpoints.judge_at(server, budget={"tokens": 1900, "cost": None}))
     spent = json.loads(next(tmp_path.glob("answers/spent-*.json")).read_text())
     assert 0 < spent["tokens"] <= 1900
     answers = set(tmp_path.glob("answers/??/*.json"))
     assert answers
-    kept, _, _ = run(judge_at(server, budget={"tokens": None, "cost": 100.0}))
+    kept, _, _ = run(endpoints.judge_at(server, budget={"tokens": None, "cost": 100.0}))
     assert len(kept) == COUNT
     assert answers < set(tmp_path.glob("answers/??/*.json"))
 
@@ -174,7 +159,7 @@ class Chatter(endpoints.FaultyProxy):
 
 def test_malformed_answers_are_asked_for_again(run):
     with Chatter(improves=True).running() as address:
-        kept, _, report = run(judge_at(address))
+        kept, _, report = run(endpoints.judge_at(address))
     assert [r["metadata"]["quality_score"] for r in kept] == [8] * COUNT
     assert report["judge"] | {"cost_usd": 0} == {
         "answers": 2 * COUNT,
@@ -188,8 +173,8 @@ def test_malformed_answers_are_asked_for_again(run):
 def test_malformed_answers_are_counted_and_never_guessed(run):
     with Chatter(improves=False).running() as address:
         with pytest.raises(InputError, match=rf"{COUNT} of {COUNT} records got no usable answer, at most 50% may"):
-            run(judge_at(address), malformed=0.5)
-        kept, rejected, report = run(judge_at(address), malformed=1.0)
+            run(endpoints.judge_at(address), malformed=0.5)
+        kept, rejected, report = run(endpoints.judge_at(address), malformed=1.0)
     assert kept == []
     assert {r["reason"] for r in rejected} == {"no_usable_answer"}
     assert report["without_score"] == COUNT
@@ -198,7 +183,7 @@ def test_malformed_answers_are_counted_and_never_guessed(run):
 def test_without_a_key_openais_endpoint_is_not_asked(run, monkeypatch):
     monkeypatch.delenv("JUDGE_KEY")
     with pytest.raises(InputError, match="JUDGE_KEY must hold the key"):
-        run(judge_at(None))
+        run(endpoints.judge_at(None))
     assert "JUDGE_KEY" not in os.environ
 
 
