@@ -36,6 +36,7 @@ rule label:
 rule train_router:
     input:
         labels="results/router/labels.jsonl",
+        embedding=[path for path in [config["router"]["embedding"]] if path],
         code=code("ml", "train_router"),
     output:
         router=directory("results/router/model"),
@@ -44,9 +45,20 @@ rule train_router:
         "logs/train_router.log",
     threads: 1
     resources:
-        mem_mb=2000,
+        # A large model's table of vectors is held as a whole.
+        mem_mb=(
+            config["resources"]["memory_mb"] if config["router"]["embedding"] else 2000
+        ),
     params:
-        **step(**config["router"], domains=DOMAINS, seed=config["seed"]),
+        **step(
+            **{
+                key: value
+                for key, value in config["router"].items()
+                if key != "embedding"
+            },
+            domains=DOMAINS,
+            seed=config["seed"],
+        ),
     message:
         "Train and calibrate the router"
     shell:

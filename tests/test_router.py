@@ -8,8 +8,9 @@ import pytest
 from lib import calibrators, classifier, routing
 from lib.dissatisfaction import messages, phrasings
 from lib.features import COUNTS, Features
-from lib.records import read_json, write_records
+from lib.records import InputError, read_json, write_records
 from lib.router import Router, is_right
+from lib.token_vectors import TokenVectors, read_table
 from train_detector import train_detector
 from train_router import train_router
 
@@ -28,21 +29,22 @@ def rows():
     return found
 
 
+SETTINGS = {
+    "domains": ["code", "automation"],
+    "features": 128,
+    "dimensions": 16,
+    "threshold": 0.8,
+    "costs": {"base": 1, "modifier": 1.2},
+    "worth": 10,
+    "seed": 0,
+}
+
+
 @pytest.fixture(scope="module")
 def trained(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("router")
     write_records(folder / "labels.jsonl", rows)
-    train_router(
-        folder / "labels.jsonl",
-        folder / "router",
-        folder / "report.json",
-        domains=["code", "automation"],
-        features=128,
-        threshold=0.8,
-        costs={"base": 1, "modifier": 1.2},
-        worth=10,
-        seed=0,
-    )
+    train_router(folder / "labels.jsonl", [], folder / "router", folder / "report.json", **SETTINGS)
     return folder
 
 
@@ -96,6 +98,75 @@ def test_features_have_one_length_and_ignore_which_number_it_is():
     assert len(features.vector("anything at all")) == 32
     assert features.vector("Sort: 3 1 2")[:-COUNTS] == features.vector("Sort: 9 9 9")[:-COUNTS]
     assert features.vector("")[:-COUNTS] == [0.0] * (32 - COUNTS)
+
+
+def test_an_embedding_takes_its_place_before_the_counts(rows, trained, checkpoint, tmp_path):
+    from sklearn.decomposition import PCA
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    rows = rows[:300]
+    write_records(tmp_path / "labels.jsonl", rows)
+    paths = (tmp_path / "labels.jsonl", [checkpoint], tmp_path / "router", tmp_path / "report.json")
+    train_router(*paths, **SETTINGS)
+    router = Router(tmp_path / "router")
+    prompt = rows[0]["prompt"]
+    vector = router.features.vector(prompt)
+    assert len(vector) == 128
+    assert vector[-COUNTS:] == Router(trained / "router").features.vector(prompt)[-COUNTS:]
+    assert np.linalg.norm(vector[-COUNTS - 16 : -COUNTS]) == pytest.approx(1)
+    assert router.routes([prompt]) == Router(tmp_path / "router").routes([prompt])
+    # The reduced table gives what reducing the mean of the checkpoint's own input embeddings gives.
+    prompts = [row["prompt"] for row in rows]
+    whole = AutoModelForCausalLM.from_pretrained(checkpoint).get_input_embeddings().weight.detach().numpy()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    means = np.array([whole[tokenizer(one, add_special_tokens=False)["input_ids"]].mean(axis=0) for one in prompts])
+    reduced = TokenVectors.reduced(checkpoint, prompts, 16)
+    ours = np.array([reduced.mean(one) for one in prompts])
+    expected = PCA(16, svd_solver="full").fit_transform(means)
+    np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=2e-4)
+
+
+def test_an_embedding_that_does_not_fit_is_named(rows, checkpoint, tmp_path):
+    prompts = [row["prompt"] for row in rows]
+    with pytest.raises(InputError, match="there is no tokenizer.json; name another `embedding`, or null"):
+        TokenVectors.reduced(tmp_path, prompts, 8)
+    with pytest.raises(InputError, match=r"its vectors have \d+ numbers, `dimensions` asks for 9999"):
+        TokenVectors.reduced(checkpoint, prompts, 9999)
+    with pytest.raises(InputError, match="24 `features` leave no room for terms beside the embedding"):
+        Features.learn(prompts, ["a"] * len(prompts), 24, TokenVectors.reduced(checkpoint, prompts, 16))
+
+
+def test_vectors_are_of_the_tokens_of_the_prompt_whatever_the_folder_says(rows, checkpoint, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer
+
+    prompts = [row["prompt"] for row in rows[:50]]
+    plain = TokenVectors.reduced(checkpoint, prompts, 8)
+    shutil.copytree(checkpoint, tmp_path / "padded")
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    tokenizer.enable_padding(length=40)
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "padded/tokenizer.json"))
+    padded = TokenVectors.reduced(tmp_path / "padded", prompts, 8)
+    assert padded(prompts[0]) == plain(prompts[0])
+    # As model2vec stores it: vectors that tokens share, and a weight per token.
+    (tmp_path / "shared").mkdir()
+    shutil.copy(checkpoint / "tokenizer.json", tmp_path / "shared")
+    size = tokenizer.get_vocab_size()
+    tensors = {
+        "embeddings": torch.randn(4, 8, generator=torch.Generator().manual_seed(0)),
+        "mapping": torch.arange(size) % 4,
+        "weights": torch.linspace(0.5, 1.5, size),
+    }
+    save_file(tensors, tmp_path / "shared/model.safetensors")
+    expected = (tensors["embeddings"][tensors["mapping"]] * tensors["weights"][:, None]).numpy()
+    np.testing.assert_allclose(read_table(tmp_path / "shared"), expected)
+    save_file({"embeddings": tensors["embeddings"]}, tmp_path / "shared/model.safetensors")
+    with pytest.raises(InputError, match=f"4 vectors for {size} tokens"):
+        TokenVectors.reduced(tmp_path / "shared", prompts, 8)
 
 
 def test_calibration_error_of_a_liar_and_of_an_honest_guesser():
@@ -201,15 +272,14 @@ def test_a_decision_without_two_answers_is_always_the_same_and_not_sure():
     assert never.parameters == 10_369
 
 
-def test_the_detector_is_tested_on_phrasings_that_it_never_saw(tmp_path):
+def test_the_detector_is_tested_on_phrasings_that_it_never_saw(detector):
     said = {
         side: [{s for family in part for s in family} for part in phrasings(side)]
         for side in ("train", "sentences", "families")
     }
     for a, b in itertools.combinations(said, 2):
         assert all(one and one.isdisjoint(other) for one, other in zip(said[a], said[b], strict=True))
-    train_detector(tmp_path / "d", tmp_path / "report.json", examples=2000, features=512, seed=0)
-    found = read_json(tmp_path / "report.json")["held_out"]
+    found = read_json(detector / "report.json")["held_out"]
     assert found["sentences"]["messages"] == 2000
     assert found["sentences"]["accuracy"] > 0.95
     assert found["sentences"]["false_alarms"] < 0.1
@@ -228,7 +298,7 @@ def test_the_detector_is_tested_on_phrasings_that_it_never_saw(tmp_path):
     ],
 )
 def test_the_detector_tells_complaints_from_what_sounds_like_them(detector, message, complains):
-    features, decisions, settings = detector
+    features, decisions, settings = classifier.load(detector / "d")
     said = decisions["escalate"].probability(features.matrix([message]))[0] >= settings["threshold"]
     assert said == complains
 
@@ -236,8 +306,8 @@ def test_the_detector_tells_complaints_from_what_sounds_like_them(detector, mess
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
-    train_detector(folder / "d", folder / "report.json", examples=4000, features=512, seed=0)
-    return classifier.load(folder / "d")
+    train_detector(folder / "d", folder / "report.json", examples=2000, features=512, seed=0)
+    return folder
 
 
 def test_messages_are_half_complaints():

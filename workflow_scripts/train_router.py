@@ -7,6 +7,7 @@ from lib import calibrators, classifier, routing
 from lib.features import Features
 from lib.records import Record, read_records, write_json
 from lib.text import unit_hash
+from lib.token_vectors import TokenVectors
 
 MOST_P = 0.05  # from which another threshold than that of the preset is taken
 
@@ -27,11 +28,13 @@ def needs(row: Record, modifier: str) -> bool:
 
 def train_router(
     labels: Path,
+    embedding: list[Path],
     router: Path,
     report: Path,
     *,
     domains: list[str],
     features: int,
+    dimensions: int,
     threshold: float,
     costs: dict[str, float],
     worth: float,
@@ -39,14 +42,17 @@ def train_router(
 ) -> None:
     """Write the router and what it does on the prompts that it was neither trained nor calibrated on.
 
-    Another threshold than `threshold` is taken if it is better, on prompts on which it was not tuned: see
+    `embedding` is [] or a folder for lib.token_vectors, of which `dimensions` of the `features` are made. Another
+    threshold than `threshold` is taken if it is better, on prompts on which it was not tuned: see
     lib.routing.better.
     """
     import numpy as np
 
     parts = tenths(list(read_records(labels)))
     classes = [next((domain for domain in domains if needs(row, domain)), "base") for row in parts[0]]
-    learned = Features.learn([row["prompt"] for row in parts[0]], classes, features)
+    prompts = [row["prompt"] for row in parts[0]]
+    vectors = TokenVectors.reduced(embedding[0], prompts, dimensions) if embedding else None
+    learned = Features.learn(prompts, classes, features, vectors)
     x = [learned.matrix([row["prompt"] for row in part]) for part in parts]
     decisions, details = {}, {}
     unseen: dict[str, Any] = {}

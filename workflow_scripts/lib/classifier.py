@@ -9,6 +9,7 @@ from typing import Any
 from lib.calibrators import Calibrator
 from lib.features import Features
 from lib.records import read_json, write_json
+from lib.token_vectors import TokenVectors
 
 HIDDEN = (64, 32)
 
@@ -93,6 +94,8 @@ def save(folder: Path, features: Features, decisions: dict[str, Decision], **set
     }
     save_file(tensors, folder / "layers.safetensors")
     calibrators = {name: decision.calibrator.to_json() for name, decision in decisions.items()}
+    if features.embedding:
+        features.embedding.save(folder)
     write_json(folder / "classifier.json", {"features": features.to_json(), "decisions": calibrators, **settings})
 
 
@@ -106,4 +109,4 @@ def load(folder: Path) -> tuple[Features, dict[str, Decision], dict[str, Any]]:
     for name, calibrator in state.pop("decisions").items():
         layers = [(tensors[f"{name}.{i}.weight"], tensors[f"{name}.{i}.bias"]) for i in range(len(HIDDEN) + 1)]
         decisions[name] = Decision(layers, Calibrator(**calibrator))
-    return Features.from_json(state.pop("features")), decisions, state
+    return Features.from_json(state.pop("features"), TokenVectors.load(folder)), decisions, state

@@ -1,11 +1,13 @@
-"""Features of a prompt, from the prompt alone and cheap enough for every request: frequent word n-grams and counts."""
+"""Features of a prompt, from the prompt alone and cheap enough for every request: telling terms, and counts."""
 
 import itertools
 import math
 from collections import Counter
 from typing import Any
 
+from lib.records import InputError
 from lib.text import words
+from lib.token_vectors import TokenVectors
 
 COUNTS = 8  # how many features `counts` gives
 RARE = 3  # a term in fewer prompts than this is left out
@@ -34,15 +36,23 @@ def counts(prompt: str) -> list[float]:
 
 
 class Features:
-    """Turns prompts into vectors of `size` numbers: TF-IDF of the terms it has learned, then `COUNTS` counts."""
+    """Turns prompts into vectors of `size` numbers: TF-IDF of learned terms, an embedding if there is one, `counts`."""
 
-    def __init__(self, vocabulary: list[str], weights: list[float], size: int) -> None:
+    def __init__(
+        self, vocabulary: list[str], weights: list[float], size: int, embedding: TokenVectors | None = None
+    ) -> None:
         """Take terms and their inverse document frequencies; `size` is the length of the vectors."""
-        self.vocabulary, self.weights, self.size = vocabulary, weights, size
+        self.vocabulary, self.weights, self.size, self.embedding = vocabulary, weights, size, embedding
         self.place = {term: i for i, term in enumerate(vocabulary)}
+        # Where the embedding begins: before the counts.
+        self.terms = size - COUNTS - (embedding.width if embedding else 0)
+        if self.terms < 1:
+            raise InputError(f"{size} `features` leave no room for terms beside the embedding; raise them")
 
     @classmethod
-    def learn(cls, prompts: list[str], classes: list[str], size: int) -> "Features":
+    def learn(
+        cls, prompts: list[str], classes: list[str], size: int, embedding: TokenVectors | None = None
+    ) -> "Features":
         """Learn the terms that tell the `classes` of the `prompts` apart best (chi squared)."""
         from scipy.sparse import csr_array
         from sklearn.feature_selection import chi2
@@ -56,9 +66,10 @@ class Features:
         flat = list(itertools.chain.from_iterable(columns))
         presence = csr_array(([1.0] * len(flat), flat, begins), shape=(len(prompts), len(known)))
         scores = dict(zip(known, chi2(presence, classes)[0] if known else (), strict=True))
-        chosen = sorted(known, key=lambda term: (-scores[term], term))[: size - COUNTS]
+        room = cls([], [], size, embedding).terms
+        chosen = sorted(known, key=lambda term: (-scores[term], term))[:room]
         weights = [1 + math.log((1 + len(prompts)) / (1 + frequency[term])) for term in chosen]
-        return cls(chosen, weights, size)
+        return cls(chosen, weights, size, embedding)
 
     def vector(self, prompt: str) -> list[float]:
         """Return the vector [size] of one prompt; its TF-IDF part has length 1, or 0 where no term is known."""
@@ -68,7 +79,7 @@ class Features:
                 values[i] = (1 + math.log(count)) * self.weights[i]
         length = math.sqrt(sum(v * v for v in values)) or 1.0
         values = [v / length for v in values]
-        values[self.size - COUNTS :] = counts(prompt)
+        values[self.terms :] = [*(self.embedding(prompt) if self.embedding else ()), *counts(prompt)]
         return values
 
     def matrix(self, prompts: list[str]) -> Any:
@@ -78,10 +89,10 @@ class Features:
         return np.array([self.vector(prompt) for prompt in prompts], dtype=np.float32).reshape(-1, self.size)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` needs to make the same features."""
+        """Return what `from_json` needs to make the same features, but for the embedding."""
         return {"vocabulary": self.vocabulary, "weights": self.weights, "size": self.size}
 
     @classmethod
-    def from_json(cls, state: dict[str, Any]) -> "Features":
+    def from_json(cls, state: dict[str, Any], embedding: TokenVectors | None) -> "Features":
         """Make features from what `to_json` returned."""
-        return cls(state["vocabulary"], state["weights"], state["size"])
+        return cls(state["vocabulary"], state["weights"], state["size"], embedding)
