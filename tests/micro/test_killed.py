@@ -18,7 +18,7 @@ def steps_at_work(workspace):
     return [process for process in workspace.processes("lib.entry") if process.info["cmdline"][1] == "-m"]
 
 
-@pytest.mark.parametrize("times", [10, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request, times):
     """The scheduler or a job is killed, so many times: nothing finished runs again, nothing half written counts."""
     chance = random.Random(0)
@@ -83,17 +83,27 @@ def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request, tim
 
 def test_a_job_that_outlives_its_scheduler_does_not_spoil_what_is_restored_in_its_place(workspace):
     """Its code is not what it began with when it ends: it removes what it wrote, and that must not be the current."""
-    workspace.append("workflow_scripts/deduplicate.py", "import time; time.sleep(45)  # noqa\n")
+    wait = "import pathlib, time\npathlib.Path('begun').touch()\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.1)\n"
+    workspace.append("workflow_scripts/deduplicate.py", wait)
     run = subprocess.Popen(["snakemake", "--cores", "2"], cwd=workspace.folder, env=ENVIRONMENT)
     patience = time.monotonic() + 60
-    while not any("deduplicate" in " ".join(job.info["cmdline"]) for job in steps_at_work(workspace)):
+    while not (workspace / "begun").exists():  # before that, it could still read the code as it is put back below
         assert time.monotonic() < patience and run.poll() is None
         time.sleep(0.1)
     run.kill()
     run.wait()
     workspace.git("checkout", "-q", "workflow_scripts")
-    steps, said = workspace.build()
-    assert "a job of an earlier run is still busy" in said
+    before, said = workspace.logs(), workspace / "said"
+    with open(said, "w") as file:
+        run = subprocess.Popen(
+            ["snakemake", "--cores", "2"], cwd=workspace.folder, env=ENVIRONMENT, stdout=file, stderr=file
+        )
+    while "a job of an earlier run is still busy" not in said.read_text():
+        assert run.poll() is None, said.read_text()
+        time.sleep(0.1)
+    (workspace / "go").touch()
+    assert run.wait() == 0, said.read_text()
+    steps = {name for name, time_of in workspace.logs().items() if before.get(name) != time_of}
     assert steps <= {"deduplicate"}  # the job that outlived its scheduler has written its log
-    assert "deduplicate: its inputs are as before, so it need not run" in said
+    assert "deduplicate: its inputs are as before, so it need not run" in said.read_text()
     assert workspace.nothing_to_do()
