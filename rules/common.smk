@@ -186,6 +186,13 @@ def measurement_of_parent(wildcards):
     return [f"results/measured/{parent}.{ending}" for ending in endings]
 
 
+def suite_files(key):
+    """Return the input function of a file that a suite may name: a list of it, or of none."""
+    return lambda wildcards: [
+        path for name, path in SUITES[wildcards.suite].items() if name == key
+    ]
+
+
 def model_of(wildcards):
     """Return the model that a job is about: a checkpoint or a GGUF type."""
     return wildcards.model if "model" in wildcards.keys() else wildcards.quant

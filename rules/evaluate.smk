@@ -178,11 +178,8 @@ if SUITES:
     rule read_suite:
         input:
             data=lambda wildcards: SUITES[wildcards.suite]["data"],
-            answers=lambda wildcards: [
-                SUITES[wildcards.suite][key]
-                for key in ("answers",)
-                if key in SUITES[wildcards.suite]
-            ],
+            answers=suite_files("answers"),
+            examples=suite_files("examples"),
             task=lambda wildcards: TASKS[wildcards.suite],
             code=code("data", "read_suite"),
         output:
@@ -196,6 +193,7 @@ if SUITES:
         params:
             **step(
                 suite=wildcard("suite"),
+                shots=lambda wildcards: SUITES[wildcards.suite]["shots"],
                 most=lambda wildcards: SUITES[wildcards.suite]["most"],
                 limits=config["read"],
             ),
@@ -227,6 +225,7 @@ if SUITES:
                 model=wildcard("model"),
                 suite=wildcard("suite"),
                 batch=config["measure"]["batch"],
+                context=config["context"],
                 longest=config["evaluate"]["longest"],
                 threads=config["threads"],
             ),

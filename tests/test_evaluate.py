@@ -21,17 +21,22 @@ CHOICES = [
 CALL = {"id": "a_1", "question": [[{"role": "user", "content": "Area of base 10?"}]], "function": [{"name": "area"}]}
 
 
-def read_items(tmp_path, task, rows, answers=(), most=None, name="data.jsonl"):
-    data = tmp_path / name
-    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def write_rows(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read_items(tmp_path, task, rows, answers=(), most=None, name="data.jsonl", examples=(), shots=5):
+    data = write_rows(tmp_path / name, rows)
     paths = (tmp_path / "items.jsonl", tmp_path / "items.json")
-    read_suite(data, list(answers), ROOT / f"suites/{task}.yaml", *paths, suite="mine", most=most, limits=LIMITS)
+    settings = {"suite": "mine", "shots": shots, "most": most, "limits": LIMITS}
+    read_suite(data, list(answers), list(examples), ROOT / f"suites/{task}.yaml", *paths, **settings)
     return list(read_records(paths[0])), read_json(paths[1])
 
 
 def test_items_know_what_must_not_be_trained_on(tmp_path):
     items, report = read_items(tmp_path, "gsm8k", SUMS, most=5)
-    assert report == {"suite": "mine", "task": "gsm8k", "items": 8, "asked": 5}
+    assert report == {"suite": "mine", "task": "gsm8k", "items": 8, "shown": 0, "asked": 5}
     assert {(one["instruction"], one["response"]) for one in items} <= {(s["question"], s["answer"]) for s in SUMS}
     assert items[0]["metadata"]["source"] == "mine"
 
@@ -95,23 +100,49 @@ def test_answers_are_judged_by_what_the_suite_says(tmp_path, tokenizer, task, ro
     ]
     book = dict(zip(questions, answers, strict=True))
     marks = dict(zip(questions, right, strict=True))
-    found = ask(Knowing(tokenizer, book), ROOT / f"suites/{task}.yaml", items, 64)
+    found = ask(Knowing(tokenizer, book), ROOT / f"suites/{task}.yaml", items, 64, 512)
     for row, item in zip(found, items, strict=True):
         question = next(key for key in book if key in row["prompt"])
         assert (row["right"], row["id"]) == (marks[question], item["id"]), row
         assert "<|im_start|>assistant" in row["prompt"]
 
 
+def test_examples_are_turns_before_every_question_and_are_not_asked(tmp_path, tokenizer):
+    from lib.harness import ask
+
+    path = write_rows(tmp_path / "examples.jsonl", SUMS[:3])
+    items, report = read_items(tmp_path, "gsm8k", SUMS[1:5], examples=[path], shots=2)
+    assert (report["items"], report["shown"], report["asked"]) == (4, 2, 3)  # one of both files is an example only
+    book = {f"Ann has {i} apples and gets {i}. How many?\nReason": f"#### {2 * i}" for i in (4, 3, 2)}
+    found = ask(Knowing(tokenizer, book), ROOT / "suites/gsm8k.yaml", items, 64, 512)
+    assert [row["right"] for row in found] == [True] * 3
+    for row in found:
+        turns = row["prompt"].split("<|im_start|>")
+        assert [turn.split("\n")[0] for turn in turns[1:]] == ["user", "assistant"] * 3
+        assert "0+0\n#### 0<|im_end|>" in turns[2]
+        assert "1+1\n#### 2<|im_end|>" in turns[4]
+    with pytest.raises(InputError, match="examples.jsonl: 3 examples, fewer than the 5 of `shots`"):
+        read_items(tmp_path, "gsm8k", SUMS[3:], examples=[path])
+    with pytest.raises(InputError, match="mine: `examples` cannot be shown: its answers are lists"):
+        read_items(tmp_path, "function_calls", [CALL], examples=[path])
+
+
+def test_examples_of_choices_show_letters(evaluated, tmp_path):
+    path = write_rows(tmp_path / "examples.jsonl", CHOICES[:1])
+    _, _, (row,) = evaluated("multiple_choice", CHOICES[1:], "shown", examples=[path], shots=1)
+    assert "Answer with the letter alone.<|im_end|>\n<|im_start|>assistant\nA<|im_end|>" in row["prompt"]
+
+
 @pytest.fixture
 def evaluated(tmp_path, checkpoint):
     from evaluate import evaluate
 
-    def run(task, rows, folder, parent=(), tokenizer=None, longest=8):
+    def run(task, rows, folder, parent=(), tokenizer=None, longest=8, **shown):
         folder = tmp_path / folder
         folder.mkdir(exist_ok=True)
-        read_items(folder, task, rows)
+        read_items(folder, task, rows, **shown)
         paths = (folder / "report.json", folder / "answers.jsonl")
-        settings = {"model": folder.name, "suite": "mine", "batch": 4, "longest": longest, "threads": 1}
+        settings = {"model": folder.name, "suite": "mine", "batch": 4, "longest": longest, "context": 256, "threads": 1}
         inputs = ([checkpoint], tokenizer or checkpoint, folder / "items.jsonl", ROOT / f"suites/{task}.yaml")
         evaluate(*inputs, list(parent), *paths, **settings)
         return paths, read_json(paths[0]), list(read_records(paths[1]))
@@ -122,10 +153,42 @@ def evaluated(tmp_path, checkpoint):
 def test_a_checkpoint_is_asked_and_compared_with_its_parent(evaluated):
     paths, report, rows = evaluated("gsm8k", SUMS, "first")
     assert report["score"]["of"] == len(rows) == 8
-    assert all(set(row) == {"id", "prompt", "answer", "expected", "right"} for row in rows)
+    assert report["too_long"] == 0
+    assert all(set(row) == {"id", "prompt", "answer", "expected", "too_long", "right"} for row in rows)
     _, child, _ = evaluated("gsm8k", SUMS, "second", paths)
     assert child["parent"] == "first"
     assert child["versus_parent"]["p_value"] == 1.0
+
+
+def test_questions_that_do_not_fit_are_counted_and_never_right(evaluated):
+    long = {"question": "a b c d e f " * 400, "answer": "#### 1"}
+    _, report, rows = evaluated("gsm8k", [*SUMS, long], "long")
+    assert (report["too_long"], report["score"]["of"]) == (1, 9)
+    assert [row["answer"] for row in rows if row["too_long"]] == [""]
+    choices = [{"question": "a b c d e f " * 400, "choices": ["red", "loud"], "answer": place} for place in (0, 1)]
+    _, report, rows = evaluated("multiple_choice", choices, "long_choices")
+    assert (report["too_long"], report["score"]["right"]) == (2, 0)
+
+
+def test_a_task_file_never_has_the_harness_show_what_is_asked(tmp_path, tokenizer):
+    from lib.harness import ask
+
+    text = (ROOT / "suites/gsm8k.yaml").read_text() + "num_fewshot: 2\nfewshot_split: train\n"
+    (tmp_path / "own.yaml").write_text(text.replace("task: gsm8k", "task: own"))
+    items, _ = read_items(tmp_path, "gsm8k", SUMS[:3])
+    book = {f"Ann has {i} apples": f"#### {2 * i}" for i in range(3)}
+    found = ask(Knowing(tokenizer, book), tmp_path / "own.yaml", items, 64, 512)
+    assert [row["prompt"].count("user\n") for row in found] == [1] * 3
+    path = write_rows(tmp_path / "examples.jsonl", SUMS[4:6])
+    items, _ = read_items(tmp_path, "gsm8k", SUMS[:3], examples=[path], shots=2)
+    found = ask(Knowing(tokenizer, book), tmp_path / "own.yaml", items, 64, 512)
+    assert all("4+4" in row["prompt"] and "5+5" in row["prompt"] for row in found)
+
+
+def test_a_suite_of_nothing_but_examples_is_refused(tmp_path):
+    path = write_rows(tmp_path / "examples.jsonl", SUMS[:2])
+    with pytest.raises(InputError, match="there is nothing to ask; 2 items, all of them shown as examples"):
+        read_items(tmp_path, "gsm8k", SUMS[:2], examples=[path], shots=2)
 
 
 def test_the_likeliest_letter_is_the_choice(evaluated, checkpoint):

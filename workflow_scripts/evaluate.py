@@ -19,6 +19,7 @@ def evaluate(
     suite: str,
     batch: int,
     longest: int,
+    context: int,
     threads: int,
 ) -> None:
     """Write how many items of a suite `model` gets right, and every answer; see lib.harness."""
@@ -28,4 +29,5 @@ def evaluate(
     torch.set_num_threads(threads)
     trained = AutoTokenizer.from_pretrained(tokenizer)
     names = {"model": model, "suite": suite}
-    write_evaluation(Checkpoint(checkpoint, batch), trained, questions, task, parent, (report, answers), names, longest)
+    outputs = (report, answers)
+    write_evaluation(Checkpoint(checkpoint, batch), trained, questions, task, parent, outputs, names, longest, context)

@@ -28,4 +28,4 @@ def evaluate_gguf(
     engine.use(None)
     trained = AutoTokenizer.from_pretrained(tokenizer)
     names = {"model": quant, "suite": suite}
-    write_evaluation(engine, trained, questions, task, parent, (report, answers), names, longest)
+    write_evaluation(engine, trained, questions, task, parent, (report, answers), names, longest, context)

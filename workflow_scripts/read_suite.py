@@ -1,5 +1,6 @@
-"""Read the items of a suite: what a model is asked, and what of it must not be trained on."""
+"""Read the items of a suite: what a model is asked and shown, and what of it must not be trained on."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,37 +32,55 @@ def joined(data: Path, answers: list[Path], limits: Limits) -> list[Record]:
     return [known[str(item["id"])] | item for item in items]
 
 
+def as_question(item: Record, about: Record, suite: str, path: Path) -> Record:
+    """Return an item with the fields of a benchmark item, by which training data is cleaned, and itself as `item`."""
+    question, answer = (rendered(about[part], item, path) for part in ("question", "answer"))
+    if not question.strip():
+        raise InputError(f"{path}: an item has no question; is it the right file for the suite {suite}?")
+    labels = {"source": suite, "domain": suite, "difficulty": "medium", "checker": "text", "licence": None}
+    return {
+        "id": record_id(question, answer),
+        "instruction": question,
+        "response": answer,
+        "metadata": labels,
+        "item": item,
+    }
+
+
 def read_suite(
     data: Path,
     answers: list[Path],
+    examples: list[Path],
     task: Path,
     questions: Path,
     report: Path,
     *,
     suite: str,
+    shots: int,
     most: int | None,
     limits: dict[str, Any],
 ) -> None:
     """Write the items of a suite, at most `most` of them: the first by their hash, which is as good as at random.
 
-    Each has the fields of a benchmark item, by which training data is cleaned, and under `item` what its task needs.
+    The first `shots` of the file of `examples` are written before them, marked as `example`: they are shown with every
+    question, and never asked.
     """
     about = load_task(task)["metadata"]
-    found: list[Record] = []
-    for item in joined(data, answers, Limits(limits["row_bytes"], limits["unpacking"])):
-        question, answer = (rendered(about[part], item, data) for part in ("question", "answer"))
-        if not question.strip():
-            raise InputError(f"{data}: an item has no question; is it the right file for {task.name}?")
-        labels = {"source": suite, "domain": suite, "difficulty": "medium", "checker": "text", "licence": None}
-        found.append(
-            {
-                "id": record_id(question, answer),
-                "instruction": question,
-                "response": answer,
-                "metadata": labels,
-                "item": item,
-            }
-        )
-    found.sort(key=lambda one: str(one["id"]))
-    write_records(questions, found[:most])
-    write_json(report, {"suite": suite, "task": task.stem, "items": len(found), "asked": len(found[:most])})
+    if examples and "no_examples" in about:
+        raise InputError(f"evaluate.suites: {suite}: `examples` cannot be shown: {about['no_examples']}")
+    bounds = Limits(limits["row_bytes"], limits["unpacking"])
+    shown = [
+        as_question(item, about, suite, path) | {"example": True}
+        for path in examples
+        for item in itertools.islice(items_of(path, bounds), shots)
+    ]
+    if examples and len(shown) < shots:
+        raise InputError(f"{examples[0]}: {len(shown)} examples, fewer than the {shots} of `shots`")
+    known = [one["item"] for one in shown]
+    read = [as_question(item, about, suite, data) for item in joined(data, answers, bounds)]
+    found = sorted((one for one in read if one["item"] not in known), key=lambda one: str(one["id"]))
+    if not found:
+        raise InputError(f"{data}: there is nothing to ask; {len(read)} items, all of them shown as examples")
+    write_records(questions, [*shown, *found[:most]])
+    counts = {"items": len(read), "shown": len(shown), "asked": len(found[:most])}
+    write_json(report, {"suite": suite, "task": task.stem, **counts})

@@ -60,6 +60,8 @@ def suite_lines(evaluated: list[dict[str, Any]]) -> list[str]:
             pair = report["versus_parent"]
             interval = f"{pair['gain_low']:+.1f} to {pair['gain_high']:+.1f}"
             beside = f"{pair['gain']:+.1f} points ({interval}) against {report['parent']}, p = {pair['p_value']}"
+        if report["too_long"]:
+            beside += f" ({report['too_long']} questions do not fit into the context)"
         rows.append(f"| {report['suite']} | {report['model']} | {percent(report['score'])} | {beside} |")
     table = ["| suite | model | right, 95 % interval | paired |", "|---|---|---|---|", *rows]
     return ["## Suites\n\n" + "\n".join(table)] if rows else []

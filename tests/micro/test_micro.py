@@ -191,6 +191,8 @@ def test_a_suite_was_asked_of_models_and_kept_out_of_the_data(built):
     folder = built / "results/evaluated"
     merged, served = (json.loads((folder / model / "sums.json").read_text()) for model in ("merged", "IQ4_XS"))
     assert merged["score"]["of"] == served["score"]["of"] == 3
+    first = json.loads((folder / "merged/sums.answers.jsonl").read_text().splitlines()[0])
+    assert "#### 1<|im_end|>" in first["prompt"], "the example is shown"
     assert "parent" not in merged
     assert served["parent"] == "merged"
     held_out = json.loads((built / "results/reports/decontaminate.json").read_text())["hits"]

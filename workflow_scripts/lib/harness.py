@@ -1,5 +1,6 @@
 """lm-evaluation-harness, asking the models of this project with the chat template and stop tokens of their training."""
 
+import itertools
 import json
 import logging
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from lib.scoring import RUN_CODE, SCORERS
 from lib.significance import compare_pairs, proportion
 from lib.suites import load_task
 
+UNLIKELY = -1e9  # the log-probability of what follows a question that is too long to be asked
+
 
 class Backend(Protocol):
     """A model, whatever runs it."""
@@ -30,11 +33,19 @@ class Backend(Protocol):
 
 
 class ChatModel(LM):
-    """A backend as the harness wants a model to be."""
+    """A backend as the harness wants a model to be.
 
-    def __init__(self, backend: Backend, longest: int) -> None:
+    A question of `context` tokens or more is not answered, whatever the backend could do: all models of a chain are
+    asked the same.
+    """
+
+    def __init__(self, backend: Backend, longest: int, context: int) -> None:
         super().__init__()
-        self.backend, self.longest = backend, longest
+        self.backend, self.longest, self.context = backend, longest, context
+
+    def fits(self, prompt: str) -> bool:
+        """Tell whether a rendered question leaves room for an answer."""
+        return len(self.backend.tokenizer(prompt, add_special_tokens=False)["input_ids"]) < self.context
 
     @property
     def tokenizer_name(self) -> str:
@@ -53,7 +64,9 @@ class ChatModel(LM):
         """Answer prompts; each ends at the first of its own stop strings, too."""
         prompts = [request.args[0] for request in requests]
         longest = min([self.longest, *(request.args[1].get("max_gen_toks", self.longest) for request in requests)])
-        texts = [answer.text for answer in self.backend.complete(prompts, longest)]
+        fitting = [self.fits(prompt) for prompt in prompts]
+        answered = iter(self.backend.complete(list(itertools.compress(prompts, fitting)), longest))
+        texts = [next(answered).text if fits else "" for fits in fitting]
         return [
             min((text.split(stop)[0] for stop in request.args[1].get("until", [])), key=len, default=text)
             for request, text in zip(requests, texts, strict=True)
@@ -66,6 +79,9 @@ class ChatModel(LM):
         known: dict[tuple[int, ...], Any] = {}
         found = []
         for context, continuation in (request.args for request in requests):
+            if not self.fits(context):
+                found.append((UNLIKELY, False))
+                continue
             before, after = (
                 self.backend.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (context, continuation)
             )
@@ -93,8 +109,8 @@ def as_row(place: int, record: Record) -> Record:
     return row
 
 
-def task_of(path: Path, items: list[Record], scorer: str | None) -> Any:
-    """Return the harness's task of a suite, with our items and, where it names one, our scorer."""
+def task_of(path: Path, items: list[Record], shown: list[Record], scorer: str | None) -> Any:
+    """Return the harness's task of a suite, with our items, the examples that are shown, and our scorer."""
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
@@ -104,14 +120,28 @@ def task_of(path: Path, items: list[Record], scorer: str | None) -> Any:
         judge: Callable[[Record, str], bool] = SCORERS[scorer]
         # The scorer gets the item as it was, which a table cannot hold.
         config["process_results"] = lambda row, found: {score: float(judge(items[row["place"]]["item"], found[0]))}
+    # What is shown is ours alone: a file may name a split that we lack, or have the harness draw from what is asked.
+    config.pop("fewshot_split", None)
+    samples = [as_row(-1, record) for record in shown]
+    config["num_fewshot"] = len(samples)
+    config["fewshot_config"] = {
+        **(config.get("fewshot_config") or {}),
+        "sampler": "first_n",
+        "split": None,
+        "samples": samples or None,
+    }
     table = Dataset.from_list([as_row(place, record) for place, record in enumerate(items)])
     config["custom_dataset"] = lambda **_: {config["test_split"]: table}
     config["metadata"] = {"version": config["metadata"]["version"]}
     return ConfigurableTask(config=config)
 
 
-def ask(backend: Backend, path: Path, items: list[Record], longest: int) -> list[Record]:
-    """Ask a model the items of a suite; return per item prompt, answer, reference, and whether it is right."""
+def ask(backend: Backend, path: Path, questions: list[Record], longest: int, context: int) -> list[Record]:
+    """Ask a model the items of a suite; return per item prompt, answer, reference, and whether it is right.
+
+    Items marked as `example` are turns of the conversation before every question. One that is too long for the
+    `context` is `too_long`, and not right.
+    """
     from lm_eval.evaluator import evaluate
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its warnings are about options that are not used here
@@ -119,24 +149,33 @@ def ask(backend: Backend, path: Path, items: list[Record], longest: int) -> list
     scorer = about.get("score_by")
     if scorer in RUN_CODE:
         require_sandbox()
-    task = task_of(path, items, scorer)
+    shown = [one for one in questions if one.get("example")]
+    items = [one for one in questions if not one.get("example")]
+    task = task_of(path, items, shown, scorer)
+    model = ChatModel(backend, longest, context)
     found = evaluate(
-        ChatModel(backend, longest),
+        model,
         {"tasks": {path.stem: task}, "groups": {}, "group_map": {}},
         bootstrap_iters=0,
         apply_chat_template=True,
+        fewshot_as_multiturn=True,
     )
     samples = sorted(found["samples"][path.stem], key=lambda sample: int(sample["doc_id"]))
     samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]  # a task may have several
+    prompts = [
+        sample["arguments"][0][0] if isinstance(sample["arguments"], list) else str(sample["arguments"])
+        for sample in samples
+    ]
     return [
         {
             "id": item["id"],
-            "prompt": sample["arguments"][0][0] if isinstance(sample["arguments"], list) else str(sample["arguments"]),
+            "prompt": prompt,
             "answer": sample["resps"][0][0] if task.OUTPUT_TYPE == "generate_until" else sample["filtered_resps"],
             "expected": sample["target"],
-            "right": bool(sample[about["score"]]),
+            "too_long": not fits,
+            "right": fits and bool(sample[about["score"]]),
         }
-        for item, sample in zip(items, samples, strict=True)
+        for item, sample, prompt, fits in zip(items, samples, prompts, map(model.fits, prompts), strict=True)
     ]
 
 
@@ -155,6 +194,7 @@ def write_evaluation(
     outputs: tuple[Path, Path],
     names: dict[str, str],
     longest: int,
+    context: int,
 ) -> None:
     """Ask a suite and write report and answers; `parent` is [] or [its report, its answers].
 
@@ -166,9 +206,10 @@ def write_evaluation(
             f"{names['model']}: its tokenizer or chat template reads {wrong} of {len(asked)} items of {names['suite']}"
             " other than in training; what would be measured is not what was trained"
         )
-    rows = ask(backend, task, asked, longest)
+    rows = ask(backend, task, asked, longest, context)
     right = [row["right"] for row in rows]
-    report: dict[str, Any] = {**names, "score": proportion(sum(right), len(right))}
+    too_long = sum(row["too_long"] for row in rows)
+    report: dict[str, Any] = {**names, "score": proportion(sum(right), len(right)), "too_long": too_long}
     if parent:
         before = {row["id"]: row["right"] for row in read_records(parent[1])}
         report["parent"] = read_json(parent[0])["model"]

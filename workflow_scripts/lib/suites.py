@@ -14,7 +14,8 @@ def load_task(path: Path) -> Task:
     """Read a task file of lm-evaluation-harness; no code that it may name is loaded.
 
     Its `metadata` says more than the harness needs: `score` is the metric that counts, `score_by` a function of
-    lib.scoring that computes it, and `question` and `answer` are templates of what must not be trained on.
+    lib.scoring that computes it, `question` and `answer` are templates of what must not be trained on, and
+    `no_examples` says why examples cannot be shown, where they cannot.
     """
     task = yaml.safe_load(path.read_text(encoding="utf-8"))
     missing = {"score", "question", "answer"} - set(task.get("metadata") or {})
