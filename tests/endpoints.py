@@ -89,6 +89,9 @@ class FaultyProxy:
             self.send(handler, b"<html>bad gateway</html>", "text/html")
         elif fault == "half":
             self.send(handler, b'{"choices": []}', "application/json")
+        elif fault in ("content_filter", "context_length_exceeded"):
+            error = {"error": {"message": "no", "type": "invalid_request_error", "param": None, "code": fault}}
+            self.send(handler, json.dumps(error).encode(), "application/json", 400)
         else:
             if fault == "slow":
                 time.sleep(3)
@@ -107,8 +110,8 @@ class FaultyProxy:
         whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "tiny", "usage": usage}
         self.send(handler, json.dumps(whole | {"choices": [choice]}).encode(), "application/json")
 
-    def send(self, handler, data, kind):
-        handler.send_response(200)
+    def send(self, handler, data, kind, status=200):
+        handler.send_response(status)
         handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()

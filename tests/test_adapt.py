@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lib.records import InputError, of_difficulty, read_json, write_records
-from lib.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare
+from lib.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare, tokens_of
 
 pytestmark = pytest.mark.graph
 
@@ -51,7 +51,7 @@ def digest(folder):
 
 
 def train(checkpoint, records, folder, work, **changes):
-    return fine_tune(checkpoint, records, records[:10], folder, SETTINGS | changes, work=work, seed=0, threads=2)
+    return fine_tune(checkpoint, records, records[:10], folder, SETTINGS | changes, work=work, seed=0, threads=1)
 
 
 def test_it_learns_and_two_runs_give_the_same_bytes(checkpoint, records, tmp_path):
@@ -94,6 +94,12 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
     assert report["steps"] == reached + 5
     assert min(row["step"] for row in report["losses"]) <= reached, "the log of the first run is kept"
     assert (tmp_path / "adapter/adapter_model.safetensors").exists()
+
+
+def test_tokens_are_those_of_all_runs_of_a_training():
+    assert tokens_of([{"num_tokens": 10.0}, {"eval_loss": 1.0}, {"num_tokens": 25.0}]) == 25
+    assert tokens_of([{"num_tokens": 10.0}, {"num_tokens": 20.0}, {"num_tokens": 5.0}, {"num_tokens": 15.0}]) == 35
+    assert tokens_of([]) == 0
 
 
 def test_checkpoints_of_another_training_are_not_gone_on_with(checkpoint, records, tmp_path):

@@ -1,4 +1,4 @@
-"""Every step of the curation, killed midway and on a full disk: whole outputs or none, and the same ones afterwards."""
+"""Steps of curation and learning, killed midway and on a full disk: whole outputs or none, the same ones afterwards."""
 
 import itertools
 import json
@@ -15,6 +15,9 @@ import yaml
 from conftest import ROOT
 from curation import BANDS, READ, SHINGLES
 from lib.records import write_records
+from test_adapt import SETTINGS as TRAINING
+from test_ask import SETTINGS as CONSISTENCY
+from test_router import SETTINGS as ROUTER
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +30,9 @@ LOSSY = ("kept", "rejected", "report")
 def lossy(name, kept="kept"):
     return {kept: f"{name}.jsonl", "rejected": f"{name}.rejected.jsonl", "report": f"{name}.json"}
 
+
+LEARNING = {"difficulties": ["easy", "medium"], "seed": 0, "threads": 1}
+ASKING = {"batch": 32, "longest": 8}
 
 # step: (inputs, outputs, params), in the order of the flow
 STEPS = {
@@ -58,12 +64,77 @@ STEPS = {
         {"verdict": "verdict.json"},
         PRESET["decontaminate"],
     ),
+    "adapt": (
+        {"base": "base", "train": "train.jsonl", "valid": "valid.jsonl"},
+        {"adapter": "adapter", "report": "adapt.json"},
+        {"backend": "trl", "training": TRAINING, "work": "work/adapt", **LEARNING},
+    ),
+    "ask": (
+        {"base": "base", "adapter": "adapter", "train": "train.jsonl", "earlier": []},
+        {name: f"{name}.jsonl" for name in ("failures", "solved", "open_answers")} | {"report": "ask.json"},
+        {"turn": "1", "most_asked": 200, "consistency": CONSISTENCY, "judged": ["knowledge"], **ASKING, **LEARNING},
+    ),
+    "target": (
+        {
+            "base": "base",
+            "before": "adapter",
+            "failures": ["failures.jsonl"],
+            "solved": "solved.jsonl",
+            "valid": "valid.jsonl",
+            "earlier": [],
+        },
+        {"adapter": "targeted", "report": "target.json"},
+        {
+            "turn": "1",
+            "training": TRAINING,
+            "rehearsal": 1,
+            "least_failures": 1,
+            "limits": {"max_p_value": 1, "max_forgetting": 100},
+            "work": "work/target",
+            **ASKING,
+            **LEARNING,
+        },
+    ),
+    "cluster": (
+        {"failures": "failures.jsonl", "encoder": []},
+        {"clustered": "clustered.jsonl", "report": "cluster.json"},
+        {"domain": "code", "dimensions": 16, "least": 4, "most": 10, "seed": 0},
+    ),
+    "teach": (
+        {"clustered": "clustered.jsonl", "passed": "solved.jsonl", "models": ["base"]},
+        {"taught": "taught.jsonl", "report": "teach.json"},
+        {
+            "domain": "code",
+            "most": None,
+            "rehearsal": 0.2,
+            "tiers": [
+                {"name": "own", "share": 1, "checkpoint": "base", "samples": 2, "temperature": 0.7},
+                {"name": "known", "share": 1, "reference": True},
+            ],
+            "remembered": "remembered",
+            "seed": 0,
+            "threads": 1,
+            **ASKING,
+        },
+    ),
+    "train_router": (
+        {"labels": "labels.jsonl", "embedding": ["base"]},
+        {"router": "router", "report": "router.json"},
+        ROUTER,
+    ),
+    "train_detector": (
+        {},
+        {"detector": "detector", "report": "detector.json"},
+        {**PRESET["detector"], "examples": 1000, "seed": 0},
+    ),
 }
 
 
 @pytest.fixture(scope="module")
-def world_files(tmp_path_factory, tokenizer):
-    """Source, benchmark and tokenizer, in a folder of their own."""
+def world_files(tmp_path_factory, tokenizer, checkpoint):
+    """Source, benchmark, tokenizer, an untrained model and made-up labels, in a folder of their own."""
+    import shutil
+
     from conftest import make_record
     from lib import world
 
@@ -74,6 +145,11 @@ def world_files(tmp_path_factory, tokenizer):
     (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     write_records(folder / "benchmark.jsonl", (make_record(t.instruction, t.response) for t in tasks[:100]))
     tokenizer.save_pretrained(folder / "tokenizer")
+    shutil.copytree(checkpoint, folder / "base")
+    whose = {"code": "code", "automation": "automation"}
+    sure = [(task.instruction, whose.get(task.domain, "base")) for task in tasks[100:1100]]
+    labels = [{"prompt": text, "right": {name: name == who for name in ("base", *whose)}} for text, who in sure]
+    write_records(folder / "labels.jsonl", labels)
     return folder
 
 
@@ -90,9 +166,21 @@ def start(step, folder, **options):
     )  # fmt: skip
 
 
+def bytes_of(path):
+    """The bytes of a file, of all files of a folder, or None."""
+    if path.is_dir():
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+    return path.read_bytes() if path.exists() else None
+
+
 def content(folder, step):
-    paths = [folder / name for name in STEPS[step][1].values()]
-    return {path.name: path.read_bytes() if path.exists() else None for path in paths}
+    return {name: bytes_of(folder / name) for name in STEPS[step][1].values()}
+
+
+def remove(path):
+    import shutil
+
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +205,7 @@ def test_a_killed_step_leaves_whole_outputs_or_none_and_its_next_run_the_same(st
     expected = content(folder, step)
     assert None not in expected.values()
     for name in expected:
-        (folder / name).unlink()
+        remove(folder / name)
     midway = 0
     for kill in range(1, KILLS + 1):
         process = start(step, folder)
@@ -141,7 +229,7 @@ def test_a_full_disk_is_said_and_nothing_is_left(step, done, tmp_path):
         pytest.skip("mounting a small tmpfs needs root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", disk], check=False).returncode:
         pytest.skip("this machine does not let a test mount a tmpfs")
     folder, _ = done
     inputs, outputs, params = STEPS[step]

@@ -104,6 +104,16 @@ def test_the_key_is_sent_and_written_nowhere(server, run, tmp_path):
             assert endpoints.KEY.encode() not in path.read_bytes(), path
 
 
+def test_a_text_that_the_endpoint_will_not_read_is_malformed_and_another_refusal_stops(server, run):
+    proxy = endpoints.FaultyProxy(server, ["content_filter"] * 3)
+    with proxy.running() as address:
+        _, _, report = run(endpoints.judge_at(address))
+    assert report["judge"]["malformed"] >= 3
+    proxy = endpoints.FaultyProxy(server, ["context_length_exceeded"])
+    with proxy.running() as address, pytest.raises(InputError, match="judge: .* refuses the request: 400"):
+        run(endpoints.judge_at(address))
+
+
 @pytest.mark.parametrize("fault", ["429", "500", "cut", "garbage", "half", "slow"])
 def test_faults_of_the_endpoint_are_retried(server, run, fault):
     proxy = endpoints.FaultyProxy(server, [fault] * 3)

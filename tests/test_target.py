@@ -4,9 +4,10 @@ import hashlib
 
 import pytest
 
+from lib.failures import with_rehearsal
 from lib.records import read_json, write_json, write_records
 from lib.sft import fine_tune
-from target import halves, lesson, target, verdict
+from target import halves, target, verdict
 from test_adapt import SETTINGS
 
 LIMITS = {"max_p_value": 0.05, "max_forgetting": 1}
@@ -34,10 +35,10 @@ def test_a_round_that_forgets_is_not_kept_however_much_it_gains():
 
 def test_failures_are_all_taught_and_solutions_rehearsed_by_their_number(record):
     failed, solved = [record(f"f{i}", "x") for i in range(4)], [record(f"s{i}", "x") for i in range(9)]
-    taught = lesson(failed, solved, 0.5, seed=0)
+    taught = with_rehearsal(failed, solved, 0.5, seed=0)
     assert taught[:4] == failed
     assert len(taught) == 6
-    assert lesson(failed, solved[:1], 0.5, seed=0) == [*failed, solved[0]]
+    assert with_rehearsal(failed, solved[:1], 0.5, seed=0) == [*failed, solved[0]]
 
 
 def test_the_loss_is_not_watched_on_what_the_round_is_judged_by(record):
@@ -51,7 +52,7 @@ def test_the_loss_is_not_watched_on_what_the_round_is_judged_by(record):
 def turn(checkpoint, record, tmp_path):
     """A function that runs a round with a settings change, and returns its folder and report."""
     records = [record(f"What is {i} + 1?", str(i + 1), domain="math", checker="number") for i in range(60)]
-    fine_tune(checkpoint, records, records[:10], tmp_path / "before", SETTINGS, work=tmp_path / "w0", seed=0, threads=2)
+    fine_tune(checkpoint, records, records[:10], tmp_path / "before", SETTINGS, work=tmp_path / "w0", seed=0, threads=1)
     for name, part in (("failures", records[:40]), ("solved", records[40:50]), ("valid", records)):
         write_records(tmp_path / name, part)
 
@@ -68,13 +69,13 @@ def turn(checkpoint, record, tmp_path):
             tmp_path / f"{name}.json",
             turn="1",
             difficulties=["easy"],
-            training=SETTINGS | {"max_steps": 60, "learning_rate": 0.01},
+            training=SETTINGS | {"max_steps": 24, "evaluate_every": 12, "learning_rate": 0.01},
             rehearsal=0.5,
             batch=16,
             longest=8,
             work=str(tmp_path / f"work_{name}"),
             seed=0,
-            threads=2,
+            threads=1,
             **settings,
         )
         return tmp_path / name, read_json(tmp_path / f"{name}.json")
@@ -89,7 +90,7 @@ def digest(folder):
 @pytest.mark.graph
 def test_a_round_goes_on_with_the_adapter_and_gives_it_on_if_it_did_not_help(turn, tmp_path):
     trained, report = turn("trained")
-    assert report["training"]["steps"] == 60
+    assert report["training"]["steps"] == 24
     assert report["taught"] == 50
     assert report["kept"] == (report["versus_before"]["gain"] > 0)
     assert report["training"]["losses"][0]["loss"] < 6.2  # a new adapter would begin near ln 512

@@ -1,11 +1,11 @@
 """A targeted round: go on training on what was failed, and keep the result only if a test shows that it is better."""
 
-import random
 import shutil
 from pathlib import Path
 from typing import Any
 
 from lib import chat
+from lib.failures import with_rehearsal
 from lib.generation import Checkpoint
 from lib.measurement import domain_shares, item_of, judged
 from lib.records import InputError, Record, of_difficulty, read_json, read_records, write_json
@@ -20,12 +20,6 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
     for record in records:
         parts[unit_hash(f"round {record['instruction']}") < 0.5].append(record)
     return parts
-
-
-def lesson(failed: list[Record], solved: list[Record], rehearsal: float, seed: int) -> list[Record]:
-    """Return what to train on: every failure with its reference, and `rehearsal` consistent solutions per failure."""
-    kept = random.Random(seed).sample(solved, min(len(solved), round(rehearsal * len(failed))))
-    return failed + kept
 
 
 def marks(folders: list[Path], records: list[Record], batch: int, longest: int) -> list[Record]:
@@ -83,7 +77,7 @@ def target(
     seed: int,
     threads: int,
 ) -> None:
-    """Write the better one of the adapter `before` and that adapter trained on the lesson; and a report.
+    """Write the better one of the adapter `before` and that adapter trained on what it failed; and a report.
 
     `earlier` is [] or the report of the round before: a round after one that did not help is not trained at all.
     """
@@ -101,7 +95,7 @@ def target(
     if not watched or not proving:
         raise InputError(f"{valid}: too few records to watch a round and to judge it by; raise `split.shares.valid`")
     candidate = Path(work) / "adapter"
-    taught = lesson(failed, list(read_records(solved)), rehearsal, seed)
+    taught = with_rehearsal(failed, list(read_records(solved)), rehearsal, seed)
     summary = fine_tune(
         base, taught, watched, candidate, training, work=Path(work), seed=seed, threads=threads, start=before
     )

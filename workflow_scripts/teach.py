@@ -1,7 +1,6 @@
 """Teach what was failed: tiers of teachers, cheapest first; where an answer is wrong, the next tier is asked."""
 
 import itertools
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from lib import chat
 from lib.chat_client import ChatClient
 from lib.checkers import is_right
+from lib.failures import with_rehearsal
 from lib.measurement import item_of
 from lib.records import InputError, Record, read_records, write_json, write_records
 
@@ -135,9 +135,8 @@ def teach(
     learned, lines, untaught = cascade(wanted, teachers)
     if not learned:
         raise InputError(f"no teacher has a right answer to any of the {len(wanted)} failures in {domain}; add a tier")
-    others = list(read_records(passed))
-    kept = random.Random(seed).sample(others, min(len(others), round(rehearsal * len(learned))))
-    write_records(taught, learned + kept)
+    lesson = with_rehearsal(learned, list(read_records(passed)), rehearsal, seed)
+    write_records(taught, lesson)
     write_json(
         report,
         {
@@ -145,6 +144,6 @@ def teach(
             "failures": len(wanted),
             "tiers": lines,
             "untaught": len(untaught),
-            "rehearsed": len(kept),
+            "rehearsed": len(lesson) - len(learned),
         },
     )

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from lib.records import InputError, read_json
 
 T = TypeVar("T")
+# The codes with which an endpoint refuses a text, and not all that we ask.
+UNWANTED = ("content_filter", "content_policy_violation")
 TOGETHER = 256  # requests that are under way, or wait for their turn, at a time
 Request = dict[str, Any]
 
@@ -144,7 +146,7 @@ class ChatClient:
         return tokens, cost
 
     async def ask(self, request: Request) -> str:
-        """Return the text of an answer, from memory or from the endpoint.
+        """Return the text of an answer, from memory or from the endpoint; "" if that will not read the question.
 
         Raises BudgetSpentError and EndpointError.
         """
@@ -183,6 +185,9 @@ class ChatClient:
                 openai.NotFoundError,
                 openai.BadRequestError,
             ) as error:
+                if error.code in UNWANTED:
+                    answer, usage = "", {"in": 0, "out": 0}
+                    break
                 raise InputError(
                     f"{self.role}: {self.address} refuses the request: {error.status_code}, {error.message}"
                 ) from None

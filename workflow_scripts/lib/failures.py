@@ -1,5 +1,7 @@
 """What a model got wrong on training-side prompts, in one schema, whoever collects it and whoever learns from it."""
 
+import random
+
 from lib.checkers import is_readable
 from lib.measurement import Answer, Item
 from lib.records import Record
@@ -19,3 +21,8 @@ def kind_of(item: Item, answer: Answer) -> str:
 def failure(record: Record, kind: str, answer: str, model: str) -> Record:
     """Return a record of the data stage as a failure: the record, with what `model` answered and how that fails."""
     return {**record, "failure": {"kind": kind, "answer": answer, "model": model}}
+
+
+def with_rehearsal(failed: list[Record], passed: list[Record], share: float, seed: int) -> list[Record]:
+    """Return what to train on: all that was failed and, so that nothing is forgotten, `share` as many passed ones."""
+    return failed + random.Random(seed).sample(passed, min(len(passed), round(share * len(failed))))

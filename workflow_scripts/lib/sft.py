@@ -1,6 +1,7 @@
 """Supervised fine-tuning of a (Q)LoRA adapter with TRL: shared by `adapt` and `train_modifier`."""
 
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -194,6 +195,12 @@ def last_checkpoint(work: Path) -> str | None:
     return str(max(complete, key=lambda p: int(p.name.rpartition("-")[2]))) if complete else None
 
 
+def tokens_of(history: list[dict[str, Any]]) -> int:
+    """Return how many tokens a training has seen; TRL counts anew where it was resumed."""
+    counts = [int(one["num_tokens"]) for one in history if "num_tokens" in one]
+    return sum(count for count, following in itertools.pairwise([*counts, 0]) if following < count)
+
+
 def summary_of(trainer: Any, counts: dict[str, Any], records: int) -> dict[str, Any]:
     """Return the report of a finished training."""
     history = trainer.state.log_history
@@ -201,13 +208,42 @@ def summary_of(trainer: Any, counts: dict[str, Any], records: int) -> dict[str, 
         **counts,
         "records": records,
         "steps": trainer.state.global_step,
-        "tokens": max((int(h["num_tokens"]) for h in history if "num_tokens" in h), default=0),
+        "tokens": tokens_of(history),
         "best_validation_loss": round(min(h["eval_loss"] for h in history if "eval_loss" in h), 5),
         "losses": [{"step": h["step"], "loss": round(float(h["loss"]), 4)} for h in history if "loss" in h],
         "validation_losses": [
             {"step": h["step"], "validation_loss": round(h["eval_loss"], 4)} for h in history if "eval_loss" in h
         ],
     }
+
+
+def new_trainer(
+    loaded: tuple[Any, Any],
+    tokenizer: Any,
+    parts: tuple[list[Record], list[Record]],
+    settings: dict[str, Any],
+    work: Path,
+    seed: int,
+) -> tuple[Any, dict[str, Any]]:
+    """Return (TRL's trainer, how many parameters it trains) for what a loader returned and (train, valid) records."""
+    from transformers import EarlyStoppingCallback
+    from trl import SFTTrainer
+
+    model, peft_config = loaded
+    train, valid = (dataset(tokenizer, part, settings["length"]) for part in parts)
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments(settings, work, seed),
+        train_dataset=train,
+        eval_dataset=valid,
+        processing_class=tokenizer,
+        peft_config=peft_config,
+        callbacks=[watch(settings["explosion"]), EarlyStoppingCallback(settings["patience"])],
+    )
+    lora.keep_in_float32(trainer.model)
+    counts = lora.check_trainable(trainer.model, tuple(settings["trainable_share"]))
+    lora.check_optimizer(trainer.model.parameters(), trainer.create_optimizer())
+    return trainer, counts
 
 
 def fine_tune(
@@ -233,8 +269,7 @@ def fine_tune(
         import unsloth  # noqa: F401  (patches trl and transformers, so it must come first)
 
     import torch
-    from transformers import AutoTokenizer, EarlyStoppingCallback, set_seed
-    from trl import SFTTrainer
+    from transformers import AutoTokenizer, set_seed
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
     torch.set_num_threads(threads)
@@ -242,19 +277,8 @@ def fine_tune(
     set_seed(seed)  # before the adapter is created: its initial weights are random
     prepare(work, fingerprint([base, start] if start else [base], train, valid, settings, seed))
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model, peft_config = LOADERS[backend](base, start, settings, seed)
-    trainer = SFTTrainer(
-        model=model,
-        args=arguments(settings, work, seed),
-        train_dataset=dataset(tokenizer, train, settings["length"]),
-        eval_dataset=dataset(tokenizer, valid, settings["length"]),
-        processing_class=tokenizer,
-        peft_config=peft_config,
-        callbacks=[watch(settings["explosion"]), EarlyStoppingCallback(settings["patience"])],
-    )
-    lora.keep_in_float32(trainer.model)
-    counts = lora.check_trainable(trainer.model, tuple(settings["trainable_share"]))
-    lora.check_optimizer(trainer.model.parameters(), trainer.create_optimizer())
+    loaded = LOADERS[backend](base, start, settings, seed)
+    trainer, counts = new_trainer(loaded, tokenizer, (train, valid), settings, work, seed)
     try:
         trainer.train(resume_from_checkpoint=last_checkpoint(work))
     except InputError:

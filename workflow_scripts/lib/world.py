@@ -168,8 +168,8 @@ def _repeat(r: random.Random) -> tuple[dict[str, object], str]:
 
 
 def _uppercase(r: random.Random) -> tuple[dict[str, object], str]:
-    letters = " ".join(r.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(r.randint(3, 6)))
-    return {"letters": letters}, letters.upper()
+    words = " ".join(r.sample(THINGS, r.randint(1, 2)))
+    return {"words": words}, words.upper()
 
 
 def _join(r: random.Random) -> tuple[dict[str, object], str]:
@@ -365,8 +365,8 @@ SKILLS = (
         "text",
         _uppercase,
         {
-            "easy": ("Uppercase the letters: {letters}", "Uppercase: {letters}", "{letters} - uppercase them"),
-            "medium": ("Write these in capital letters: {letters}", "Make them big letters: {letters}"),
+            "easy": ("Uppercase, please: {words}", "Uppercase: {words}", "{words} - in uppercase"),
+            "medium": ("Write in capital letters: {words}", "Make the letters big: {words}"),
         },
     ),
     Skill(
