@@ -35,6 +35,14 @@ def counts(prompt: str) -> list[float]:
     ]
 
 
+def room_for_terms(size: int, embedding: TokenVectors | None) -> int:
+    """Return how many of `size` features are left beside embedding and counts; InputError if none are."""
+    room = size - COUNTS - (embedding.width if embedding else 0)
+    if room < 1:
+        raise InputError(f"{size} `features` leave no room for terms beside the embedding; raise them")
+    return room
+
+
 class Features:
     """Turns prompts into vectors of `size` numbers: TF-IDF of learned terms, an embedding if there is one, `counts`."""
 
@@ -44,10 +52,7 @@ class Features:
         """Take terms and their inverse document frequencies; `size` is the length of the vectors."""
         self.vocabulary, self.weights, self.size, self.embedding = vocabulary, weights, size, embedding
         self.place = {term: i for i, term in enumerate(vocabulary)}
-        # Where the embedding begins: before the counts.
-        self.terms = size - COUNTS - (embedding.width if embedding else 0)
-        if self.terms < 1:
-            raise InputError(f"{size} `features` leave no room for terms beside the embedding; raise them")
+        self.terms = room_for_terms(size, embedding)
 
     @classmethod
     def learn(
@@ -66,8 +71,7 @@ class Features:
         flat = list(itertools.chain.from_iterable(columns))
         presence = csr_array(([1.0] * len(flat), flat, begins), shape=(len(prompts), len(known)))
         scores = dict(zip(known, chi2(presence, classes)[0] if known else (), strict=True))
-        room = cls([], [], size, embedding).terms
-        chosen = sorted(known, key=lambda term: (-scores[term], term))[:room]
+        chosen = sorted(known, key=lambda term: (-scores[term], term))[: room_for_terms(size, embedding)]
         weights = [1 + math.log((1 + len(prompts)) / (1 + frequency[term])) for term in chosen]
         return cls(chosen, weights, size, embedding)
 
