@@ -25,6 +25,7 @@ localrules:
     gate_system,
     report_rounds,
     report_routing,
+    versus_parent,
     release,
 
 

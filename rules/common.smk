@@ -33,6 +33,7 @@ SETTINGS_FILES = [
 PRETRAINED = config["base"]["kind"] == "pretrain"
 TOKENIZER = "results/tokenizer" if PRETRAINED else "results/base"
 DOMAINS = config["modifiers"]["domains"]
+ROUTES = ["base", *DOMAINS]
 ROUNDS = config["target"]["rounds"]
 QUANTS = config["gguf"]["types"]
 SERVED = f"results/gguf/{config['gguf']['serve']}.gguf"
@@ -58,6 +59,8 @@ HELD_OUT = [
     *([BENCHMARK] if config["benchmarks"] else []),
     *(f"results/suites/{suite}.jsonl" for suite in SUITES),
 ]
+# Of the longest way through the graph: jobs with this priority go first, and the others fill the cores that are left.
+LONG_WAY = 1
 SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
@@ -179,11 +182,10 @@ def limits_of(model):
     return config["gates"][model if model in CHECKPOINTS else "gguf"]
 
 
-def measurement_of_parent(wildcards):
-    """Return the figures, the predictions and the answers of the parent, or nothing for the base."""
-    parent = parent_of(model_of(wildcards))
-    endings = ("json", "safetensors", "answers.jsonl") if parent else ()
-    return [f"results/measured/{parent}.{ending}" for ending in endings]
+def measurement(model):
+    """Return the figures, the predictions and the answers of a model."""
+    endings = ("json", "safetensors", "answers.jsonl")
+    return [f"results/measured/{model}.{ending}" for ending in endings]
 
 
 def suite_files(key):
@@ -191,6 +193,11 @@ def suite_files(key):
     return lambda wildcards: [
         path for name, path in SUITES[wildcards.suite].items() if name == key
     ]
+
+
+def labels(questions):
+    """Return who of base and modifiers answers what right: one file each, in this order."""
+    return [f"results/router/labels/{questions}/{route}.jsonl" for route in ROUTES]
 
 
 def model_of(wildcards):

@@ -3,7 +3,8 @@
 Inputs:   the models of the other rule files, results/data/test.jsonl, `benchmarks`
 Outputs:  results/measured/{model}.json             figures
           results/measured/{model}.answers.jsonl    what was asked and answered
-          results/measured/{model}.safetensors      predictions, for comparing children with
+          results/measured/{model}.safetensors      predictions
+          results/measured/{model}.versus_parent.json  what it gained and lost, and how alike the two are
           results/gates/{model}.json                there only if the gate is open
           results/routing.html                      who answers what, at what cost
           results/evaluated/{model}/{suite}.json    the suites of `evaluate`, if it names some
@@ -19,7 +20,6 @@ rule measure:
         tokenizer=TOKENIZER,
         test="results/data/test.jsonl",
         benchmark=BENCHMARK,
-        parent=measurement_of_parent,
         code=code("ml", "measure"),
     output:
         report="results/measured/{model}.json",
@@ -46,7 +46,6 @@ rule measure_gguf:
         tokenizer=TOKENIZER,
         test="results/data/test.jsonl",
         benchmark=BENCHMARK,
-        parent=measurement_of_parent,
         code=code("gguf", "measure_gguf"),
     output:
         report="results/measured/{quant}.json",
@@ -71,9 +70,30 @@ rule measure_gguf:
         RUN
 
 
+rule versus_parent:
+    input:
+        child=measurement("{model}"),
+        parent=lambda wildcards: measurement(parent_of(wildcards.model)),
+        code=code("data", "versus_parent"),
+    output:
+        report="results/measured/{model}.versus_parent.json",
+    log:
+        "logs/versus_parent_{model}.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        **step(),
+    message:
+        "Compare {wildcards.model} with its parent"
+    shell:
+        RUN
+
+
 rule gate:
     input:
-        report="results/measured/{model}.json",
+        measured="results/measured/{model}.json",
+        versus_parent="results/measured/{model}.versus_parent.json",
         code=code("data", "gate"),
     output:
         verdict="results/gates/{model}.json",
@@ -92,32 +112,23 @@ rule gate:
 
 rule measure_system:
     input:
-        gguf=SERVED,
-        checkpoint="results/scaled",
-        loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
+        labels=labels("benchmark"),
         router="results/router/model",
-        benchmark=BENCHMARK,
         adapter=[
             f"results/measured/{parent_of('merged')}.{end}"
             for end in ("json", "answers.jsonl")
         ],
-        code=code("gguf", "measure_system"),
+        code=code("ml", "measure_system"),
     output:
         report="results/measured/system/report.json",
         decisions="results/measured/system/decisions.jsonl",
     log:
         "logs/measure_system.log",
-    threads: config["threads"]
+    threads: 1
     resources:
-        mem_mb=config["resources"]["memory_mb"],
+        mem_mb=2000,
     params:
-        **step(
-            domains=DOMAINS,
-            costs=config["router"]["costs"],
-            context=config["context"],
-            longest=config["measure"]["longest"],
-            threads=config["threads"],
-        ),
+        **step(domains=DOMAINS, costs=config["router"]["costs"]),
     message:
         "Measure the system: router before base and modifiers"
     shell:

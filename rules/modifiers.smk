@@ -25,6 +25,7 @@ rule collect_failures:
         report="results/reports/collect_failures_{domain}.json",
     log:
         "logs/collect_failures_{domain}.log",
+    priority: LONG_WAY
     threads: 1
     resources:
         mem_mb=config["resources"]["memory_mb"],
@@ -52,6 +53,7 @@ rule cluster:
         report="results/reports/cluster_{domain}.json",
     log:
         "logs/cluster_{domain}.log",
+    priority: LONG_WAY
     threads: 1
     resources:
         mem_mb=2000,
@@ -78,6 +80,7 @@ rule teach:
         report="results/reports/teach_{domain}.json",
     log:
         "logs/teach_{domain}.log",
+    priority: LONG_WAY
     threads: 1
     resources:
         **(
@@ -114,6 +117,7 @@ rule train_modifier:
         report="results/reports/train_modifier_{domain}.json",
     log:
         "logs/train_modifier_{domain}.log",
+    priority: LONG_WAY
     threads: 1
     resources:
         **gpu(),
@@ -143,6 +147,7 @@ rule convert_modifier:
         report="results/reports/convert_modifier_{domain}.json",
     log:
         "logs/convert_modifier_{domain}.log",
+    priority: LONG_WAY
     threads: 1
     resources:
         mem_mb=config["resources"]["memory_mb"],

@@ -1,41 +1,51 @@
 """Router: from the prompt alone, base or which modifier; and the detector of dissatisfied messages.
 
 Inputs:   the served GGUF, the modifiers, results/data/routing.jsonl
-Outputs:  results/router/model/     features, layers and calibration of one decision per modifier
+Outputs:  results/router/labels/{routing,benchmark}/{route}.jsonl  who answers what right
+          results/router/model/     features, layers and calibration of one decision per modifier
           results/router/detector/  the same for "that's wrong, try again"
 """
+
+QUESTIONS = {"routing": "results/data/routing.jsonl", "benchmark": BENCHMARK}
 
 
 rule label:
     input:
         gguf=SERVED,
         checkpoint="results/scaled",
-        loras=expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
-        routing="results/data/routing.jsonl",
+        lora=lambda wildcards: [
+            f"results/modifiers/{domain}/lora.gguf"
+            for domain in DOMAINS
+            if domain == wildcards.route
+        ],
+        questions=lambda wildcards: QUESTIONS[wildcards.questions],
         code=code("gguf", "label"),
     output:
-        labels="results/router/labels.jsonl",
+        labels="results/router/labels/{questions}/{route}.jsonl",
     log:
-        "logs/label.log",
-    threads: config["threads"]
+        "logs/label_{questions}_{route}.log",
+    wildcard_constraints:
+        questions="|".join(QUESTIONS),
+        route="|".join(ROUTES),
+    priority: LONG_WAY
+    threads: 1
     resources:
         mem_mb=config["resources"]["memory_mb"],
     params:
         **step(
-            domains=DOMAINS,
             context=config["context"],
             longest=config["measure"]["longest"],
-            threads=config["threads"],
+            threads=1,
         ),
     message:
-        "Ask base and modifiers the routing prompts"
+        "Ask {wildcards.route} the {wildcards.questions} prompts"
     shell:
         RUN
 
 
 rule train_router:
     input:
-        labels="results/router/labels.jsonl",
+        labels=labels("routing"),
         embedding=[path for path in [config["router"]["embedding"]] if path],
         code=code("ml", "train_router"),
     output:

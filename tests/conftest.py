@@ -32,6 +32,16 @@ def make_record(instruction, response, domain="code", difficulty="easy", **metad
     }
 
 
+def write_labels(folder, rows):
+    """Write rows with `right` per route as `label` does, a file for each route; return the files."""
+    from lib.records import write_records
+
+    folder.mkdir(exist_ok=True)
+    for route in rows[0]["right"]:
+        write_records(folder / f"{route}.jsonl", ({**row, "answer": "", "right": row["right"][route]} for row in rows))
+    return [folder / f"{route}.jsonl" for route in rows[0]["right"]]
+
+
 @pytest.fixture
 def root():
     return ROOT

@@ -7,21 +7,27 @@ from gate_system import failures as system_failures
 from gate_system import figures, gate_system
 from lib.records import InputError, write_json
 
-REPORT = {
+MEASURED = {"model": "awq", "unstopped": 0, "token_mismatches": 0}
+VERSUS = {
     "model": "awq",
     "parent": "recovered",
-    "unstopped": 0,
-    "token_mismatches": 0,
-    "versus_parent": {
-        "perplexity_ratio": 1.01,
-        "top1_agreement": 0.98,
-        "kl": 0.01,
-        "exact_match_gain": -0.5,
-        "interval_gap": -4.0,
-        "p_value": 0.04,
-        "forgetting": 0.6,
-    },
+    "perplexity_ratio": 1.01,
+    "top1_agreement": 0.98,
+    "kl": 0.01,
+    "exact_match_gain": -0.5,
+    "interval_gap": -4.0,
+    "p_value": 0.04,
+    "forgetting": 0.6,
 }
+
+
+def pass_gate(folder, limits, **versus):
+    """Write both reports and ask the gate; return the verdict."""
+    paths = [folder / name for name in ("measured.json", "versus_parent.json", "verdict.json")]
+    write_json(paths[0], MEASURED)
+    write_json(paths[1], VERSUS | versus)
+    gate(*paths, limits=limits)
+    return paths[2].read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -41,32 +47,22 @@ REPORT = {
 )
 def test_each_limit_opens_and_closes_where_it_says(limit, open_at, closed_at):
     assert limit in LIMITS
-    assert failures(REPORT, {limit: open_at}) == []
-    assert len(failures(REPORT, {limit: closed_at})) == 1
+    assert failures(MEASURED | VERSUS, {limit: open_at}) == []
+    assert len(failures(MEASURED | VERSUS, {limit: closed_at})) == 1
 
 
 def test_a_figure_that_is_not_a_number_closes_the_gate():
-    broken = copy.deepcopy(REPORT)
-    broken["versus_parent"]["kl"] = float("nan")
-    assert failures(broken, {"max_kl": 1.0})
+    assert failures(MEASURED | VERSUS | {"kl": float("nan")}, {"max_kl": 1.0})
 
 
 def test_a_closed_gate_names_figure_limit_and_advice(tmp_path):
-    write_json(tmp_path / "report.json", REPORT)
     with pytest.raises(InputError, match=r"recovered -> awq is closed(.|\n)*kl is 0.01, at most 0.001(.|\n)*try: "):
-        gate(tmp_path / "report.json", tmp_path / "verdict.json", limits={"max_kl": 0.001})
+        pass_gate(tmp_path, {"max_kl": 0.001})
     assert not (tmp_path / "verdict.json").exists()
 
 
 def test_the_verdict_does_not_change_with_a_figure_within_its_limit(tmp_path):
-    verdicts = []
-    for kl in (0.01, 0.02):
-        report = copy.deepcopy(REPORT)
-        report["versus_parent"]["kl"] = kl
-        write_json(tmp_path / "report.json", report)
-        gate(tmp_path / "report.json", tmp_path / "verdict.json", limits={"max_kl": 0.05})
-        verdicts.append((tmp_path / "verdict.json").read_bytes())
-    assert verdicts[0] == verdicts[1]
+    assert pass_gate(tmp_path, {"max_kl": 0.05}) == pass_gate(tmp_path, {"max_kl": 0.05}, kl=0.02)
 
 
 SYSTEM = {

@@ -118,7 +118,7 @@ STEPS = {
         },
     ),
     "train_router": (
-        {"labels": "labels.jsonl", "embedding": ["base"]},
+        {"labels": ["base.jsonl", "code.jsonl", "automation.jsonl"], "embedding": ["base"]},
         {"router": "router", "report": "router.json"},
         ROUTER,
     ),
@@ -135,7 +135,7 @@ def world_files(tmp_path_factory, tokenizer, checkpoint):
     """Source, benchmark, tokenizer, an untrained model and made-up labels, in a folder of their own."""
     import shutil
 
-    from conftest import make_record
+    from conftest import make_record, write_labels
     from lib import world
 
     folder = tmp_path_factory.mktemp("world")
@@ -149,7 +149,7 @@ def world_files(tmp_path_factory, tokenizer, checkpoint):
     whose = {"code": "code", "automation": "automation"}
     sure = [(task.instruction, whose.get(task.domain, "base")) for task in tasks[100:1100]]
     labels = [{"prompt": text, "right": {name: name == who for name in ("base", *whose)}} for text, who in sure]
-    write_records(folder / "labels.jsonl", labels)
+    write_labels(folder, [{**row, "domain": "any", "confidence": 0.5} for row in labels])
     return folder
 
 

@@ -5,10 +5,11 @@ import time
 import numpy as np
 import pytest
 
+from conftest import write_labels
 from lib import calibrators, classifier, routing
 from lib.dissatisfaction import messages, phrasings
 from lib.features import COUNTS, Features
-from lib.records import InputError, read_json, write_records
+from lib.records import InputError, read_json
 from lib.router import Router, is_right
 from lib.token_vectors import TokenVectors, read_table
 from train_detector import train_detector
@@ -25,7 +26,7 @@ def rows():
         kind = ("code", "automation", "base")[i % 3]
         prompt = ASKED[kind].format(r.integers(0, 10**6))
         right = {"base": kind == "base", "code": kind == "code", "automation": kind == "automation"}
-        found.append({"prompt": prompt, "domain": kind, "right": right})
+        found.append({"prompt": prompt, "domain": kind, "confidence": 0.5, "right": right})
     return found
 
 
@@ -43,8 +44,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def trained(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("router")
-    write_records(folder / "labels.jsonl", rows)
-    train_router(folder / "labels.jsonl", [], folder / "router", folder / "report.json", **SETTINGS)
+    train_router(write_labels(folder, rows), [], folder / "router", folder / "report.json", **SETTINGS)
     return folder
 
 
@@ -52,6 +52,14 @@ def test_it_sends_each_prompt_where_it_is_answered(trained, rows):
     router = Router(trained / "router")
     routes = router.routes([row["prompt"] for row in rows])
     assert sum(route == row["domain"] for route, row in zip(routes, rows, strict=True)) >= 0.98 * len(rows)
+
+
+def test_labels_of_other_questions_are_refused(rows, tmp_path):
+    labels = write_labels(tmp_path, rows[:4])
+    assert routing.joined(labels, ["base", "code", "automation"]) == rows[:4]
+    write_labels(tmp_path / "other", rows[1:5])
+    with pytest.raises(InputError, match="not all were asked the same questions"):
+        routing.joined([*labels[:2], tmp_path / "other/automation.jsonl"], ["base", "code", "automation"])
 
 
 def test_each_decision_has_the_documents_shape(trained):
@@ -105,8 +113,7 @@ def test_an_embedding_takes_its_place_before_the_counts(rows, trained, checkpoin
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     rows = rows[:300]
-    write_records(tmp_path / "labels.jsonl", rows)
-    paths = (tmp_path / "labels.jsonl", [checkpoint], tmp_path / "router", tmp_path / "report.json")
+    paths = (write_labels(tmp_path, rows), [checkpoint], tmp_path / "router", tmp_path / "report.json")
     train_router(*paths, **SETTINGS)
     router = Router(tmp_path / "router")
     prompt = rows[0]["prompt"]

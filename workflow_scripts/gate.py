@@ -20,15 +20,9 @@ LIMITS = {
 }
 
 
-def figures(report: dict[str, Any]) -> dict[str, float]:
-    """Return the figures of a measurement that limits are set on, by name."""
-    found = {name: report[name] for name in ("unstopped", "token_mismatches")} | report["versus_parent"]
-    return found | {"exact_match_loss": -found["exact_match_gain"]}
-
-
-def failures(report: dict[str, Any], limits: dict[str, float]) -> list[str]:
-    """Return one sentence for every limit that the model does not keep."""
-    found = figures(report)
+def failures(figures: dict[str, Any], limits: dict[str, float]) -> list[str]:
+    """Return one sentence for every limit that the figures of a model do not keep."""
+    found = figures | {"exact_match_loss": -figures["exact_match_gain"]}
     broken = []
     for name, limit in limits.items():
         figure, sign, advice = LIMITS[name]
@@ -38,13 +32,14 @@ def failures(report: dict[str, Any], limits: dict[str, float]) -> list[str]:
     return broken
 
 
-def gate(report: Path, verdict: Path, *, limits: dict[str, float]) -> None:
+def gate(measured: Path, versus_parent: Path, verdict: Path, *, limits: dict[str, float]) -> None:
     """Write the verdict if every limit is kept, else raise InputError with the figures, the limits and what to try.
 
+    Limits are set on figures of the model itself, and on how it compares with its parent.
     The verdict holds no figures: what depends on it need not run again because a figure moved within its limit.
     """
-    measured = read_json(report)
-    if broken := failures(measured, limits):
-        edge = f"{measured['parent']} -> {measured['model']}"
-        raise InputError(f"the gate {edge} is closed (see {report}):\n  " + "\n  ".join(broken))
-    write_json(verdict, {"model": measured["model"], "parent": measured["parent"], "passed": sorted(limits)})
+    found = read_json(measured) | read_json(versus_parent)
+    if broken := failures(found, limits):
+        edge = f"{found['parent']} -> {found['model']}"
+        raise InputError(f"the gate {edge} is closed (see {versus_parent}):\n  " + "\n  ".join(broken))
+    write_json(verdict, {"model": found["model"], "parent": found["parent"], "passed": sorted(limits)})

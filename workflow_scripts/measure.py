@@ -13,7 +13,6 @@ def measure(
     tokenizer: Path,
     test: Path,
     benchmark: Path,
-    parent: list[Path],
     report: Path,
     logprobs: Path,
     answers: Path,
@@ -44,4 +43,4 @@ def measure(
         chat.encode(own, item.instruction, item.response) != chat.encode(trained, item.instruction, item.response)
         for item in held_out + items
     )
-    write_measurement(model, prediction, rows, mismatches, parent, (report, logprobs, answers))
+    write_measurement(model, prediction, rows, mismatches, (report, logprobs, answers))

@@ -24,7 +24,6 @@ def measure_gguf(
     tokenizer: Path,
     test: Path,
     benchmark: Path,
-    parent: list[Path],
     report: Path,
     logprobs: Path,
     answers: Path,
@@ -44,4 +43,4 @@ def measure_gguf(
     engine.use(None)
     rows = judged(items, engine.ask([item.instruction for item in items], longest))
     mismatches = token_mismatches(engine, held_out + items)
-    write_measurement(quant, prediction, rows, mismatches, parent, (report, logprobs, answers))
+    write_measurement(quant, prediction, rows, mismatches, (report, logprobs, answers))

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from label import ask_all
 from lib.calibrators import calibration_error, reliability
 from lib.measurement import domain_shares, exact_match
-from lib.records import Record, read_json, read_records, write_json
+from lib.records import Record, read_json, read_records, write_json, write_records
 from lib.router import Router, is_right
-from lib.routing import curves, routes_at
+from lib.routing import curves, joined, routes_at
 from lib.significance import compare_pairs, forgetting, proportion
 
 
@@ -47,30 +46,21 @@ def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> 
 
 
 def measure_system(
-    gguf: Path,
-    checkpoint: Path,
-    loras: list[Path],
+    labels: list[Path],
     router: Path,
-    benchmark: Path,
     adapter: list[Path],
     report: Path,
     decisions: Path,
     *,
     domains: list[str],
     costs: dict[str, float],
-    context: int,
-    longest: int,
-    threads: int,
 ) -> None:
     """Write the report of the system and its decision on every item.
 
-    `adapter` is [report, answers] of the adapter's measurement on the same benchmark.
+    `labels` are what `label` wrote of the base and of the modifiers of `domains`, in this order; `adapter` is
+    [report, answers] of the adapter's measurement on the same benchmark.
     """
-    from lib.records import write_records
-
-    records = list(read_records(benchmark))
-    modifiers = dict(zip(domains, loras, strict=True))
-    rows = ask_all(gguf, checkpoint, modifiers, records, context, longest, threads)
+    rows = joined(labels, ["base", *domains])
     chooser = Router(router)
     chances = chooser.probabilities([row["prompt"] for row in rows])
     routes = routes_at(chances, chooser.threshold)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat
-from lib.device import device
+from lib.device import device, make_repeatable
 from lib.fit import fit
 from lib.records import read_records, write_json
 
@@ -51,9 +51,7 @@ def pretrain(
     import torch
     from transformers import AutoTokenizer
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(seed, threads)
     tokens = AutoTokenizer.from_pretrained(tokenizer)
     conversations = [chat.encode(tokens, r["instruction"], r["response"]) for r in read_records(corpus)]
     ids, targets = chat.pack(conversations, training["length"], tokens.pad_token_id)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from lib import chat, sparsity
-from lib.device import device
+from lib.device import device, make_repeatable
 from lib.fit import fit
 from lib.records import of_difficulty, read_records, write_json
 
@@ -25,9 +25,7 @@ def recover(
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    make_repeatable(seed, threads)
     tokenizer = AutoTokenizer.from_pretrained(pruned)
     # float32: a step of this size is less than the last bit of a bfloat16 weight
     model = AutoModelForCausalLM.from_pretrained(pruned, dtype=torch.float32).to(device())

@@ -5,7 +5,7 @@ from typing import Any
 
 from lib import calibrators, classifier, routing
 from lib.features import Features
-from lib.records import Record, read_records, write_json
+from lib.records import Record, write_json
 from lib.text import unit_hash
 from lib.token_vectors import TokenVectors
 
@@ -27,7 +27,7 @@ def needs(row: Record, modifier: str) -> bool:
 
 
 def train_router(
-    labels: Path,
+    labels: list[Path],
     embedding: list[Path],
     router: Path,
     report: Path,
@@ -42,13 +42,13 @@ def train_router(
 ) -> None:
     """Write the router and what it does on the prompts that it was neither trained nor calibrated on.
 
-    `embedding` is [] or a folder for lib.token_vectors, of which `dimensions` of the `features` are made. Another
-    threshold than `threshold` is taken if it is better, on prompts on which it was not tuned: see
-    lib.routing.better.
+    `labels` are what `label` wrote of the base and of the modifiers of `domains`, in this order. `embedding` is [] or a
+    folder for lib.token_vectors, of which `dimensions` of the `features` are made. Another threshold than `threshold`
+    is taken if it is better, on prompts on which it was not tuned: see lib.routing.better.
     """
     import numpy as np
 
-    parts = tenths(list(read_records(labels)))
+    parts = tenths(routing.joined(labels, ["base", *domains]))
     classes = [next((domain for domain in domains if needs(row, domain)), "base") for row in parts[0]]
     prompts = [row["prompt"] for row in parts[0]]
     vectors = TokenVectors.reduced(embedding[0], prompts, dimensions) if embedding else None

@@ -83,8 +83,8 @@ def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request, tim
 
 def test_a_job_that_outlives_its_scheduler_does_not_spoil_what_is_restored_in_its_place(workspace):
     """Its code is not what it began with when it ends: it removes what it wrote, and that must not be the current."""
-    wait = "import pathlib, time\npathlib.Path('begun').touch()\nwhile not pathlib.Path('go').exists():\n    time.sleep(0.1)\n"
-    workspace.append("workflow_scripts/deduplicate.py", wait)
+    wait = "while not Path('go').exists():\n    __import__('time').sleep(0.1)\n"
+    workspace.append("workflow_scripts/deduplicate.py", f"Path('begun').touch()\n{wait}")
     run = subprocess.Popen(["snakemake", "--cores", "2"], cwd=workspace.folder, env=ENVIRONMENT)
     patience = time.monotonic() + 60
     while not (workspace / "begun").exists():  # before that, it could still read the code as it is put back below

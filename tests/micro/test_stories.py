@@ -141,9 +141,9 @@ def test_a_comment_in_a_script_costs_that_step(workspace):
         ("workflow_scripts/lib/lora.py", {"adapt", "target-1", "train_modifier-code"}),
         ("workflow_scripts/lib/calibration.py", {"importance", "prune", "quantize_awq"}),
         ("envs/gguf.lock", {
-            "collect_failures-code", "convert", "convert_modifier-code", "importance", "label", "ledger",
-            "measure_gguf-F16", "measure_gguf-IQ4_XS", "measure_system", "quantize-IQ4_XS", "release",
-            "evaluate_gguf-IQ4_XS-sums",
+            "collect_failures-code", "convert", "convert_modifier-code", "importance", "ledger",
+            *(f"label-{asked}-{who}" for asked in ("benchmark", "routing") for who in ("base", "code")),
+            "measure_gguf-F16", "measure_gguf-IQ4_XS", "quantize-IQ4_XS", "release", "evaluate_gguf-IQ4_XS-sums",
         }),
     ],
 )  # fmt: skip

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lib.checkers import is_right
-from lib.records import InputError, Record, read_json, read_records, write_json, write_records
-from lib.significance import compare_pairs, forgetting, proportion
+from lib.records import InputError, Record, write_json, write_records
+from lib.significance import proportion
 
 
 @dataclass(frozen=True)
@@ -139,31 +139,18 @@ def write_measurement(
     prediction: Prediction,
     rows: list[Record],
     token_mismatches: int,
-    parent: list[Path],
     paths: tuple[Path, Path, Path],
 ) -> None:
-    """Write report, predictions and answers of a model; `parent` is [] or those three of its parent."""
+    """Write report, predictions and answers of a model."""
     report_path, logprobs_path, answers_path = paths
-    matches = exact_match(rows)
-    report: dict[str, Any] = {
+    report = {
         "model": name,
         "perplexity": round(prediction.perplexity(), 4),
         "tokens": len(prediction.tokens),
-        "exact_match": matches,
+        "exact_match": exact_match(rows),
         "unstopped": sum(not row["stopped"] for row in rows),
         "token_mismatches": token_mismatches,
     }
-    if parent:
-        before, earlier = read_json(parent[0]), list(read_records(parent[2]))
-        paired = compare_pairs([row["right"] for row in rows], [row["right"] for row in earlier])
-        report["parent"] = before["model"]
-        report["versus_parent"] = {
-            **likeness(prediction, Prediction.load(parent[1])),
-            "exact_match_gain": paired.pop("gain"),
-            **paired,
-            "forgetting": forgetting(domain_shares(earlier), domain_shares(rows)),
-            "interval_gap": round(100 * (matches["all"]["low"] - before["exact_match"]["all"]["high"]), 2),
-        }
     prediction.save(logprobs_path)
     write_records(answers_path, rows)
     write_json(report_path, report)

@@ -5,12 +5,28 @@ answer of the base is 1; that of a modifier is relative to it.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from lib.records import Record
+from lib.records import InputError, Record, read_records
 from lib.significance import compare_pairs
 
 Chances = dict[str, Any]
+
+
+def joined(labels: Sequence[Path], routes: Sequence[str]) -> list[Record]:
+    """Return one row per prompt of the files that `label` wrote for `routes`: base and modifiers, in this order.
+
+    It has the prompt, its domain, under `right` who answers it right, and the confidence of the base.
+    """
+    asked = [list(read_records(path)) for path in labels]
+    rows = []
+    for answers in zip(*asked, strict=True):
+        if len({answer["prompt"] for answer in answers}) > 1:
+            raise InputError(f"{labels[0].parent}: not all were asked the same questions; build all of them again")
+        right = {route: answer["right"] for route, answer in zip(routes, answers, strict=True)}
+        rows.append({**{key: answers[0][key] for key in ("prompt", "domain", "confidence")}, "right": right})
+    return rows
 
 
 def routes_at(chances: Chances, threshold: float) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lib import chat, lora
 from lib.container import sha256
-from lib.device import compute_dtype, device
+from lib.device import compute_dtype, device, make_repeatable
 from lib.records import InputError, Record
 
 
@@ -268,12 +268,10 @@ def fine_tune(
     if backend == "unsloth":
         import unsloth  # noqa: F401  (patches trl and transformers, so it must come first)
 
-    import torch
     from transformers import AutoTokenizer, set_seed
 
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    make_repeatable(seed, threads)
     set_seed(seed)  # before the adapter is created: its initial weights are random
     prepare(work, fingerprint([base, start] if start else [base], train, valid, settings, seed))
     tokenizer = AutoTokenizer.from_pretrained(base)
