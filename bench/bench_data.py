@@ -369,7 +369,8 @@ def main() -> None:
     given = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     results: Measured = {"comparisons": {}, "samples": {}, "large": [], "whole": {}}
-    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ROOT / ".cache") as name:
         folder = Path(name)
         made_up(1000, folder / "warm.jsonl")
         whole(folder / "warm.jsonl", 1000, folder / "warm")  # numba compiles once per machine
