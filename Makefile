@@ -20,7 +20,7 @@ why:
 
 # The records of a step in the browser: STEP=filtered, balanced, filtered.rejected, ...
 preview:
-	@PYTHONPATH=workflow_scripts "$(call BIN,data)/python" -m preview $(STEP)
+	@"$(call BIN,data)/python" -m ingot.tools.preview $(STEP)
 
 # What DVC reads, from the rules and the configuration.
 dvc.yaml:
@@ -62,7 +62,7 @@ lock:
 
 # Unpacks FILE beside itself, and refuses it if size or digest are not the promised ones.
 unpack:
-	@PYTHONPATH=workflow_scripts "$(call BIN,data)/python" -m unpack "$(FILE)"
+	@"$(call BIN,data)/python" -m ingot.tools.unpack "$(FILE)"
 
 # The figures that the docs show, from the build in results/.
 figures:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow_scripts"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 PROMPTS, LONGEST, BATCH = 256, 32, 128
 
@@ -23,13 +23,13 @@ def untrained(folder: Path) -> Path:
     import torch
     import yaml
 
-    from lib import world
-    from pretrain import new_model
-    from train_tokenizer import learn
+    from ingot.world import tasks
+    from workflow_scripts.base.pretrain import new_model
+    from workflow_scripts.base.train_tokenizer import learn
 
     preset = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())
-    shares = {domain: {"easy": 1.0} for domain in world.DOMAINS}
-    tasks = list(itertools.islice(world.tasks(0, shares, 0, 1, unique=False), 2000))
+    shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
+    tasks = list(itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000))
     tokenizer = learn(
         (f"{task.instruction}\n{task.response}" for task in tasks), preset["train_tokenizer"]["vocabulary"]
     )
@@ -48,7 +48,7 @@ def timed(action: Callable[[], object]) -> float:
 
 def checkpoint_seconds(folder: Path, prompts: list[str]) -> dict[int, float]:
     """Return how long a checkpoint takes to answer, by how many it answers together."""
-    from lib.generation import Checkpoint
+    from ingot.inference.checkpoint import Checkpoint
 
     model = Checkpoint([folder], BATCH)
     model.complete(prompts[:4], 4)
@@ -60,9 +60,9 @@ def checkpoint_seconds(folder: Path, prompts: list[str]) -> dict[int, float]:
 
 def gguf_seconds(folder: Path, gguf: Path, prompts: list[str]) -> dict[int, float]:
     """Return the same of its GGUF file, of type F16."""
-    from convert import convert
-    from lib import decoding
-    from lib.engine import open_engine
+    from ingot.inference import decoding
+    from ingot.inference.gguf_model import open_engine
+    from workflow_scripts.gguf.convert import convert
 
     convert(folder, gguf, name="bench")
     seconds, together = {}, decoding.PARALLEL
@@ -79,13 +79,14 @@ def main() -> None:
 
     from transformers import AutoTokenizer
 
-    from lib import chat, world
+    from ingot.text import chat
+    from ingot.world import tasks
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(sys.argv[1]) if sys.argv[1:] else untrained(Path(name) / "model")
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        shares = {domain: {"easy": 1.0} for domain in world.DOMAINS}
-        tasks = itertools.islice(world.tasks(1, shares, 0, 1, unique=False), PROMPTS)
+        shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
+        tasks = itertools.islice(tasks.tasks(1, shares, 0, 1, unique=False), PROMPTS)
         prompts = [chat.prompt_text(tokenizer, task.instruction) for task in tasks]
         found = {
             "checkpoint": checkpoint_seconds(folder, prompts),

@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "workflow_scripts")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT)]
 
 from texts import SIMILARITIES, WORDS, made_up, real  # noqa: E402
 
-from lib.records import read_json, read_records  # noqa: E402
-from lib.text import shingles  # noqa: E402
+from ingot.io.records import read_json, read_records  # noqa: E402
+from ingot.text.forms import shingles  # noqa: E402
 
 CORES = 2
 PARTS = 2
@@ -46,7 +46,7 @@ Measured = dict[str, Any]
 
 def call(*command: str | Path, cwd: Path | None = None) -> float:
     """Run a command and return its peak memory in GB; RuntimeError with what it said if it fails."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow_scripts"), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false"}
     probe = (
         "import resource, subprocess, sys; done = subprocess.run(sys.argv[1:], stdout=2);"
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(done.returncode)"
@@ -61,7 +61,7 @@ def call(*command: str | Path, cwd: Path | None = None) -> float:
 def step(name: str, inputs: Measured, outputs: Measured, params: Measured) -> float:
     """Run a step of the workflow as its rule does; return its peak memory in GB."""
     spec = json.dumps({"input": inputs, "output": outputs, "params": params}, default=str)
-    return call(sys.executable, "-m", "lib.entry", f"workflow_scripts/{name}.py", spec)
+    return call(sys.executable, "-m", "ingot.workflow.entry", f"workflow_scripts/{name}.py", spec)
 
 
 def lossy(folder: Path, name: str, kept: str = "kept") -> Measured:
@@ -317,7 +317,7 @@ def train_tokenizer(source: Path, folder: Path) -> Path:
 
 def floor(bytes_read: int, records: int) -> float:
     """Return the seconds that the least work takes on all cores: to read the bytes twice, and to compute the hashes."""
-    from lib import minhash
+    from ingot.text import minhash
 
     path = Path(tempfile.gettempdir()) / "ingot-floor"
     path.write_bytes(b"x" * (256 << 20))

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow_scripts")]
+sys.path[:0] = [str(ROOT)]
 
-from lib import classifier  # noqa: E402
-from lib.features import Features  # noqa: E402
-from lib.formats import Limits, Shard, rows  # noqa: E402
-from lib.text import unit_hash  # noqa: E402
+from ingot.io.formats import Limits, Shard, rows  # noqa: E402
+from ingot.routing import classifier  # noqa: E402
+from ingot.routing.features import Features  # noqa: E402
+from ingot.text.forms import unit_hash  # noqa: E402
 
 FOLDS, QUALITY, SHARES, SEED = 5, 0.95, (0.2, 0.5), 0
 Fitted = Callable[[list[str]], Any]
@@ -122,8 +122,8 @@ def cost_of_detecting() -> tuple[int, float]:
 
     import yaml
 
-    from lib.dissatisfaction import messages
-    from train_detector import train_detector
+    from ingot.world.dissatisfaction import messages
+    from workflow_scripts.router.train_detector import train_detector
 
     settings = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())["detector"]
     with tempfile.TemporaryDirectory() as name:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow_scripts")]
+sys.path[:0] = [str(ROOT)]
 
 SHAPE = {"hidden": 1024, "feed_forward": 2816, "layers": 12, "heads": 8, "kv_heads": 4, "initializer_range": 0.02}
 RANK, SWAPS = 128, 40
@@ -26,14 +26,14 @@ def build(folder: Path) -> tuple[Path, dict[str, Path]]:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from convert import convert
-    from lib import world
-    from lib.llama_cpp_tools import convert_lora
-    from pretrain import new_model
-    from train_tokenizer import learn
+    from ingot.converting.llama_cpp_tools import convert_lora
+    from ingot.world import tasks
+    from workflow_scripts.base.pretrain import new_model
+    from workflow_scripts.base.train_tokenizer import learn
+    from workflow_scripts.gguf.convert import convert
 
-    shares = {domain: {"easy": 1.0} for domain in world.DOMAINS}
-    tasks = itertools.islice(world.tasks(0, shares, 0, 1, unique=False), 2000)
+    shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
+    tasks = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
     tokenizer = learn((f"{task.instruction}\n{task.response}" for task in tasks), 1024)
     new_model(tokenizer, SHAPE, 512).save_pretrained(folder / "base")
     tokenizer.save_pretrained(folder / "base")
@@ -58,7 +58,7 @@ def timed(action: Any) -> float:
 
 def main() -> None:
     """Print what loading and swapping take, in milliseconds."""
-    from lib.engine import open_engine
+    from ingot.inference.gguf_model import open_engine
 
     with tempfile.TemporaryDirectory() as name:
         base, modifiers = build(Path(name))

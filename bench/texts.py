@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow_scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from lib.formats import Limits, Shard, rows
-from read import find_pair
+from ingot.io.formats import Limits, Shard, rows
+from workflow_scripts.data.read import find_pair
 
 SIMILARITIES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 WORDS = 230  # of a made-up text: 1.2 KB

@@ -17,7 +17,8 @@ rule adapt:
         valid="results/data/valid.jsonl",
         gate="results/gates/data/verdict.json",
         code=code(
-            "unsloth" if config["adapt"]["backend"] == "unsloth" else "ml", "adapt"
+            "unsloth" if config["adapt"]["backend"] == "unsloth" else "ml",
+            "adapter/adapt",
         ),
     output:
         adapter=directory("results/adapter"),
@@ -54,7 +55,7 @@ rule ask:
         adapter=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
         train="results/data/train.jsonl",
         earlier=report_of_earlier_round,
-        code=code("ml", "ask"),
+        code=code("ml", "adapter/ask"),
     output:
         failures="results/rounds/{turn}/failures.jsonl",
         solved="results/rounds/{turn}/solved.jsonl",
@@ -86,7 +87,7 @@ if JUDGED:
     rule judge_round:
         input:
             open_answers="results/rounds/{turn}/open.jsonl",
-            code=code("data", "judge_round"),
+            code=code("data", "adapter/judge_round"),
         output:
             judged="results/rounds/{turn}/judged.jsonl",
             report="results/reports/judge_round_{turn}.json",
@@ -120,7 +121,7 @@ rule target:
         solved="results/rounds/{turn}/solved.jsonl",
         valid="results/data/valid.jsonl",
         earlier=report_of_earlier_round,
-        code=code("ml", "target"),
+        code=code("ml", "adapter/target"),
     output:
         adapter=directory("results/rounds/{turn}/adapter"),
         report="results/reports/target_{turn}.json",
@@ -152,7 +153,7 @@ rule merge:
     input:
         base="results/base",
         adapter=adapter_after(ROUNDS),
-        code=code("ml", "merge"),
+        code=code("ml", "adapter/merge"),
     output:
         merged=directory("results/merged"),
     log:

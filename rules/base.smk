@@ -10,7 +10,7 @@ if PRETRAINED:
     rule train_tokenizer:
         input:
             corpus="results/world/pretraining.jsonl",
-            code=code("ml", "train_tokenizer"),
+            code=code("ml", "base/train_tokenizer"),
         output:
             tokenizer=directory("results/tokenizer"),
         log:
@@ -29,7 +29,7 @@ if PRETRAINED:
         input:
             corpus="results/world/pretraining.jsonl",
             tokenizer="results/tokenizer",
-            code=code("ml", "pretrain"),
+            code=code("ml", "base/pretrain"),
         output:
             base=directory("results/base"),
             report="results/reports/base.json",
@@ -49,13 +49,13 @@ else:
 
     rule fetch:
         input:
-            # A folder that is not there is refused by lib/preflight.py, in clearer words.
+            # A folder that is not there is refused by ingot/workflow/preflight.py, in clearer words.
             folder=[
                 folder
                 for folder in [config["base"]["model"]]
                 if config["base"]["kind"] == "local" and Path(folder).is_dir()
             ],
-            code=code("ml", "fetch"),
+            code=code("ml", "base/fetch"),
         output:
             base=directory("results/base"),
             report="results/reports/base.json",

@@ -5,11 +5,11 @@ import os
 import sys
 from shlex import quote
 
-sys.path[:0] = [workflow.basedir, f"{workflow.basedir}/workflow_scripts"]
+sys.path.insert(0, workflow.basedir)
 
-from lib import config as configuration
-from lib import preflight
-from lib.records import InputError
+from ingot.workflow import config as configuration
+from ingot.workflow import preflight
+from ingot.errors import InputError
 from snakemake.exceptions import WorkflowError
 from traced import engine
 from traced.closure import closure
@@ -64,11 +64,14 @@ LONG_WAY = 1
 SHARED = {name: config[name] for name in ("seed", "threads")}
 
 
-def code(environment, script):
-    """Return what runs a step: the lock of its environment, its script, and every module that they import."""
-    scripts = ROOT / "workflow_scripts"
-    first = [ROOT / f"envs/{environment}.lock", scripts / f"{script}.py"]
-    modules = closure([first[1], scripts / "lib/entry.py"], scripts)
+def code(environment, script, *others):
+    """Return what runs a step: the lock of its environment, its script, and every module that they import.
+
+    `others` are modules that the step starts in a process of their own.
+    """
+    first = [ROOT / f"envs/{environment}.lock", ROOT / f"workflow_scripts/{script}.py"]
+    started = [ROOT / "ingot/workflow/entry.py", *(ROOT / name for name in others)]
+    modules = closure([first[1], *started], ROOT)
     return [
         os.path.normpath(f"{HERE}/{path.relative_to(ROOT)}")
         for path in dict.fromkeys([*first, *modules])
@@ -78,7 +81,7 @@ def code(environment, script):
 def templates(*names):
     """Return the files that a page is made of."""
     return [
-        os.path.normpath(f"{HERE}/workflow_scripts/lib/{name}.html") for name in names
+        os.path.normpath(f"{HERE}/ingot/pages/templates/{name}.html") for name in names
     ]
 
 
@@ -131,9 +134,9 @@ def parts(name):
 RUN = (
     f"python=$(python3 {quote(f'{HERE}/envs/build.py')} {{input.code[0]}})/bin/python; "
     + engine.prefix(quote(HERE))
-    + f"env PYTHONPATH={quote(f'{HERE}/workflow_scripts')} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
+    + f"env PYTHONPATH={quote(HERE)} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
     "CUBLAS_WORKSPACE_CONFIG=:4096:8 "
-    '"$python" -m lib.entry {input.code[1]} {params.spec:q} 2>&1 | tee {log}'
+    '"$python" -m ingot.workflow.entry {input.code[1]} {params.spec:q} 2>&1 | tee {log}'
 )
 
 

@@ -9,8 +9,8 @@ Outputs:  results/pruned/     after the one-shot pruning
 
 # backend: its environment and script
 AWQ_BACKENDS = {
-    "llmcompressor": ("ml", "quantize_awq"),
-    "autoawq": ("autoawq", "quantize_autoawq"),
+    "llmcompressor": ("ml", "compress/quantize_awq"),
+    "autoawq": ("autoawq", "compress/quantize_autoawq"),
 }
 
 
@@ -19,7 +19,7 @@ rule prune:
         merged="results/merged",
         train="results/data/train.jsonl",
         gate=["results/gates/adapter.json", "results/gates/merged.json"],
-        code=code("ml", "prune"),
+        code=code("ml", "compress/prune"),
     output:
         pruned=directory("results/pruned"),
         report="results/reports/prune.json",
@@ -40,7 +40,7 @@ rule recover:
     input:
         pruned="results/pruned",
         train="results/data/train.jsonl",
-        code=code("ml", "recover"),
+        code=code("ml", "compress/recover"),
     output:
         recovered=directory("results/recovered"),
         report="results/reports/recover.json",

@@ -16,7 +16,7 @@ wildcard_constraints:
 
 rule generate:
     input:
-        code=code("data", "generate"),
+        code=code("data", "world/generate"),
     output:
         alpaca="results/world/alpaca.jsonl",
         messages="results/world/messages.jsonl.gz",
@@ -49,7 +49,7 @@ if any("hub" in source for source in config["sources"]):
 
     rule fetch_source:
         input:
-            code=code("data", "fetch_source"),
+            code=code("data", "data/fetch_source"),
         output:
             file="results/hub/{source}/{file}",
         log:
@@ -72,7 +72,7 @@ if any("hub" in source for source in config["sources"]):
 rule read:
     input:
         source=unit("file"),
-        code=code("data", "read"),
+        code=code("data", "data/read"),
     output:
         records=f"{PART}/records.jsonl",
         rejected=f"{PART}/records.rejected.jsonl",
@@ -109,7 +109,7 @@ if config["benchmarks"]:
     rule read_benchmarks:
         input:
             files=config["benchmarks"],
-            code=code("data", "read_benchmarks"),
+            code=code("data", "data/read_benchmarks"),
         output:
             benchmark="results/data/benchmark.jsonl",
             report="results/reports/read_benchmarks.json",
@@ -130,7 +130,7 @@ rule filter:
     input:
         records=f"{PART}/records.jsonl",
         tokenizer=TOKENIZER,
-        code=code("data", "filter"),
+        code=code("data", "data/filter"),
     output:
         kept=f"{PART}/filtered.jsonl",
         rejected=f"{PART}/filtered.rejected.jsonl",
@@ -159,7 +159,7 @@ if config["score"]:
     rule score:
         input:
             records=f"{PART}/filtered.jsonl",
-            code=code("data", "score"),
+            code=code("data", "data/score"),
         output:
             kept=f"{PART}/scored.jsonl",
             rejected=f"{PART}/scored.rejected.jsonl",
@@ -186,7 +186,7 @@ if config["score"]:
 rule sign:
     input:
         records=f"{PART}/{CURATED}.jsonl",
-        code=code("data", "sign"),
+        code=code("data", "data/sign"),
     output:
         signed=f"{PART}/signatures.safetensors",
     log:
@@ -206,7 +206,7 @@ rule deduplicate:
     input:
         records=parts(f"{CURATED}.jsonl"),
         signed=parts("signatures.safetensors"),
-        code=code("data", "deduplicate"),
+        code=code("data", "data/deduplicate"),
     output:
         kept="results/data/deduplicated.jsonl",
         rejected="results/data/deduplicated.rejected.jsonl",
@@ -232,7 +232,7 @@ rule decontaminate:
     input:
         records="results/data/deduplicated.jsonl",
         benchmarks=HELD_OUT,
-        code=code("data", "decontaminate"),
+        code=code("data", "data/decontaminate"),
     output:
         kept="results/data/clean.jsonl",
         rejected="results/data/clean.rejected.jsonl",
@@ -253,7 +253,7 @@ rule decontaminate:
 rule balance:
     input:
         records="results/data/clean.jsonl",
-        code=code("data", "balance"),
+        code=code("data", "data/balance"),
     output:
         kept="results/data/balanced.jsonl",
         rejected="results/data/balanced.rejected.jsonl",
@@ -277,7 +277,7 @@ rule balance:
 rule split:
     input:
         records="results/data/balanced.jsonl",
-        code=code("data", "split"),
+        code=code("data", "data/split"),
     output:
         train="results/data/train.jsonl",
         valid="results/data/valid.jsonl",
@@ -303,7 +303,7 @@ rule gate_data:
         pretrained=["results/world/pretraining.jsonl"] if PRETRAINED else [],
         benchmarks=HELD_OUT,
         test="results/data/test.jsonl",
-        code=code("data", "gate_data"),
+        code=code("data", "data/gate_data"),
     output:
         verdict="results/gates/data/verdict.json",
     log:
@@ -338,7 +338,7 @@ rule report_curation:
         ],
         records="results/data/balanced.jsonl",
         template=templates("curation")[0],
-        code=code("data", "report_curation") + templates("curation", "browser", "style"),
+        code=code("data", "data/report_curation") + templates("curation", "browser", "style"),
     output:
         page="results/curation.html",
         report="results/reports/curation.json",

@@ -20,7 +20,7 @@ rule measure:
         tokenizer=TOKENIZER,
         test="results/data/test.jsonl",
         benchmark=BENCHMARK,
-        code=code("ml", "measure"),
+        code=code("ml", "measure/measure"),
     output:
         report="results/measured/{model}.json",
         logprobs="results/measured/{model}.safetensors",
@@ -46,7 +46,7 @@ rule measure_gguf:
         tokenizer=TOKENIZER,
         test="results/data/test.jsonl",
         benchmark=BENCHMARK,
-        code=code("gguf", "measure_gguf"),
+        code=code("gguf", "measure/measure_gguf"),
     output:
         report="results/measured/{quant}.json",
         logprobs="results/measured/{quant}.safetensors",
@@ -74,7 +74,7 @@ rule versus_parent:
     input:
         child=measurement("{model}"),
         parent=lambda wildcards: measurement(parent_of(wildcards.model)),
-        code=code("data", "versus_parent"),
+        code=code("data", "measure/versus_parent"),
     output:
         report="results/measured/{model}.versus_parent.json",
     log:
@@ -94,7 +94,7 @@ rule gate:
     input:
         measured="results/measured/{model}.json",
         versus_parent="results/measured/{model}.versus_parent.json",
-        code=code("data", "gate"),
+        code=code("data", "measure/gate"),
     output:
         verdict="results/gates/{model}.json",
     log:
@@ -118,7 +118,7 @@ rule measure_system:
             f"results/measured/{parent_of('merged')}.{end}"
             for end in ("json", "answers.jsonl")
         ],
-        code=code("ml", "measure_system"),
+        code=code("ml", "router/measure_system"),
     output:
         report="results/measured/system/report.json",
         decisions="results/measured/system/decisions.jsonl",
@@ -142,7 +142,7 @@ rule report_routing:
         detector="results/reports/train_detector.json",
         rounds="results/release/rounds.json",
         template=templates("routing")[0],
-        code=code("data", "report_routing") + templates("routing", "style"),
+        code=code("data", "release/report_routing") + templates("routing", "style"),
     output:
         page="results/routing.html",
     log:
@@ -165,7 +165,7 @@ rule gate_system:
         served=f"results/measured/{config['gguf']['serve']}.json",
         whole="results/reports/pack_F16.json",
         packed=f"results/reports/pack_{config['gguf']['serve']}.json",
-        code=code("data", "gate_system"),
+        code=code("data", "router/gate_system"),
     output:
         verdict="results/gates/system/verdict.json",
     log:
@@ -192,7 +192,7 @@ if SUITES:
             answers=suite_files("answers"),
             examples=suite_files("examples"),
             task=lambda wildcards: TASKS[wildcards.suite],
-            code=code("data", "read_suite"),
+            code=code("data", "data/read_suite"),
         output:
             questions="results/suites/{suite}.jsonl",
             report="results/reports/read_suite_{suite}.json",
@@ -220,7 +220,7 @@ if SUITES:
             questions="results/suites/{suite}.jsonl",
             task=lambda wildcards: TASKS[wildcards.suite],
             parent=evaluation_of_ancestor,
-            code=code("ml", "evaluate"),
+            code=code("ml", "suites/ask_suite"),
         output:
             report="results/evaluated/{model}/{suite}.json",
             answers="results/evaluated/{model}/{suite}.answers.jsonl",
@@ -252,7 +252,7 @@ if SUITES:
             questions="results/suites/{suite}.jsonl",
             task=lambda wildcards: TASKS[wildcards.suite],
             parent=evaluation_of_ancestor,
-            code=code("gguf", "evaluate_gguf"),
+            code=code("gguf", "suites/ask_suite_gguf"),
         output:
             report="results/evaluated/{quant}/{suite}.json",
             answers="results/evaluated/{quant}/{suite}.answers.jsonl",
@@ -290,7 +290,7 @@ if config["compare"]:
                 side: f"results/measured/{model}.answers.jsonl"
                 for side, model in COMPARED.items()
             },
-            code=code("data", "compare"),
+            code=code("data", "suites/compare"),
         output:
             report="results/compared/report.json",
             judgements="results/compared/judgements.jsonl",

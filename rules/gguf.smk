@@ -6,6 +6,10 @@ Outputs:  results/gguf/{quant}.gguf        one per type of `gguf.types`
 """
 
 
+# llama.cpp's converters run in a process of their own.
+CONVERTER = "ingot/converting/convert_own_tokenizer.py"
+
+
 wildcard_constraints:
     quant="[A-Z0-9_]+",
     domain="[a-z_]+",
@@ -15,7 +19,7 @@ rule convert:
     input:
         scaled="results/scaled",
         gate="results/gates/awq.json",
-        code=code("gguf", "convert"),
+        code=code("gguf", "gguf/convert", CONVERTER),
     output:
         gguf="results/gguf/F16.gguf",
     log:
@@ -35,7 +39,7 @@ rule importance:
     input:
         scaled="results/scaled",
         train="results/data/train.jsonl",
-        code=code("gguf", "importance"),
+        code=code("gguf", "gguf/importance"),
     output:
         matrix="results/gguf/importance.safetensors",
     log:
@@ -58,7 +62,7 @@ rule quantize:
     input:
         gguf="results/gguf/F16.gguf",
         matrix="results/gguf/importance.safetensors",
-        code=code("gguf", "quantize"),
+        code=code("gguf", "gguf/quantize"),
     output:
         quantized="results/gguf/{quant}.gguf",
     log:
@@ -78,7 +82,7 @@ rule pack:
     input:
         model="results/gguf/{quant}.gguf",
         gate="results/gates/{quant}.json",
-        code=code("data", "pack"),
+        code=code("data", "gguf/pack"),
     output:
         packed="results/packed/{quant}.gguf.zst",
         report="results/reports/pack_{quant}.json",

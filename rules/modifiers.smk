@@ -18,7 +18,7 @@ rule collect_failures:
         checkpoint="results/scaled",
         train="results/data/train.jsonl",
         gate=f"results/gates/{config['gguf']['serve']}.json",
-        code=code("gguf", "collect_failures"),
+        code=code("gguf", "modifiers/collect_failures"),
     output:
         failures="results/modifiers/{domain}/failures.jsonl",
         passed="results/modifiers/{domain}/passed.jsonl",
@@ -47,7 +47,7 @@ rule cluster:
     input:
         failures="results/modifiers/{domain}/failures.jsonl",
         encoder=[] if CLUSTER["embedding"] == "tfidf" else [CLUSTER["embedding"]],
-        code=code("ml", "cluster"),
+        code=code("ml", "modifiers/cluster"),
     output:
         clustered="results/modifiers/{domain}/clustered.jsonl",
         report="results/reports/cluster_{domain}.json",
@@ -74,7 +74,7 @@ rule teach:
         clustered="results/modifiers/{domain}/clustered.jsonl",
         passed="results/modifiers/{domain}/passed.jsonl",
         models=[tier["checkpoint"] for tier in TEACH["tiers"] if "checkpoint" in tier],
-        code=code("ml", "teach"),
+        code=code("ml", "modifiers/teach"),
     output:
         taught="results/modifiers/{domain}/taught.jsonl",
         report="results/reports/teach_{domain}.json",
@@ -111,7 +111,7 @@ rule train_modifier:
         scaled="results/scaled",
         taught="results/modifiers/{domain}/taught.jsonl",
         valid="results/data/valid.jsonl",
-        code=code("ml", "train_modifier"),
+        code=code("ml", "modifiers/train_modifier"),
     output:
         adapter=directory("results/modifiers/{domain}/adapter"),
         report="results/reports/train_modifier_{domain}.json",
@@ -141,7 +141,7 @@ rule convert_modifier:
         scaled="results/scaled",
         gguf=SERVED,
         valid="results/data/valid.jsonl",
-        code=code("gguf", "convert_modifier"),
+        code=code("gguf", "modifiers/convert_modifier", CONVERTER),
     output:
         lora="results/modifiers/{domain}/lora.gguf",
         report="results/reports/convert_modifier_{domain}.json",
@@ -169,7 +169,7 @@ rule convert_modifier:
 rule pack_modifier:
     input:
         model="results/modifiers/{domain}/lora.gguf",
-        code=code("data", "pack"),
+        code=code("data", "gguf/pack"),
     output:
         packed="results/modifiers/{domain}/lora.gguf.zst",
         report="results/reports/pack_modifier_{domain}.json",

@@ -80,7 +80,7 @@ rule ledger:
     input:
         artifacts=[path for _, path in LEDGER.values()],
         reports=expand("results/measured/{model}.json", model=MEASURED),
-        code=code("gguf", "ledger"),
+        code=code("gguf", "release/ledger"),
     output:
         table="results/release/ledger.json",
         markdown="results/release/ledger.md",
@@ -106,7 +106,7 @@ rule report_rounds:
         answers=[answers for answers, _, _ in STAGES.values()],
         trainings=[path for _, reports, _ in STAGES.values() for path in reports],
         artifacts=[path for _, _, added in STAGES.values() for path in added],
-        code=code("data", "report_rounds"),
+        code=code("data", "release/report_rounds"),
     output:
         table="results/release/rounds.json",
         text="results/release/rounds.md",
@@ -158,7 +158,7 @@ rule release:
             os.path.normpath(f"{HERE}/envs/{name}.lock")
             for name in ("data", "ml", "gguf")
         ],
-        code=code("data", "release"),
+        code=code("data", "release/release"),
     output:
         manifest="results/release/manifest.json",
         card="results/release/MODEL_CARD.md",

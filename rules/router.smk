@@ -19,7 +19,7 @@ rule label:
             if domain == wildcards.route
         ],
         questions=lambda wildcards: QUESTIONS[wildcards.questions],
-        code=code("gguf", "label"),
+        code=code("gguf", "measure/label"),
     output:
         labels="results/router/labels/{questions}/{route}.jsonl",
     log:
@@ -47,7 +47,7 @@ rule train_router:
     input:
         labels=labels("routing"),
         embedding=[path for path in [config["router"]["embedding"]] if path],
-        code=code("ml", "train_router"),
+        code=code("ml", "router/train_router"),
     output:
         router=directory("results/router/model"),
         report="results/reports/train_router.json",
@@ -77,7 +77,7 @@ rule train_router:
 
 rule train_detector:
     input:
-        code=code("ml", "train_detector"),
+        code=code("ml", "router/train_detector"),
     output:
         detector=directory("results/router/detector"),
         report="results/reports/train_detector.json",

@@ -3,43 +3,11 @@
 import fcntl
 import os
 import subprocess
-import sys
 
 import pytest
 
-from workspaces import ROOT, Workspace, clone_of, copy_project
-
-sys.path[:0] = [str(ROOT), str(ROOT / "workflow_scripts")]
-
-
-def make_record(instruction, response, domain="code", difficulty="easy", **metadata):
-    from lib.text import record_id
-
-    return {
-        "id": record_id(instruction, response),
-        "instruction": instruction,
-        "response": response,
-        "metadata": {
-            "domain": domain,
-            "difficulty": difficulty,
-            "teacher": None,
-            "quality_score": None,
-            "tokens": None,
-            "source": "test",
-            "checker": "text",
-            **metadata,
-        },
-    }
-
-
-def write_labels(folder, rows):
-    """Write rows with `right` per route as `label` does, a file for each route; return the files."""
-    from lib.records import write_records
-
-    folder.mkdir(exist_ok=True)
-    for route in rows[0]["right"]:
-        write_records(folder / f"{route}.jsonl", ({**row, "answer": "", "right": row["right"][route]} for row in rows))
-    return [folder / f"{route}.jsonl" for route in rows[0]["right"]]
+from helpers.records import make_record
+from helpers.workspaces import ROOT, Workspace, clone_of, copy_project
 
 
 @pytest.fixture
@@ -57,11 +25,11 @@ def tokenizer(tmp_path_factory):
     """A tokenizer trained on the tiny world, as the tiny preset's is."""
     import itertools
 
-    from lib import world
-    from train_tokenizer import learn
+    from ingot.world import tasks
+    from workflow_scripts.base.train_tokenizer import learn
 
-    shares = {domain: {"easy": 1.0} for domain in world.DOMAINS}
-    tasks = itertools.islice(world.tasks(0, shares, 0, 1, unique=False), 2000)
+    shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
+    tasks = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
     return learn((f"{t.instruction}\n{t.response}" for t in tasks), 512)
 
 
@@ -70,7 +38,7 @@ def checkpoint(tokenizer, tmp_path_factory):
     """A folder with an untrained two-layer Llama whose widths suit every GGUF type, and its tokenizer."""
     import torch
 
-    from pretrain import new_model
+    from workflow_scripts.base.pretrain import new_model
 
     torch.manual_seed(0)
     shape = {"hidden": 256, "feed_forward": 256, "layers": 2, "heads": 4, "kv_heads": 2, "initializer_range": 0.06}

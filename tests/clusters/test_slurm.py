@@ -11,7 +11,7 @@ import time
 import pytest
 
 from clusters import slurm
-from workspaces import ENVIRONMENT, clone_of
+from helpers.workspaces import ENVIRONMENT, clone_of
 
 pytestmark = [
     pytest.mark.slurm,
@@ -63,7 +63,9 @@ def kill_now_and_then(workspace, site, times):
         run = begin(workspace, site, *TARGETS)
         time.sleep(chance.uniform(8, 22))
         if attempt % 2:
-            listed = subprocess.run(["pgrep", "-f", "-m lib.entry"], capture_output=True, text=True, check=False)
+            listed = subprocess.run(
+                ["pgrep", "-f", "-m ingot.workflow.entry"], capture_output=True, text=True, check=False
+            )
             ours = [pid for pid in listed.stdout.split() if os.readlink(f"/proc/{pid}/cwd") == str(workspace.folder)]
             if ours:
                 os.kill(int(chance.choice(ours)), signal.SIGKILL)
@@ -110,7 +112,7 @@ def test_a_warm_cache_needs_no_submission(workspace, site):
     said = workspace.call(*SNAKEMAKE, *TARGETS, **site)
     assert "traced: report_curation: restored" in said
     assert (workspace / TARGETS[0]).read_bytes() == page
-    workspace.append("workflow_scripts/deduplicate.py", "# a comment\n")
+    workspace.append("workflow_scripts/data/deduplicate.py", "# a comment\n")
     said = workspace.call(*SNAKEMAKE, *TARGETS, **site)
     assert "decontaminate: its inputs are as before, so it need not run" in said
     new = set(submitted(workspace, site)) - set(before)

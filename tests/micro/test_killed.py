@@ -8,14 +8,14 @@ import time
 import psutil
 import pytest
 
-from workspaces import ENVIRONMENT, clone_of
+from helpers.workspaces import ENVIRONMENT, clone_of
 
 pytestmark = pytest.mark.graph
 
 
 def steps_at_work(workspace):
     """The processes that compute, and not the shells and runners around them."""
-    return [process for process in workspace.processes("lib.entry") if process.info["cmdline"][1] == "-m"]
+    return [process for process in workspace.processes("ingot.workflow.entry") if process.info["cmdline"][1] == "-m"]
 
 
 @pytest.mark.parametrize("times", [3, pytest.param(30, marks=pytest.mark.slow)])
@@ -60,9 +60,9 @@ def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request, tim
         assert "unlock" not in (tmp_path / "said").read_text()
         if run.returncode == 0:
             # All built before anything was killed: something new, so that there is something to kill.
-            workspace.append("workflow_scripts/adapt.py", f"# {sum(killed.values())}\n")
+            workspace.append("workflow_scripts/adapter/adapt.py", f"# {sum(killed.values())}\n")
         check_traces()
-    while workspace.processes("lib.entry"):
+    while workspace.processes("ingot.workflow.entry"):
         time.sleep(0.1)  # one that is just starting would find the code as it is from here on, and run for nothing
     workspace.git("checkout", "-q", "workflow_scripts")
     workspace.build(*targets)
@@ -84,7 +84,7 @@ def test_killed_at_any_moment_the_next_run_goes_on(start, tmp_path, request, tim
 def test_a_job_that_outlives_its_scheduler_does_not_spoil_what_is_restored_in_its_place(workspace):
     """Its code is not what it began with when it ends: it removes what it wrote, and that must not be the current."""
     wait = "while not Path('go').exists():\n    __import__('time').sleep(0.1)\n"
-    workspace.append("workflow_scripts/deduplicate.py", f"Path('begun').touch()\n{wait}")
+    workspace.append("workflow_scripts/data/deduplicate.py", f"Path('begun').touch()\n{wait}")
     run = subprocess.Popen(["snakemake", "--cores", "2"], cwd=workspace.folder, env=ENVIRONMENT)
     patience = time.monotonic() + 60
     while not (workspace / "begun").exists():  # before that, it could still read the code as it is put back below

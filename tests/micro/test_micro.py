@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from workspaces import SECRET
+from helpers.workspaces import SECRET
 
 pytestmark = pytest.mark.graph
 
@@ -37,7 +37,7 @@ def test_the_ledger_has_every_artifact_with_its_bytes(built):
 
 
 def test_pruned_weights_stay_zero_to_the_end_of_the_chain(built):
-    from ledger import checkpoint_zeros
+    from workflow_scripts.release.ledger import checkpoint_zeros
 
     shares = {}
     for name in ("pruned", "recovered", "scaled"):
@@ -88,7 +88,7 @@ def test_the_result_does_not_depend_on_the_number_of_shards(built, tmp_path):
     """The rules with four parts of each source, up to what is trained on, beside the build with one."""
     import yaml
 
-    from workspaces import Workspace
+    from helpers.workspaces import Workspace
 
     shutil.copytree(built, tmp_path / "ingot", symlinks=True)
     workspace = Workspace(tmp_path / "ingot")
@@ -107,7 +107,7 @@ def test_no_two_kept_records_are_near_duplicates(built):
     """Every pair that shares a word 3-gram is compared; a planted copy of a short task may differ too much."""
     from collections import defaultdict
 
-    from lib.text import jaccard, shingles
+    from ingot.text.forms import jaccard, shingles
 
     records = [json.loads(line) for line in open(built / "results/data/deduplicated.jsonl")]
     grams = [shingles(f"{r['instruction']} {r['response']}", "words", 3) for r in records]
@@ -121,7 +121,7 @@ def test_no_two_kept_records_are_near_duplicates(built):
 
 
 def test_no_benchmark_question_is_trained_on(built):
-    from lib.text import normalise
+    from ingot.text.forms import normalise
 
     def prompts(name):
         return {normalise(json.loads(line)["instruction"]) for line in open(built / name)}
@@ -144,7 +144,7 @@ def test_f16_computes_what_the_checkpoint_computes(built):
 
 
 def test_a_modifier_swaps_in_place_and_answers_as_if_freshly_loaded(built):
-    from lib.engine import open_engine
+    from ingot.inference.gguf_model import open_engine
 
     model, scaled = built / "results/gguf/IQ4_XS.gguf", built / "results/scaled"
     lora = built / "results/modifiers/code/lora.gguf"
@@ -166,8 +166,8 @@ def test_a_modifier_swaps_in_place_and_answers_as_if_freshly_loaded(built):
 
 
 def test_a_cut_off_gguf_is_named_with_its_offset(built, tmp_path):
-    from lib.engine import check_gguf
-    from lib.records import InputError
+    from ingot.errors import InputError
+    from ingot.inference.gguf_model import check_gguf
 
     data = (built / "results/gguf/IQ4_XS.gguf").read_bytes()
     check_gguf(built / "results/gguf/IQ4_XS.gguf")

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from workspaces import ENVIRONMENT, ROOT, Workspace, clone_of
+from helpers.workspaces import ENVIRONMENT, ROOT, Workspace, clone_of
 
 pytestmark = pytest.mark.graph
 
@@ -124,7 +124,7 @@ def steps_that_must_run(workspace):
 
 
 def test_a_comment_in_a_script_costs_that_step(workspace):
-    workspace.append("workflow_scripts/deduplicate.py", "\n# a comment\n")
+    workspace.append("workflow_scripts/data/deduplicate.py", "\n# a comment\n")
     ran, said = workspace.build()
     assert ran == {"deduplicate"}
     assert "release: its inputs are as before, so it need not run" in said
@@ -134,12 +134,12 @@ def test_a_comment_in_a_script_costs_that_step(workspace):
 @pytest.mark.parametrize(
     ("file", "users"),
     [
-        ("workflow_scripts/prune.py", {"prune"}),
-        ("workflow_scripts/lib/world.py", {"generate"}),
-        ("workflow_scripts/lib/formats.py", {*of_parts("read"), "read_benchmarks", *SUITES}),
-        # at some depth: these import lib/sft.py, which imports lib/lora.py
-        ("workflow_scripts/lib/lora.py", {"adapt", "target-1", "train_modifier-code"}),
-        ("workflow_scripts/lib/calibration.py", {"importance", "prune", "quantize_awq"}),
+        ("workflow_scripts/compress/prune.py", {"prune"}),
+        ("ingot/world/tasks.py", {"generate"}),
+        ("ingot/io/formats.py", {*of_parts("read"), "read_benchmarks", *SUITES}),
+        # at some depth: these import ingot/training/sft.py, which imports ingot/training/lora.py
+        ("ingot/training/lora.py", {"adapt", "target-1", "train_modifier-code"}),
+        ("ingot/training/oneshot.py", {"importance", "prune", "quantize_awq"}),
         ("envs/gguf.lock", {
             "collect_failures-code", "convert", "convert_modifier-code", "importance", "ledger",
             *(f"label-{asked}-{who}" for asked in ("benchmark", "routing") for who in ("base", "code")),
@@ -189,8 +189,8 @@ def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace,
     """
     import yaml
 
-    from lib import config as configuration
-    from lib.records import InputError
+    from ingot.errors import InputError
+    from ingot.workflow import config as configuration
     from traced.graph import open_graph
     from traced.plan import Plan, Verdict
 
@@ -282,7 +282,7 @@ def test_an_output_edited_by_hand_is_kept_aside_and_restored(workspace):
 
 def test_content_in_the_place_of_an_output_that_must_run_is_kept_too(workspace):
     workspace.append("results/data/deduplicated.jsonl", "mine\n")
-    workspace.append("workflow_scripts/deduplicate.py", "# a comment\n")
+    workspace.append("workflow_scripts/data/deduplicate.py", "# a comment\n")
     _, said = workspace.build(TRAIN)
     (kept,) = re.findall(r"kept as (\S+)", said)
     assert (workspace / kept).read_text().endswith("mine\n")
@@ -314,7 +314,10 @@ def wait_for(condition, seconds=60):
 
 def is_computing(workspace, step):
     """Whether the process of a step is there."""
-    return any(f"workflow_scripts/{step}.py" in process.info["cmdline"] for process in workspace.processes("lib.entry"))
+    return any(
+        f"workflow_scripts/{step}.py" in process.info["cmdline"]
+        for process in workspace.processes("ingot.workflow.entry")
+    )
 
 
 def test_an_input_that_changes_under_a_running_step_spoils_nothing(workspace):
@@ -350,7 +353,7 @@ def test_overrides_of_the_command_line_are_no_part_of_the_project(workspace):
 
 def test_an_edit_of_the_configuration_counts_for_the_next_run(workspace):
     """The run that is under way ends with what it began with."""
-    workspace.append("workflow_scripts/read.py", "# a comment\n")
+    workspace.append("workflow_scripts/data/read.py", "# a comment\n")
     run = begin(workspace, TRAIN)
     wait_for(lambda: is_computing(workspace, "read"))
     workspace.edit(PRESET, "recall: 0.99", "recall: 0.9")
@@ -431,7 +434,7 @@ def test_a_second_clone_restores_by_trace_and_fetches_only_what_is_needed(worksp
 
 
 def test_the_same_over_ssh(workspace, tmp_path):
-    from sshd import server, why_not
+    from helpers.sshd import server, why_not
 
     if reason := why_not():
         pytest.skip(reason)
@@ -459,7 +462,7 @@ def test_the_same_over_ssh(workspace, tmp_path):
 
 def test_without_git_and_without_a_remote(workspace):
     shutil.rmtree(workspace / ".git")
-    workspace.append("workflow_scripts/split.py", "# a comment\n")
+    workspace.append("workflow_scripts/data/split.py", "# a comment\n")
     ran, _ = workspace.build(TRAIN)
     assert ran == {"split"}
     assert workspace.nothing_to_do(TRAIN)

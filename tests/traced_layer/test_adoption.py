@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from workspaces import ROOT, Workspace
+from helpers.workspaces import ROOT, Workspace
 
 pytestmark = pytest.mark.graph
 

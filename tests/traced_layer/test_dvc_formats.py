@@ -5,13 +5,13 @@ import os
 
 import pytest
 
+from helpers.workspaces import Workspace
 from traced import yaml12
 from traced.closure import closure
 from traced.digest import Digests, listing
 from traced.step import Step, flat, trace_of
 from traced.store import hash_of, key_of, new_entry
 from traced.workspace import Workspace as Layer
-from workspaces import Workspace
 
 SETTINGS = {"rate": 1e-05, "text": "0o17", "more": "1e3", "flag": True, "none": None, "word": "no", "list": [1, 2.5]}
 

@@ -1,0 +1,152 @@
+"""The books of a lossy step: what went in is what comes out plus what is listed as rejected."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ingot.errors import InputError
+from ingot.io.records import Record, write_json
+
+MIXED_BY = ("domain", "difficulty", "source")
+
+
+class Volume:
+    """How much there is of something: records, bytes of their lines, tokens, and their mix."""
+
+    def __init__(self) -> None:
+        self.records = self.bytes = self.tokens = 0
+        self.mix: dict[str, Counter[str]] = {name: Counter() for name in MIXED_BY}
+
+    def add(self, metadata: Record, size: int, count: int = 1, tokens: int | None = None) -> None:
+        """Add one record, or `count` of them with the same domain, difficulty and source."""
+        self.records += count
+        self.bytes += size
+        self.tokens += (metadata.get("tokens") or 0) if tokens is None else tokens
+        for name, counter in self.mix.items():
+            counter[str(metadata.get(name))] += count
+
+    def figures(self) -> dict[str, Any]:
+        """Return it as it stands in a report; tokens are 0 until `filter` has counted them."""
+        mix = {name: dict(sorted(counter.items())) for name, counter in self.mix.items()}
+        return {"records": self.records, "bytes": self.bytes, "tokens": self.tokens, "mix": mix}
+
+
+def rejection(record: Record, filter: str, reason: str, evidence: str = "") -> Record:
+    """Return a record as it is listed among the rejected: which filter refused it, why, and by what evidence."""
+    return {"id": record.get("id"), "filter": filter, "reason": reason, "evidence": evidence, "record": record}
+
+
+def line_of(value: Record) -> bytes:
+    """Return a record as a line of JSON."""
+    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def parsed(path: Path) -> Iterator[tuple[bytes, Record]]:
+    """Yield the lines of a file of records, with the records; InputError names a broken one."""
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield line, orjson.loads(line)
+            except ValueError as error:
+                raise InputError(
+                    f"{path}:{number}: not a JSON record ({error}); the file was changed or cut off: delete it and run"
+                    " again"
+                ) from None
+
+
+class Books:
+    """Writes the kept and the rejected of a step as they come, and in the end its report.
+
+    with Books(kept, rejected, report) as books:
+        books.keep(record)
+        books.reject(record, "length", "too_short", "3 tokens")
+    """
+
+    def __init__(self, kept: Path, rejected: Path, report: Path) -> None:
+        self.report_path = report
+        self.kept_file, self.rejected_file = open(kept, "wb"), open(rejected, "wb")  # noqa: SIM115
+        self.read, self.kept = Volume(), Volume()
+        self.rejected = 0
+        self.reasons: dict[str, Counter[str]] = defaultdict(Counter)
+        self.details: dict[str, Any] = {}
+
+    def __enter__(self) -> "Books":
+        """Return the books, open."""
+        return self
+
+    def keep(self, record: Record, line: bytes | None = None) -> None:
+        """Pass a record on; `line` is its own, where it has not been changed."""
+        line = line or line_of(record)
+        self.kept_file.write(line)
+        self.read.add(record["metadata"], len(line))
+        self.kept.add(record["metadata"], len(line))
+
+    def keep_line(self, line: bytes) -> None:
+        """Pass on a record whose volume is counted elsewhere."""
+        self.kept_file.write(line)
+
+    def reject(self, record: Record, filter: str, reason: str, evidence: str = "", size: int | None = None) -> None:
+        """List a record among the rejected; `size` is that of its line, if it is known."""
+        self.read.add(record.get("metadata", {}), len(line_of(record)) if size is None else size)
+        self.list_rejected(record, filter, reason, evidence)
+
+    def list_rejected(self, record: Record, filter: str, reason: str, evidence: str = "") -> None:
+        """List a record among the rejected whose volume is counted elsewhere."""
+        self.rejected_file.write(line_of(rejection(record, filter, reason, evidence)))
+        self.rejected += 1
+        self.reasons[filter][reason] += 1
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Close the files and, if all went well, write the report.
+
+        Raises RuntimeError when records in are not records out and rejected: that is a defect of the step, and its
+        outputs must not be used.
+        """
+        self.kept_file.close()
+        self.rejected_file.close()
+        if kind is not None:
+            return
+        if self.read.records != self.kept.records + self.rejected:
+            raise RuntimeError(
+                f"{self.read.records} records read, but {self.kept.records} kept and {self.rejected} rejected"
+            )
+        write_json(self.report_path, {**summary(self.read, self.kept, self.reasons), **self.details})
+
+
+def summary(read: Volume, kept: Volume, reasons: dict[str, Counter[str]]) -> dict[str, Any]:
+    """Return the part of a report that all lossy steps share."""
+    return {
+        "read": read.records,
+        "kept": kept.records,
+        "rejected": read.records - kept.records,
+        "reasons": {name: dict(sorted(found.items())) for name, found in sorted(reasons.items())},
+        "before": read.figures(),
+        "after": kept.figures(),
+    }
+
+
+def require_some(report: dict[str, Any], what: str) -> None:
+    """Raise InputError where a step has left nothing of what it read."""
+    if report["read"] and not report["kept"]:
+        raise InputError(f"none of the {report['read']} records is left: {report['reasons']}; {what}")
+
+
+def add_up(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the report of a step that ran on many shards: numbers added, alike at every depth."""
+    total: dict[str, Any] = {}
+    for report in reports:
+        total = plus(total, report)
+    return total
+
+
+def plus(left: Any, right: Any) -> Any:
+    """Add two values of reports: mappings by key, numbers, lists."""
+    if isinstance(left, dict):
+        return {
+            key: plus(left[key], right[key]) if key in left and key in right else (left | right)[key]
+            for key in left | right
+        }
+    return left + right

@@ -1,0 +1,303 @@
+"""Rows of a source file in any format that people have: streamed, bounded, with damage named by file and place."""
+
+import csv
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ingot.errors import InputError
+
+FORMATS = ("jsonl", "json", "csv", "parquet")
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+}
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+BLOCK = 1000  # rows: so many in a row go to one shard, the next ones to the next
+CHUNK = 1 << 20  # bytes
+ALWAYS_ALLOWED = 64 << 20  # bytes to which a small file may unpack, whatever its ratio
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much of a source may be unpacked: the longest row, in bytes, and the bytes unpacked per byte of the file."""
+
+    row: int
+    ratio: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` shards of a source: blocks of rows go round, so that rows added at its end touch few shards."""
+
+    index: int
+    count: int
+
+    def has(self, number: int) -> bool:
+        """Tell whether the row `number`, counted from 0, belongs to this shard."""
+        return number // BLOCK % self.count == self.index
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a source: where it is, its value, or the reason why it has none and how it begins."""
+
+    number: int
+    value: Any = None
+    reason: str = ""
+    excerpt: bytes = b""
+
+
+class Bounded(io.RawIOBase):
+    """A source as it is when unpacked; InputError where it grows beyond its limit or is damaged."""
+
+    def __init__(self, path: Path, ratio: int) -> None:
+        import pyarrow
+
+        with open(path, "rb") as file:
+            start = file.read(4)
+        packing = next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
+        raw = pyarrow.OSFile(str(path))
+        self.path, self.offset = path, 0
+        self.most = max(ALWAYS_ALLOWED, ratio * path.stat().st_size) if packing else None
+        self.stream = pyarrow.CompressedInputStream(raw, packing) if packing else raw
+
+    def readable(self) -> bool:
+        """Return True: it is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` as far as there is something; return how many bytes."""
+        try:
+            data = self.stream.read(len(buffer))
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: damaged or cut off after unpacked byte {self.offset} ({error}); fetch it again"
+            ) from None
+        self.offset += len(data)
+        if self.most is not None and self.offset > self.most:
+            raise InputError(
+                f"{self.path}: unpacks to more than {self.most >> 20} MiB, which no text does; if it is meant to, raise"
+                " read.unpacking"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def open_source(path: Path, ratio: int) -> IO[bytes]:
+    """Open a source for reading bytes; what is packed by gzip or zstd is unpacked on the way, whatever its name."""
+    if not path.exists():
+        raise InputError(f"{path}: no such source; correct `sources` in config.yaml")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the source is empty; remove it from `sources` or fill it")
+    return io.BufferedReader(Bounded(path, ratio), CHUNK)
+
+
+def format_of(path: Path, ratio: int) -> str:
+    """Return the format of a source: by the ending of its name, else by how it begins."""
+    for ending in reversed(path.suffixes):
+        if ending in ENDINGS:
+            return ENDINGS[ending]
+    with open_source(path, ratio) as file:
+        start = file.read(4096).lstrip()
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start[:1] in b"[{":
+        return "json" if start.startswith(b"[") else "jsonl"
+    raise InputError(f"{path}: its format is not known; name it by `format`, one of {', '.join(FORMATS)}")
+
+
+class DuplicateKeyError(ValueError):
+    """An object has a key twice: which value counts nobody can know."""
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; DuplicateKeyError if a key comes twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise DuplicateKeyError
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=unique)
+
+
+def parse(line: bytes) -> tuple[Any, str]:
+    """Return (value, "") for a line of JSON, or (None, reason)."""
+    if b"\x00" in line:
+        return None, "nul_byte"
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None, "invalid_utf8"
+    try:
+        return DECODER.decode(text.strip()), ""
+    except DuplicateKeyError:
+        return None, "duplicate_key"
+    except (ValueError, RecursionError):
+        return None, "invalid_json"
+
+
+def lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:
+    """Yield the lines of a file that are not blank; one of more than `limit` bytes is skipped and yielded as None."""
+    while line := file.readline(limit + 1):
+        if len(line) <= limit:
+            if line.strip():
+                yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = file.readline(limit)
+        yield None
+
+
+def badly_encoded(text: str) -> bool:
+    """Tell whether a text that was read with `surrogateescape` was no UTF-8."""
+    return not text.isascii() and any("\udc80" <= sign <= "\udcff" for sign in text)
+
+
+def read_jsonl(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
+    """Yield the rows of a JSON Lines file; those of other shards without looking at them."""
+    with open_source(path, limits.ratio) as file:
+        for number, line in enumerate(lines(file, limits.row)):
+            if not shard.has(number):
+                continue
+            if line is None:
+                yield Row(number + 1, reason="row_too_long")
+                continue
+            value, reason = parse(line)
+            yield Row(number + 1, value, reason, line if reason else b"")
+
+
+def find_list(text: str, path: Path) -> int:
+    """Return where the records of a JSON document begin: its list, or the first list among its values."""
+    start = len(text) - len(text.lstrip("\ufeff \t\r\n"))
+    if text[start : start + 1] == "[":
+        return start + 1
+    at = text.find("[", start)
+    if text[start : start + 1] != "{" or at < 0 or text[start + 1 : at].count("{"):
+        raise InputError(f"{path}: a JSON document must be a list of records, or an object with one such list")
+    return at + 1
+
+
+def read_json_list(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
+    """Yield the elements of the list in a JSON document, without holding the document; damage ends the build."""
+    with open_source(path, limits.ratio) as file:
+        stream = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
+        text = stream.read(CHUNK)
+        position, number, ended = find_list(text, path), 0, False
+        while True:
+            while text[position : position + 1] in (" ", "\t", "\r", "\n", ","):
+                position += 1
+            if text[position : position + 1] == "]":
+                return
+            start, reason, value = position, "", None
+            try:
+                value, position = json.JSONDecoder().raw_decode(text, position)
+                # A number may go on in what has not been read yet.
+                whole = position < len(text) or ended
+            except (ValueError, RecursionError):
+                whole = False
+            if not whole:
+                if ended or len(text) - start > limits.row:
+                    raise InputError(f"{path}: record {number + 1}: not valid JSON, or longer than read.row_bytes")
+                more = stream.read(max(CHUNK, len(text) - start))
+                text, position, ended = text[start:] + more, 0, not more
+                continue
+            if shard.has(number):
+                raw = text[start:position]
+                try:
+                    DECODER.decode(raw)
+                except DuplicateKeyError:
+                    value, reason = None, "duplicate_key"
+                if badly_encoded(raw):
+                    value, reason = None, "invalid_utf8"
+                yield Row(number + 1, value, reason, raw.encode("utf-8", "surrogateescape") if reason else b"")
+            number += 1
+            if position > CHUNK:
+                text, position = text[position:], 0
+
+
+def read_csv(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
+    """Yield the rows of a table with a header; the sign between fields is found in the header."""
+    csv.field_size_limit(limits.row)
+    with open_source(path, limits.ratio) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        header = text.readline()
+        delimiter = max("\t;,", key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter))
+        if len(set(names)) < len(names):
+            raise InputError(f"{path}: two columns have the same name: {', '.join(names)}")
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        number = 0
+        while True:
+            try:
+                fields = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Row(number + 1, reason="invalid_csv", excerpt=str(error).encode())
+                number += 1
+                continue
+            if fields:
+                if shard.has(number):
+                    raw = delimiter.join(fields).encode("utf-8", "surrogateescape")
+                    yield Row(number + 1, *row_of(names, fields, raw))
+                number += 1
+
+
+def row_of(names: list[str], fields: list[str], raw: bytes) -> tuple[Any, str, bytes]:
+    """Return (value, reason, excerpt) of a row of a table."""
+    if len(fields) != len(names):
+        return None, "wrong_number_of_columns", raw
+    if b"\x00" in raw:
+        return None, "nul_byte", raw
+    if any(map(badly_encoded, fields)):
+        return None, "invalid_utf8", raw
+    return dict(zip(names, fields, strict=True)), "", b""
+
+
+def read_parquet(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, a batch at a time; a packed one is unpacked into a temporary file first."""
+    import pyarrow
+    import pyarrow.parquet
+
+    with open_source(path, limits.ratio) as file, tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
+        start = file.read(4)
+        place = path
+        if open(path, "rb").read(4) != start:  # noqa: SIM115
+            unpacked.write(start)
+            shutil.copyfileobj(file, unpacked, CHUNK)
+            unpacked.flush()
+            place = Path(unpacked.name)
+        try:
+            table = pyarrow.parquet.ParquetFile(place)
+            number = 0
+            for batch in table.iter_batches(batch_size=BLOCK):
+                # No longer than a block, a batch lies in two of them at most.
+                if shard.has(number) or shard.has(number + batch.num_rows - 1):
+                    for i, value in enumerate(batch.to_pylist(), number):
+                        if shard.has(i):
+                            yield Row(i + 1, value)
+                number += batch.num_rows
+        except (OSError, pyarrow.ArrowException) as error:
+            raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from None
+
+
+READERS = {"jsonl": read_jsonl, "json": read_json_list, "csv": read_csv, "parquet": read_parquet}
+
+
+def rows(path: Path, form: str | None, limits: Limits, shard: Shard) -> Iterator[Row]:
+    """Yield the rows of a shard of a source, numbered from 1 in the whole of it; blank lines are none.
+
+    Raises InputError with file and place where the source is missing, empty, damaged, or unpacks without end.
+    """
+    yield from READERS[form or format_of(path, limits.ratio)](path, limits, shard)

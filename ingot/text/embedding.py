@@ -1,0 +1,48 @@
+"""Prompts as points: TF-IDF brought to few dimensions, or the vectors of a sentence-transformers model."""
+
+from pathlib import Path
+from typing import Any
+
+from ingot.errors import InputError
+
+
+def tfidf(prompts: list[str]) -> tuple[Any, list[str]]:
+    """Return the TF-IDF matrix [n, terms] (sparse) of words and word pairs, and the terms."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from ingot.routing.features import terms
+
+    vectorizer = TfidfVectorizer(analyzer=terms, min_df=1, sublinear_tf=True)
+    return vectorizer.fit_transform(prompts), vectorizer.get_feature_names_out().tolist()
+
+
+def vectors(prompts: list[str], encoder: Path | None, dimensions: int, seed: int) -> Any:
+    """Return a unit vector for every prompt, [n, width].
+
+    Without an `encoder`, by TF-IDF and singular value decomposition to `dimensions` (latent semantic analysis); else by
+    the sentence-transformers model in that folder, which has a width of its own. Raises InputError for a folder without
+    one.
+    """
+    import numpy as np
+    from sklearn.preprocessing import normalize
+
+    if encoder is None and len(set(prompts)) == 1:
+        return np.ones((len(prompts), 1))  # nothing tells them apart
+    if encoder is None:
+        from sklearn.decomposition import TruncatedSVD
+
+        matrix, names = tfidf(prompts)
+        width = min(dimensions, len(prompts) - 1, len(names) - 1)
+        reduced = TruncatedSVD(width, random_state=seed).fit_transform(matrix) if width > 0 else matrix.toarray()
+        return normalize(reduced)
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(1)
+    try:
+        model = SentenceTransformer(str(encoder), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{encoder}: not the folder of a sentence-transformers model ({error}); fetch one, or use `tfidf`"
+        ) from None
+    return normalize(model.encode(prompts, show_progress_bar=False))

@@ -1,0 +1,81 @@
+"""A plain training loop on packed rows, for training every weight of a small model: `pretrain` and `recover`."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.inference.device import compute_dtype
+from ingot.io.progress import progress
+from ingot.training.muon import Muon
+
+SHORT = 512  # rows of so many tokens: on a CPU, plain attention is faster than torch's flash kernel, a step by 12 %
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
+    """Return the rate of a step: linear warm-up, then a cosine from `peak` down to a twentieth of it."""
+    decay = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return peak * min(1.0, (step + 1) / warmup) * max(0.05, decay)
+
+
+def optimizers(model: Any, peak: float, weight_decay: float) -> list[Any]:
+    """Return Muon for the matrices of the blocks, AdamW for embeddings and vectors.
+
+    Muon needs less than half the steps of AdamW here: see docs/decisions.md.
+    """
+    import torch
+
+    blocks = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
+    inside = {id(p) for p in blocks}
+    others = [p for p in model.parameters() if id(p) not in inside]
+    return [
+        Muon(blocks, lr=peak, weight_decay=weight_decay),
+        torch.optim.AdamW(others, lr=peak, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+    ]
+
+
+def fit(
+    model: Any,
+    rows: Any,
+    labels: Any,
+    settings: dict[str, Any],
+    name: str,
+    after_step: Callable[[], None] = lambda: None,
+) -> list[dict[str, float]]:
+    """Train on packed rows [n, length] for `steps` steps; return {"step", "loss"} every hundred steps.
+
+    `settings`: steps, batch (rows), learning_rate, weight_decay, warmup (steps). Raises InputError for fewer rows
+    than a batch and for a loss that is not finite.
+    """
+    import torch
+
+    steps, batch, peak = settings["steps"], settings["batch"], settings["learning_rate"]
+    if len(rows) < batch:
+        raise InputError(f"{len(rows)} packed rows are fewer than a batch of {batch}; lower `batch` or add data")
+    if model.device.type == "cpu" and rows.shape[1] <= SHORT:
+        model.set_attn_implementation("eager")
+    trainers = optimizers(model, peak, settings["weight_decay"])
+    order, position = torch.randperm(len(rows)), 0
+    mixed = compute_dtype() == torch.bfloat16
+    losses = []
+    model.train()
+    for step in progress(range(steps), name, "step"):
+        if position + batch > len(rows):
+            order, position = torch.randperm(len(rows)), 0
+        chosen = order[position : position + batch]
+        position += batch
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed):
+            loss = model(input_ids=rows[chosen].to(model.device), labels=labels[chosen].to(model.device)).loss
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for trainer in trainers:
+            for group in trainer.param_groups:
+                group["lr"] = learning_rate(step, steps, peak, settings["warmup"])
+            trainer.step()
+        after_step()
+        if step % 100 == 0 or step == steps - 1:
+            losses.append({"step": step, "loss": round(loss.item(), 4)})
+            if not math.isfinite(losses[-1]["loss"]):
+                raise InputError(f"the loss is {losses[-1]['loss']} at step {step}: lower `learning_rate`")
+    return losses

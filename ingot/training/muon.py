@@ -1,0 +1,59 @@
+"""Muon in the number format that the hardware computes with; torch's own works in bfloat16, whatever that costs."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from ingot.inference.device import compute_dtype
+
+# Quintic Newton-Schulz coefficients and their number of steps: Jordan et al. 2024, kellerjordan.github.io/posts/muon
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+STEPS = 5
+MOMENTUM = 0.95
+
+
+def orthogonalized(matrices: Any) -> Any:
+    """Return matrices [n, rows, columns] with their singular values brought to about 1, by Newton-Schulz iteration."""
+    import torch
+
+    a, b, c = COEFFICIENTS
+    x = matrices.to(compute_dtype())
+    tall = x.shape[1] > x.shape[2]
+    x = x.mT if tall else x
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(STEPS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)
+
+
+class Muon:
+    """Steps along the orthogonalized momentum, scaled to the size of Adam's steps (Liu et al. 2025, arXiv:2502.16982).
+
+    Matrices of one shape are worked on together. As in torch.optim.Muon: Nesterov momentum, decoupled weight decay.
+    """
+
+    def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float) -> None:
+        """Take the matrices to train; the rate in `param_groups` may be changed between steps."""
+        import torch
+
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]
+        self.weight_decay = weight_decay
+        self.stacks: dict[Any, list[Any]] = defaultdict(list)
+        for parameter in self.param_groups[0]["params"]:
+            self.stacks[parameter.shape].append(parameter)
+        self.momenta = {shape: torch.zeros_like(torch.stack(stack)) for shape, stack in self.stacks.items()}
+
+    def step(self) -> None:
+        """Move every matrix by one step along its gradient."""
+        import torch
+
+        rate = self.param_groups[0]["lr"]
+        with torch.no_grad():
+            for shape, stack in self.stacks.items():
+                gradients = torch.stack([parameter.grad for parameter in stack])
+                momenta = self.momenta[shape].lerp_(gradients, 1 - MOMENTUM)
+                updates = orthogonalized(gradients.lerp(momenta, MOMENTUM))
+                size = 0.2 * max(shape) ** 0.5
+                torch._foreach_mul_(stack, 1 - rate * self.weight_decay)
+                torch._foreach_add_(stack, list(updates), alpha=-rate * size)

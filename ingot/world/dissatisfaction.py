@@ -1,0 +1,142 @@
+"""Messages that ask for another try, and messages that only sound like it, for training the escalation detector.
+
+Both are made from small grammars. Every fourth grammar is a family of phrasings that is only tested with; of the
+others, a share of the sentences is held out by its hash. So the detector is tested on sentences that it never saw, and
+on ways to say it that it never saw.
+"""
+
+import itertools
+import random
+import re
+from collections.abc import Sequence
+
+from ingot.text.forms import unit_hash
+
+HELD_OUT = 0.3  # share of the sentences of a learned family that are tested with
+QUOTED = 20  # complaints that every way to expand a frame is filled with
+FAMILY = 4  # every so many-th grammar is only tested with
+
+# Every line is a grammar: {a|b} stands for one of the alternatives, which may be empty.
+COMPLAINTS = (
+    "{that|this|your answer|the result|your last reply} {is|was|looks|seems} {wrong|not right|incorrect|false|nonsense}"
+    "{|, try again|, do it over|, please redo it}",
+    "{no|nope|sorry|hm}, {try again|do it again|once more please|give me another answer|that is wrong|not correct}",
+    "you {got it wrong|made a mistake|missed the point|misunderstood me|did not answer my question}{|, try again}",
+    "{sorry but|no,|hm,} your {answer|reply|result} {is wrong|is not correct|makes no sense|is not what I asked for}",
+    "{it|this|your code|that} {still fails|does not work|did not help|gives an error}{|, fix it|, try again|, please}",
+    "{that|this} is not what I {asked for|wanted|meant|need}{|, try again|, read it once more}",
+    "{are you sure?|really?|what?} {that|this|it} {looks wrong|cannot be right|makes no sense}{|, check it again}",
+    "{I think|I am afraid} {you are wrong|you made a mistake|that is not right|this does not work}{|, check it again}",
+    "{please|can you|could you} {try that again|redo it|correct your answer|give a better answer}{|, it is wrong}",
+    "{I asked|I told you|I wanted} {for a list|to use Python|for two lines|about Rome}, {not this|you ignored "
+    "that|you did not}",
+    "{useless|terrible|bad answer|what a bad reply}{|, try again|, do better|, give me another one}",
+    "{try again|redo this|once more}, {your answer was useless|it still fails|you missed half of it|the last "
+    "one was bad}",
+    "{the|your} {second|first|last} {line|step|number|part} {is wrong|is missing|does not work}{|, fix it|, "
+    "correct it}",
+    "{this|that|it} {is still|is again} {wrong|broken|the same mistake|not what I need}{|, please try again}",
+    "{you forgot|you left out|you skipped} {the last step|half of it|the units|my second question}{|, do it again}",
+    "{you keep|stop} {making the same mistake|giving wrong answers|ignoring my question}{|, try again}",
+    "{not good enough|not helpful|this does not help me|I cannot use this}{|, try again|, another answer please}",
+    "{can you|please|could you} {do better|fix your mistake|check your answer|read my question again}{|?|, it "
+    "is wrong}",
+    "{I still|now I} {get an error|have the same problem|do not have an answer}{| with your code| after your fix}",
+    "{that|this} {did not|does not} {answer my question|solve it|help at all}{|, try once more|, please redo it}",
+)
+LOOKALIKES = (
+    "what is wrong with {this|the|my} {function|sentence|plan|proof|engine}?",
+    "{he|she|my boss|the teacher} said {try again later|that is wrong|you made a mistake|it does not work}. "
+    "{Who is speaking?|Translate it.|Summarise it.|What did they mean?}",
+    "that's {wrong-headed|not right|nonsense} of them, {he|she|they} wrote. {Summarise the letter|Reply politely}.",
+    "{try again later|that is wrong|you missed the point}, {he|she|they|my friend} {said|wrote|told me}",
+    "{thanks|great|perfect|good}, {that is right|this works|that helped|your answer is correct}{|, now the next one}",
+    "is it {right|wrong|correct|false} to {turn left here|say fewer people|use a list here|call it a proof}?",
+    "write {a story|a poem|a song|a joke} about {a mistake|trying again|an answer that is wrong|a second try}",
+    "{that's wrong-headed of them|they were wrong about it|he made a mistake there}, {but go on|what comes "
+    "next?|I agree}",
+    "which {answer|result|line} is {correct|wrong|right|false}, {a or b|the first or the second}?",
+    "{explain|show|tell me} why {the proof is not wrong|this is the right answer|it does not work at night}",
+    "{does the shop open|can I log in|will it rain|may I call} again {tomorrow|later|next week}?",
+    "{translate|repeat|spell|rewrite}: {that is wrong|try again|this does not work|your answer is false}",
+    "{list|name} {two|three|five} {common mistakes|wrong beliefs|things that do not work} {of beginners|in science}",
+    "my {printer|phone|program|car} {does not work|gives an error|still fails}, {what can I do?|how do I fix it?}",
+    "{how do I|can I} {fix|correct|redo|check} {my homework|this sentence|an old answer|a wrong entry}?",
+    "my {code|test|car|phone} {is broken|fails again|shows an error}{|, help me|, where do I start?|, what now?}",
+    "{yes|right|exactly}, {that is it|no mistake there|you got it|that is what I wanted}{|, thank you|, go on}",
+    "{she|he|the book} says the {answer|result|proof} is {wrong|nonsense|not right}, {do you agree?|is that so?}",
+    "{what|who} {is|was} {the last answer|the second step|the wrong man|the bad reply} in {the play|that "
+    "film|the book}?",
+    "{this helped|no problem at all|not bad|that was not wrong}{|, thanks|, next question|, go on please}",
+)
+# A complaint that somebody else makes, or that is only talked about, is none.
+FRAMES = (
+    "translate into {French|German|Spanish|Latin}: {complaint}",
+    "{he|she|my boss|the teacher|a customer} said: {complaint}. {What does it mean?|What do I answer?|Was that fair?}",
+    "how do I {answer|reply to} {someone|a friend|a customer} who {writes|says}: {complaint}?",
+    "{summarise|rewrite|translate} this {letter|review|mail}: {complaint}",
+    "{complaint}, {he|she|they|my friend|the customer} {said|wrote|told me|shouted}",
+    "is it {polite|rude|friendly} to {say|write}: {complaint}?",
+    "write {a story|a poem|a scene|a dialogue} {that begins with|in which someone says}: {complaint}",
+    "the {mail|letter|review|message} reads: {complaint}. {Is it friendly?|Sort it.|Reply politely.}",
+    "{who|which book|which film} {said|has the line}: {complaint}?",
+    "count the words in: {complaint}",
+    "{correct|check} the {spelling|grammar} of: {complaint}",
+    "in {the play|the film|chapter two} {a man|the king|she} says: {complaint}. {Why?|Explain.|What happens next?}",
+    "{my test|the log|the page} says: {complaint}. {What now?|What does it mean?|Where do I look?}",
+    "{a user|a customer|my client} wrote to us: {complaint}. {Draft a reply.|What do we answer?|Is he angry?}",
+    "{classify|label} the {mood|tone} of: {complaint}",
+    "{turn|make} this into a question: {complaint}",
+)
+
+
+def expand(grammar: str) -> list[str]:
+    """Return every sentence of a grammar."""
+    parts = re.split(r"\{([^}]*)\}", grammar)
+    choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    return ["".join(words) for words in itertools.product(*choices)]
+
+
+def quoting(frame: str, complaints: Sequence[str], r: random.Random) -> list[str]:
+    """Return, for every way to expand a frame, `QUOTED` sentences with a complaint in it."""
+    sentences = expand(frame.replace("{complaint}", "<>"))
+    return [sentence.replace("<>", r.choice(complaints)) for sentence in sentences for _ in range(QUOTED)]
+
+
+def families(grammars: tuple[str, ...], held_out: bool) -> list[str]:
+    """Return the grammars to learn from, or those that are only tested with."""
+    return [grammar for i, grammar in enumerate(grammars, 1) if (i % FAMILY == 0) == held_out]
+
+
+def phrasings(side: str) -> tuple[list[list[str]], list[list[str]]]:
+    """Return (lookalikes, complaints), a list of sentences per family.
+
+    `side` is "train", "sentences" (held out of the same families) or "families" (held out as a whole, but for what a
+    learned family says, too).
+    """
+    whole = side == "families"
+    learned = [*phrasings("train"), *phrasings("sentences")] if whole else []
+    known = {sentence for part in learned for family in part for sentence in family}
+
+    def chosen(sentences: list[str]) -> list[str]:
+        if whole:
+            return [s for s in sentences if s not in known]
+        return [s for s in sentences if (unit_hash(s) < HELD_OUT) == (side == "sentences")]
+
+    complaints = [chosen(expand(grammar)) for grammar in families(COMPLAINTS, whole)]
+    lookalikes = [chosen(expand(grammar)) for grammar in families(LOOKALIKES, whole)]
+    said = [sentence for family in complaints for sentence in family]
+    r = random.Random(0)
+    quoted = [chosen(quoting(frame, said, r)) for frame in families(FRAMES, whole)]
+    return lookalikes + quoted, complaints
+
+
+def messages(seed: int, count: int, side: str) -> list[tuple[str, int]]:
+    """Return `count` (message, 1 if it complains else 0), half of each, from one side of the split."""
+    r = random.Random(seed)
+    sides = phrasings(side)
+    found = []
+    for i in range(count):
+        text = r.choice(r.choice(sides[i % 2])) + r.choice(("", ".", "!", " ..."))
+        found.append((text.capitalize() if r.random() < 0.5 else text, i % 2))
+    return found

@@ -1,0 +1,96 @@
+import json
+import shutil
+
+import pytest
+
+from ingot.errors import InputError
+from ingot.io.records import read_json
+from workflow_scripts.base.fetch import fetch, from_hub
+
+
+def bring(folder, tmp_path):
+    fetch(
+        [folder],
+        tmp_path / "base",
+        tmp_path / "report.json",
+        kind="local",
+        model=str(folder),
+        revision=None,
+        dtype="float32",
+    )
+    return tmp_path / "base"
+
+
+@pytest.fixture
+def copy(checkpoint, tmp_path):
+    return shutil.copytree(checkpoint, tmp_path / "copy")
+
+
+def test_a_local_checkpoint_is_taken_as_it_is(checkpoint, tmp_path):
+    from safetensors.torch import load_file
+
+    base = bring(checkpoint, tmp_path)
+    before, after = (load_file(folder / "model.safetensors") for folder in (checkpoint, base))
+    assert all((before[name] == after[name]).all() for name in before)
+    assert read_json(tmp_path / "report.json")["type"] == "llama"
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_cut_off_weights_are_named(copy, tmp_path):
+    data = (copy / "model.safetensors").read_bytes()
+    (copy / "model.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"model\.safetensors: cut off or damaged"):
+        bring(copy, tmp_path)
+
+
+def test_pickled_weights_are_not_loaded(copy, tmp_path):
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    with pytest.raises(InputError, match="pickled weights"):
+        bring(copy, tmp_path)
+
+
+def test_code_of_a_model_is_not_run(copy, tmp_path):
+    edit(copy / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Tokenizer", None]})
+    with pytest.raises(InputError, match="auto_map"):
+        bring(copy, tmp_path)
+
+
+def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty: no config\.json"):
+        bring(tmp_path / "empty", tmp_path)
+
+
+def test_a_tokenizer_without_a_template_is_refused(copy, tmp_path):
+    (copy / "chat_template.jinja").unlink()
+    with pytest.raises(InputError, match="no chat template"):
+        bring(copy, tmp_path)
+
+
+def test_a_pad_token_that_is_the_end_token_is_replaced(copy, tmp_path):
+    from transformers import AutoTokenizer
+
+    edit(copy / "tokenizer_config.json", pad_token="<|im_end|>")
+    tokenizer = AutoTokenizer.from_pretrained(bring(copy, tmp_path))
+    assert tokenizer.pad_token == "<|pad|>" != tokenizer.eos_token
+
+
+def test_a_hub_model_that_cannot_be_had_is_said_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(InputError, match=r"nobody/nothing at revision abc.*(cannot be reached|refuses)"):
+        from_hub("nobody/nothing", "abc", download=False)
+
+
+def test_a_hub_model_in_the_local_cache_is_used_without_a_network(checkpoint, tmp_path, monkeypatch):
+    """The cache is laid out as huggingface_hub lays it out."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    repository = tmp_path / "models--team--model"
+    shutil.copytree(checkpoint, repository / "snapshots/0123456789012345678901234567890123456789")
+    (repository / "refs").mkdir()
+    found = from_hub("team/model", "0123456789012345678901234567890123456789", download=False)
+    assert (found / "model.safetensors").exists()

@@ -1,0 +1,135 @@
+"""Merging, pruning, recovery and AWQ on a model of two layers."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from ingot.io.records import read_json, write_records
+from ingot.training import sparsity
+from workflow_scripts.adapter.merge import merge
+from workflow_scripts.compress.prune import prune
+from workflow_scripts.compress.quantize_awq import quantize_awq
+from workflow_scripts.compress.recover import recover
+
+pytestmark = pytest.mark.graph
+
+CALIBRATION = {"records": 8, "length": 32}
+NONE = {"attention": 0, "feed_forward": 0}
+
+
+@pytest.fixture
+def train(tmp_path, record):
+    write_records(tmp_path / "train.jsonl", [record(f"What is {i} + 1?", str(i + 1)) for i in range(64)])
+    return tmp_path / "train.jsonl"
+
+
+def pruned(checkpoint, train, tmp_path, **changes):
+    settings = {"method": "sparsegpt", "structure": "2:4", "ratios": NONE} | changes
+    prune(
+        checkpoint, train, tmp_path / "pruned", tmp_path / "report.json", **settings, calibration=CALIBRATION, threads=1
+    )
+    return tmp_path / "pruned"
+
+
+def load(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("method", ["sparsegpt", "wanda"])
+def test_two_of_four_is_reached_in_every_matrix_of_the_blocks(method, checkpoint, train, tmp_path):
+    folder = pruned(checkpoint, train, tmp_path, method=method)
+    matrices = sparsity.pruned_matrices(load(folder))
+    assert len(matrices) == 14
+    assert all(sparsity.is_two_of_four(matrix) for matrix in matrices.values())
+    report = read_json(tmp_path / "report.json")
+    assert report["zeros"]["attention"] == report["zeros"]["feed_forward"] == 0.5
+
+
+def test_ratios_per_part(checkpoint, train, tmp_path):
+    pruned(checkpoint, train, tmp_path, structure="unstructured", ratios={"attention": 0.3, "feed_forward": 0.6})
+    zeros = read_json(tmp_path / "report.json")["zeros"]
+    assert zeros["attention"] == pytest.approx(0.3, abs=0.01)
+    assert zeros["feed_forward"] == pytest.approx(0.6, abs=0.01)
+
+
+def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path):
+    folder = pruned(checkpoint, train, tmp_path)
+    training = {"steps": 8, "batch": 2, "length": 64, "learning_rate": 0.01, "weight_decay": 0.1, "warmup": 2}
+    recover(
+        folder,
+        train,
+        tmp_path / "recovered",
+        tmp_path / "recover.json",
+        training=training,
+        difficulties=["easy"],
+        dtype="float32",
+        seed=0,
+        threads=1,
+    )
+    before, after = (sparsity.pruned_matrices(load(f)) for f in (folder, tmp_path / "recovered"))
+    for name, matrix in before.items():
+        assert (after[name][matrix == 0] == 0).all()
+        assert not torch.equal(after[name], matrix)
+
+
+def test_a_broken_mask_is_noticed(checkpoint, train, tmp_path):
+    model = load(pruned(checkpoint, train, tmp_path))
+    mask = sparsity.Mask(model)
+    assert mask.broken() == 0
+    matrix = next(iter(mask.matrices.values()))
+    with torch.no_grad():
+        matrix[matrix == 0] = 1e-9
+    assert mask.broken() > 0
+    mask.apply()
+    assert mask.broken() == 0
+
+
+def test_two_of_four_knows_a_group_with_three():
+    assert sparsity.is_two_of_four(torch.tensor([[1.0, 0, 2, 0], [0, 0, 0, 1]]))
+    assert not sparsity.is_two_of_four(torch.tensor([[1.0, 3, 2, 0], [0, 0, 0, 1]]))
+
+
+def test_awq_scaling_changes_weights_but_not_what_is_computed_and_keeps_zeros(checkpoint, train, tmp_path):
+    folder = pruned(checkpoint, train, tmp_path)
+    quantize_awq(
+        folder,
+        train,
+        tmp_path / "packed",
+        tmp_path / "scaled",
+        tmp_path / "awq.json",
+        scheme="W4A16_ASYM",
+        calibration=CALIBRATION,
+        dtype="float32",
+        threads=1,
+    )
+    plain, scaled, packed = load(folder), load(tmp_path / "scaled"), load(tmp_path / "packed")
+    ids = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        logits = [model(ids).logits for model in (plain, scaled, packed)]
+    assert (logits[0] - logits[1]).abs().max() < 0.05 * logits[0].abs().max()  # bfloat16 while scaling
+    assert 0 < (logits[0] - logits[2]).abs().max() < logits[0].abs().max()
+    report = read_json(tmp_path / "awq.json")
+    assert report["zeros_scaled"]["all"] >= report["zeros_before"]["all"] - 1e-4
+    assert (tmp_path / "packed/model.safetensors").stat().st_size < (
+        tmp_path / "scaled/model.safetensors"
+    ).stat().st_size
+
+
+def test_merging_computes_what_base_and_adapter_compute(checkpoint, tmp_path):
+    from peft import PeftModel, get_peft_model
+
+    from ingot.training.lora import lora_config
+
+    torch.manual_seed(0)
+    model = load(checkpoint)
+    adapted = get_peft_model(model, lora_config(model, {"rank": 4, "alpha": 8, "dropout": 0, "target_modules": None}))
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    adapted.save_pretrained(tmp_path / "adapter")
+    merge(checkpoint, tmp_path / "adapter", tmp_path / "merged", dtype="float32")
+    both = PeftModel.from_pretrained(load(checkpoint), tmp_path / "adapter")
+    ids = torch.arange(3, 40)[None]
+    with torch.no_grad():
+        difference = (both(ids).logits - load(tmp_path / "merged")(ids).logits).abs().max()
+    assert difference < 1e-3

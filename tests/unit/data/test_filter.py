@@ -1,0 +1,223 @@
+import json
+
+import pytest
+
+from helpers.curation import results, three
+from ingot.curation.filters import FILTERS, Refusal
+from ingot.io.records import write_records
+from workflow_scripts.data.filter import filter
+from workflow_scripts.world.generate import FOREIGN
+
+LANGUAGE = {"wanted": "en", "doubt": 0.1, "sure": 0.5, "least_words": 10}
+RUDE = {"languages": ["english"], "most": 0, "tolerated": []}
+REPETITION = {"least_words": 50, "most": {"lines": 0.3, "top_2": 0.2, "repeated_5": 0.15, "repeated_10": 0.1}}
+GIBBERISH = {"least_words": 50, "word_length": [2, 12], "words_with_letters": 0.5, "symbols_per_word": 0.1}
+PROSE = (
+    "The river rises in the hills above the town and runs past two old mills before it turns to the south, where the"
+    " land is flat. In spring the water often covers the lower fields, and people who live there move their animals to"
+    " the barns on the ridge until the ground has dried. A bridge of stone was built some two hundred years ago."
+)
+
+
+@pytest.fixture(scope="module")
+def language():
+    return FILTERS["language"](LANGUAGE)
+
+
+@pytest.mark.parametrize(("code", "pair"), [(code, pair) for code, pairs in FOREIGN.items() for pair in pairs])
+def test_every_planted_language_is_found_and_named(language, record, code, pair):
+    assert language(record(pair[0].format(n=7), pair[1])).reason == code
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Please explain in one short sentence why the evening sky turns red.", "The light travels a long way."),
+        ("Portugal: name its capital, Yara.", "Lisbon"),
+        ("As a one-line lambda: solve sums a list xs.", "solve = lambda xs: sum(xs)"),
+        ("Uppercase the letters: r g d f t", "R G D F T"),
+        ("Sort a list.", "```python\n" + "for eintrag in alle_werte_der_liste:\n    ausgabe(eintrag)\n" * 9 + "```"),
+    ],
+)
+def test_english_code_and_short_texts_stay(language, record, question, answer):
+    assert language(record(question, answer)) is None
+
+
+def test_no_record_of_the_tiny_world_is_taken_for_another_language(language):
+    import itertools
+
+    from ingot.world import tasks
+
+    shares = {domain: {k: 1.0 for k in ("easy", "medium", "hard") if tasks.has(domain, k)} for domain in tasks.DOMAINS}
+    tasks = [vars(task) for task in itertools.islice(tasks.tasks(5, shares, 0, 1, unique=True), 3000)]
+    assert [task for task in tasks if language(task)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Write to ann.smith+x@mail.example.com now", "e-mail_address"),
+        ("Call +44 20 7946 0958 please", "phone_number"),
+        ("Call (650) 253-0000 please", "phone_number"),
+        ("Pay with 4111 1111 1111 1111 today", "card_number"),
+        ("To DE89 3704 0044 0532 0130 00 please", "account_number"),
+        ("His number is 123-45-6789.", "social_security_number"),
+        ("The server 8.8.8.8 answers", "IP_address"),
+    ],
+)
+def test_personal_data_is_found(record, text, reason):
+    drop = FILTERS["personal"]({"region": "US", "action": "drop"})
+    assert drop(record(text, "ok")).reason == reason
+    assert drop(record("ok", text)).reason == reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sort: 9 8 7 6 5 4 3 2 1",
+        "What is 12345678 + 1?",
+        "a @ b",
+        "Remind me at 10:30",
+        "It cost $1,234,567.89 in 2019.",
+        "127.0.0.1 and 192.168.0.1 are local",
+        "4111 1111 1111 1112 is not a card",
+        "3.14159265358979 is pi",
+    ],
+)
+def test_numbers_and_signs_are_not_personal_data(record, text):
+    assert FILTERS["personal"]({"region": "US", "action": "drop"})(record(text, "ok")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("AKIA" + "IOSFODNN7EXAMPLE", "AWS_key"),
+        ("ghp_" + "a1B2" * 9, "GitHub_token"),
+        ("hf_" + "abcDEF" * 6, "Hugging_Face_token"),
+        ("sk-proj-" + "a1B2c3" * 5, "API_key"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----", "private_key"),
+    ],
+)
+def test_secrets_are_found(record, text, reason):
+    assert FILTERS["secrets"]({"action": "drop"})(record(f"Use {text} here", "ok")).reason == reason
+
+
+def test_masking_keeps_the_record_without_what_it_hides(record):
+    one = record("Write to ann@mail.example.com or +44 20 7946 0958.", "I wrote to ann@mail.example.com.")
+    before = one["id"]
+    assert FILTERS["personal"]({"region": "US", "action": "mask"})(one) is None
+    assert one["instruction"] == "Write to [e-mail address] or [phone number]."
+    assert one["response"] == "I wrote to [e-mail address]."
+    assert one["metadata"]["original_id"] == before != one["id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "answer", "reason"),
+    [
+        ("characters", "bell \x07", "a", "control_character"),
+        ("characters", "a", "\u202egnihton", "control_character"),
+        ("fences", "code", "```python\nx = 1", "fence_not_closed"),
+        ("fences", "code", "```python\nx = = 1\n```", "code_does_not_parse"),
+        ("fences", "code", '```json\n{"a": }\n```', "code_does_not_parse"),
+        ("leftovers", "a", "Dear [Your Name], hello", "template"),
+        ("leftovers", "<|im_start|>user", "a", "template"),
+        ("leftovers", "{{ question }}", "a", "template"),
+        ("refusals", "a", "I'm sorry, but I can't assist with that.", "declines"),
+        ("refusals", "a", "As an AI language model, I have no body.", "declines"),
+    ],
+)
+def test_what_is_broken_is_refused(record, name, question, answer, reason):
+    assert FILTERS[name]({"ending": "drop"})(record(question, answer)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "answer"),
+    [
+        ("characters", "a\tb\n", "caf\u00e9 \U0001f600 \u05e9\u05dc\u05d5\u05dd a\u200db"),
+        ("fences", "code", "```python\nx = 1\n```\n\tdone"),
+        ("fences", "code", "```\nanything = = \n```"),
+        ("leftovers", "What is f'{x}'?", 'It prints {x}, and {"a": 1} is JSON. items[your_index]'),
+        ("refusals", "How do I say it politely?", "You can say: I'm sorry, but I can't come."),
+    ],
+)
+def test_what_is_whole_is_kept(record, name, question, answer):
+    assert FILTERS[name]({"ending": "drop"})(record(question, answer)) is None
+
+
+def test_tokens_that_end_an_answer_are_cut_off(record):
+    dumped = record("What is it?", "It is a river.<|endoftext|>\n")
+    before = dumped["id"]
+    assert FILTERS["leftovers"]({"ending": "drop"})(dumped).reason == "template"
+    assert FILTERS["leftovers"]({"ending": "cut"})(dumped) is None
+    assert dumped["response"] == "It is a river."
+    assert dumped["metadata"]["original_id"] == before != dumped["id"]
+    assert FILTERS["leftovers"]({"ending": "cut"})(record("q", "<|endoftext|>")).reason == "template"
+
+
+def test_offensive_words_count_each_once_and_can_be_tolerated(record):
+    rude = record("You bastard, you bastard", "fine")
+    assert FILTERS["offensive"](RUDE)(rude) == Refusal("offensive_words", "bastard")
+    assert FILTERS["offensive"](RUDE | {"most": 1})(rude) is None
+    assert FILTERS["offensive"](RUDE | {"tolerated": ["bastard"]})(rude) is None
+    assert FILTERS["offensive"](RUDE)(record("A class in Scunthorpe", "fine")) is None
+
+
+def test_repetition_is_measured_on_long_answers_only(record):
+    refuses = FILTERS["repetition"](REPETITION)
+    assert refuses(record("q", PROSE)) is None
+    assert refuses(record("q", "river " * 40)) is None
+    assert refuses(record("q", "the same thing again and " * 20)).reason == "repeats_itself"
+    assert refuses(record("q", PROSE + " " + PROSE)).evidence.startswith("repeated_5")
+    assert refuses(record("q", "\n".join([PROSE[:60]] * 3 + [PROSE]))).evidence.startswith("lines")
+
+
+def test_the_measures_of_repetition_are_those_of_the_paper():
+    from ingot.curation.repetition import repeated_lines, repetition
+
+    words = "a bb a bb ccc a bb".split()  # 12 characters; "a bb" three times with 9 of them
+    assert repetition(words)["top_2"] == pytest.approx(9 / 12)
+    sentence = [f"w{i}" for i in range(5)]
+    assert repetition([*sentence, "x", *sentence])["repeated_5"] == pytest.approx(10 / 21)
+    assert repeated_lines("ab\ncd\nab\n")["lines"] == pytest.approx(1 / 3)
+
+
+def test_gibberish_is_refused(record):
+    refuses = FILTERS["gibberish"](GIBBERISH)
+    assert refuses(record("q", PROSE)) is None
+    assert refuses(record("q", "xkcdqwertzuiopasdfghjkl " * 60)).reason == "word_length"
+    assert refuses(record("q", "12 34 56 78 word " * 20)).reason == "few_letters"
+    assert refuses(record("q", "#tag word ... " * 30)).reason == "symbols"
+
+
+def test_the_first_filter_that_refuses_decides(tmp_path, tokenizer, record):
+    _, rejected, _ = run(tmp_path, tokenizer, [record("Mail a@b.example \x07", "x")], order=("characters", "personal"))
+    assert (rejected[0]["filter"], rejected[0]["reason"]) == ("characters", "control_character")
+
+
+def run(tmp_path, tokenizer, records, appeals=(), order=("length", "personal")):
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    write_records(tmp_path / "in.jsonl", records)
+    settings = {"length": {"least": 1, "most": 20}, "personal": {"region": "US", "action": "drop"}}
+    filters = [{"name": name, "settings": settings.get(name, {})} for name in order]
+    paths = three(tmp_path, "filtered")
+    filter(tmp_path / "in.jsonl", tmp_path / "tokenizer", *paths, filters=filters, appeals=list(appeals))
+    return results(paths)
+
+
+def test_the_step_counts_tokens_and_names_filter_and_evidence(tmp_path, tokenizer, record):
+    bad, long, good = record("Mail a@b.example", "x"), record("word " * 40, "b"), record("What is 1 + 1?", "2")
+    kept, rejected, report = run(tmp_path, tokenizer, [bad, long, good])
+    assert [r["id"] for r in kept] == [good["id"]]
+    assert kept[0]["metadata"]["tokens"] == len(tokenizer("What is 1 + 1?\n2")["input_ids"])
+    found = {r["id"]: (r["filter"], r["reason"], r["evidence"]) for r in rejected}
+    assert found[bad["id"]] == ("personal", "e-mail_address", "1 found")
+    assert found[long["id"]][:2] == ("length", "too_long")
+    assert report["after"]["tokens"] == kept[0]["metadata"]["tokens"]
+
+
+def test_a_dropped_record_can_be_appealed_by_its_id(tmp_path, tokenizer, record):
+    bad = record("Mail a@b.example", "x")
+    _, rejected, _ = run(tmp_path, tokenizer, [bad])
+    kept, _, report = run(tmp_path, tokenizer, [bad], appeals=[rejected[0]["id"]])
+    assert json.dumps(kept[0]["instruction"]) == json.dumps(bad["instruction"])
+    assert report["appealed"] == [bad["id"]]

@@ -1,0 +1,112 @@
+import pytest
+
+from helpers.curation import DEFAULTS, read_file
+from ingot.curation.shapes import standardise
+
+
+@pytest.mark.parametrize(
+    ("source", "shape"),
+    [
+        ({"instruction": "Q", "input": "", "output": "A"}, "alpaca"),
+        ({"instruction": "Q", "context": "", "response": "A"}, "dolly"),
+        ({"system_prompt": "", "question": "Q", "response": "A"}, "openorca"),
+        ({"question": "Q", "answer": "A"}, "question_answer"),
+        ({"prompt": "Q", "completion": "A"}, "prompt_completion"),
+        ({"instruction": "Q", "response": "A"}, "instruction_response"),
+        ({"input": "Q", "target": "A"}, "input_target"),
+        ({"prompt": "Q", "canonical_solution": "A", "test": "T"}, "human_eval"),
+        ({"instruction": "Q", "instances": [{"input": "", "output": "A"}]}, "self_instruct"),
+        ({"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}, "messages"),
+        (
+            {
+                "messages": [
+                    {"role": "system", "content": "S"},
+                    {"role": "user", "content": "Q"},
+                    {"role": "assistant", "content": "A"},
+                ]
+            },
+            "messages",
+        ),
+        ({"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}, "sharegpt"),
+        ({"frage": "Q", "antwort": "A"}, {"instruction": "frage", "response": "antwort"}),
+    ],
+)
+def test_every_shape_becomes_the_same_record_found_or_named(source, shape):
+    for given in [shape] if isinstance(shape, dict) else [shape, None]:
+        record, reason = standardise(source, DEFAULTS, given)
+        assert reason == ""
+        assert (record["instruction"], record["response"], record["metadata"]["domain"]) == ("Q", "A", "code")
+
+
+def test_what_goes_before_and_after_a_question_is_part_of_it():
+    record, _ = standardise({"instruction": "Sort", "input": "3 1", "output": "1 3"}, DEFAULTS)
+    assert record["instruction"] == "Sort\n\n3 1"
+    record, _ = standardise({"system_prompt": "Be short.", "question": "Why?", "response": "So."}, DEFAULTS)
+    assert record["instruction"] == "Be short.\n\nWhy?"
+
+
+def test_another_shape_than_the_named_one_is_not_guessed():
+    assert standardise({"question": "Q", "answer": "A"}, DEFAULTS, "alpaca") == (None, "missing_fields")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (["a list"], "not_an_object"),
+        ({}, "missing_fields"),
+        ({"text": "only text"}, "missing_fields"),
+        ({"messages": [{"role": "user", "content": "Q"}]}, "missing_fields"),
+        ({"messages": "no list"}, "missing_fields"),
+        ({"instances": []}, "missing_fields"),
+        ({"question": 5, "answer": "A"}, "not_text"),
+        ({"instruction": "Q", "input": 5, "output": "A"}, "not_text"),
+        ({"question": " ", "answer": "A"}, "empty_text"),
+        ({"question": "\ud800", "answer": "A"}, "lone_surrogate"),
+        ({"question": "Q", "answer": "A", "quality_score": "9"}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "quality_score": float("nan")}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "domain": ["code"]}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "difficulty": []}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "checker": "vibes"}, "bad_metadata"),
+        ({"question": "Q", "answer": "#### 72", "checker": "number"}, "answer_is_no_number"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_refused_with_its_reason(source, reason):
+    assert standardise(source, DEFAULTS) == (None, reason)
+
+
+def test_what_a_source_leaves_null_gets_its_default():
+    source = {"question": "Q", "answer": "A", "domain": None, "difficulty": None, "quality_score": 7.5}
+    metadata = standardise(source, DEFAULTS)[0]["metadata"]
+    assert (metadata["domain"], metadata["difficulty"], metadata["quality_score"]) == ("code", "medium", 7.5)
+
+
+def write_questions(path, count):
+    path.write_text("".join(f'{{"question": "Q{i}", "answer": "A"}}\n' for i in range(count)))
+
+
+def test_a_sample_is_the_same_each_time_and_grows(tmp_path):
+    write_questions(tmp_path / "s.jsonl", 2000)
+    small, rejected, _ = read_file(tmp_path / "s.jsonl", tmp_path / "a", sample=0.1)
+    large, _, _ = read_file(tmp_path / "s.jsonl", tmp_path / "b", sample=0.2)
+    assert 150 < len(small) < 250 < 350 < len(large) < 450
+    assert {r["id"] for r in small} <= {r["id"] for r in large}
+    assert {r["reason"] for r in rejected} == {"not_sampled"}
+
+
+@pytest.mark.parametrize("shards", [1, 4, 64])
+def test_shards_have_every_row_once(tmp_path, shards):
+    write_questions(tmp_path / "s.jsonl", 5500)
+    parts = [read_file(tmp_path / "s.jsonl", tmp_path / str(i), shard=i, shards=shards)[0] for i in range(shards)]
+    assert sorted(r["instruction"] for part in parts for r in part) == sorted(f"Q{i}" for i in range(5500))
+
+
+def test_rows_added_at_the_end_change_one_shard(tmp_path):
+    before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
+    write_questions(before, 5500)
+    write_questions(after, 5700)
+    changed = [
+        read_file(before, tmp_path / f"b{i}", shard=i, shards=4)[0]
+        != read_file(after, tmp_path / f"a{i}", shard=i, shards=4)[0]
+        for i in range(4)
+    ]
+    assert sum(changed) == 1

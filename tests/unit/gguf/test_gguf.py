@@ -1,0 +1,110 @@
+import json
+import shutil
+
+import pytest
+
+from ingot.converting.llama_cpp_tools import refuse_remote_code
+from ingot.errors import InputError
+from ingot.inference.gguf_model import check_gguf, open_engine
+from workflow_scripts.gguf.convert import convert
+from workflow_scripts.gguf.quantize import file_type, quantize
+
+
+@pytest.fixture(scope="module")
+def f16(checkpoint, tmp_path_factory):
+    path = tmp_path_factory.mktemp("gguf") / "F16.gguf"
+    convert(checkpoint, path, name="test")
+    return path
+
+
+@pytest.fixture(scope="module")
+def matrix(checkpoint, tmp_path_factory):
+    from helpers.records import make_record
+    from ingot.io.records import write_records
+    from workflow_scripts.gguf.importance import importance
+
+    folder = tmp_path_factory.mktemp("importance")
+    write_records(folder / "train.jsonl", [make_record(f"What is {i}?", str(i)) for i in range(8)])
+    importance(checkpoint, folder / "train.jsonl", folder / "matrix.safetensors", records=8, length=64, threads=1)
+    return folder / "matrix.safetensors"
+
+
+def test_the_importance_of_every_matrix_is_measured_as_llama_cpp_defines_it(checkpoint, matrix):
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from helpers.records import make_record
+    from ingot.text import chat
+
+    found = load_file(matrix)
+    assert len(found) == 14
+    tokenizer, model = AutoTokenizer.from_pretrained(checkpoint), AutoModelForCausalLM.from_pretrained(checkpoint)
+    inputs = []
+    model.model.layers[0].mlp.up_proj.register_forward_hook(lambda m, i, o: inputs.append(i[0][0].detach()))
+    for i in range(8):
+        record = make_record(f"What is {i}?", str(i))
+        ids = chat.encode(tokenizer, record["instruction"], record["response"]).ids
+        with torch.no_grad():
+            model(torch.tensor([ids]))
+    torch.testing.assert_close(found["blk.0.ffn_up.weight"], torch.cat(inputs).square().mean(0), rtol=1e-3, atol=1e-5)
+
+
+def test_llama_cpp_reads_text_as_the_same_tokens(f16, checkpoint):
+    engine = open_engine(f16, checkpoint, 128, 1)
+    for text in ("Sort: 3 1 2", "def f(a):\n    return a", "naïve 数 🙂", "  two  spaces\t\n\n", "don't I'LL 2024"):
+        assert engine.tokenize(text) == engine.tokenizer(text)["input_ids"]
+
+
+def test_an_answer_ends_at_the_end_token_or_at_the_limit(f16, checkpoint):
+    answer = open_engine(f16, checkpoint, 128, 1).ask(["What is 1?"], 5)[0]
+    assert not answer.stopped or len(answer.text) < 200
+
+
+@pytest.mark.parametrize("quant", ["Q8_0", "Q5_K_M", "IQ4_XS"])
+def test_quantising_with_the_matrix_makes_it_smaller_and_it_still_runs(f16, matrix, checkpoint, tmp_path, quant):
+    quantize(f16, matrix, tmp_path / "q.gguf", quant=quant, threads=1)
+    assert (tmp_path / "q.gguf").stat().st_size < 0.6 * f16.stat().st_size
+    assert open_engine(tmp_path / "q.gguf", checkpoint, 128, 1).logits([3, 4, 5]).shape == (3, 512)
+
+
+def test_the_matrix_is_really_used(f16, matrix, tmp_path):
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    skewed = {name: np.geomspace(1e-3, 1e3, v.size).astype(np.float32) for name, v in load_file(matrix).items()}
+    save_file(skewed, tmp_path / "skewed.safetensors")
+    for name, path in (("a", matrix), ("b", tmp_path / "skewed.safetensors")):
+        quantize(f16, path, tmp_path / f"{name}.gguf", quant="IQ4_XS", threads=1)
+    assert (tmp_path / "a.gguf").read_bytes() != (tmp_path / "b.gguf").read_bytes()
+
+
+def test_an_unknown_type_lists_the_known_ones():
+    assert file_type("F16") == 1
+    with pytest.raises(InputError, match=r"no type 'Q9_X'; it has .*IQ4_XS"):
+        file_type("Q9_X")
+
+
+@pytest.mark.parametrize("length", [0, 50, 5000, -1])
+def test_a_cut_off_file_is_refused_by_name(f16, matrix, tmp_path, length):
+    (tmp_path / "cut.gguf").write_bytes(f16.read_bytes()[:length])
+    with pytest.raises(InputError, match=r"cut\.gguf"):
+        check_gguf(tmp_path / "cut.gguf")
+    with pytest.raises(InputError, match=r"cut\.gguf"):
+        quantize(tmp_path / "cut.gguf", matrix, tmp_path / "q.gguf", quant="Q8_0", threads=1)
+
+
+def test_a_model_that_brings_code_is_not_converted(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "evil")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "evil.py"}}))
+    with pytest.raises(InputError, match="runs no code from models"):
+        convert(folder, tmp_path / "x.gguf", name="x")
+    refuse_remote_code(checkpoint)
+
+
+def test_what_the_converter_says_of_a_broken_model_reaches_the_user(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "broken")
+    (folder / "model.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(InputError, match=r"convert_hf_to_gguf\.py cannot convert .*broken"):
+        convert(folder, tmp_path / "x.gguf", name="x")

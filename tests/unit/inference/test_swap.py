@@ -1,0 +1,50 @@
+"""Modifiers that are laid over one base in one process, again and again."""
+
+import random
+
+import pytest
+
+from ingot.converting.llama_cpp_tools import convert_lora
+from ingot.inference.gguf_model import open_engine
+from workflow_scripts.gguf.convert import convert
+
+NAMES = ("code", "reasoning", "automation", "math")
+PROMPTS = ["Sort: 3 1 2", "What is 1 + 2? Ann asks.", "Write a lambda f.", "Portugal: name its capital."]
+REQUESTS, LONGEST = 200, 6
+
+
+@pytest.fixture(scope="module")
+def served(checkpoint, tmp_path_factory):
+    """A GGUF base and four LoRAs over it with random weights, all of the same shape: (base, {name: LoRA})."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = tmp_path_factory.mktemp("served")
+    convert(checkpoint, folder / "base.gguf", name="tiny")
+    found = {}
+    for seed, name in enumerate(NAMES):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_pretrained(checkpoint)
+        config = LoraConfig(r=8, lora_alpha=64, target_modules=["q_proj", "v_proj", "up_proj"], init_lora_weights=False)
+        get_peft_model(model, config).save_pretrained(folder / name)
+        found[name] = folder / f"{name}.gguf"
+        convert_lora(folder / name, checkpoint, found[name], "f16")
+    return folder / "base.gguf", found
+
+
+def test_interleaved_requests_are_answered_as_by_a_fresh_load(served, checkpoint):
+    base, modifiers = served
+    expected = {}
+    for name in (None, *NAMES):
+        for prompt in PROMPTS:
+            engine = open_engine(base, checkpoint, 128, 1, modifiers)
+            engine.use(name)
+            expected[name, prompt] = engine.ask([prompt], LONGEST)[0]
+    assert len({answer.text for answer in expected.values()}) > len(PROMPTS), "the modifiers change nothing"
+    engine = open_engine(base, checkpoint, 128, 1, modifiers)
+    r = random.Random(0)
+    for _ in range(REQUESTS):
+        name, prompt = r.choice((None, *NAMES)), r.choice(PROMPTS)
+        engine.use(name)
+        assert engine.ask([prompt], LONGEST)[0] == expected[name, prompt], (name, prompt)

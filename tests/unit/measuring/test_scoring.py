@@ -1,0 +1,87 @@
+import json
+import shutil
+
+import pytest
+
+from ingot.measuring.scoring import call_in, compare_calls, program_of, run_tests
+
+ADD = {
+    "prompt": 'from typing import List\n\n\ndef total(xs: List[int]) -> int:\n    """Return the sum."""\n',
+    "entry_point": "total",
+    "test": "def check(candidate):\n    assert candidate([1, 2]) == 3\n    assert candidate([]) == 0\n",
+}
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+@pytest.mark.parametrize(
+    ("answer", "passes"),
+    [
+        ("    return sum(xs)\n", True),
+        ("Here it is:\n```python\ndef total(xs: List[int]) -> int:\n    return sum(xs)\n```\nDone.", True),
+        ("```\ndef total(xs):\n    return sum(xs)", True),
+        ("```python\ndef total(xs):\n    return xs[0]\n```", False),
+        ("I cannot do that.", False),
+        ("", False),
+        ("```python\nimport sys\ndef total(xs):\n    sys.exit(1)\n```", False),
+    ],
+)
+def test_code_is_judged_by_its_tests(answer, passes):
+    assert run_tests(ADD, answer) is passes
+
+
+def test_the_imports_before_a_function_are_there_for_an_answer_that_repeats_it():
+    program = program_of(ADD, "```python\ndef total(xs: List[int]) -> int:\n    return sum(xs)\n```")
+    assert program.startswith("from typing import List\n")
+    assert program.rstrip().endswith("check(total)")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "area", "arguments": {"base": 10, "unit": "cm"}}',
+        '```json\n{"name": "area", "parameters": {"base": 10, "unit": "cm"}}\n```',
+        '[{"name": "area", "arguments": {"base": 10, "unit": "cm"}}]',
+        "area(base=10, unit='cm')",
+        "[area(base=10, unit='cm')]",
+    ],
+)
+def test_a_call_is_read_in_the_forms_in_which_models_write_it(text):
+    assert call_in(text) == ("area", {"base": 10, "unit": "cm"})
+
+
+@pytest.mark.parametrize("text", ["", "no", "{", '{"name": 1}', "area(10)", "area(base=f())", "[" * 5000, '"area"'])
+def test_what_is_no_call_is_none(text):
+    assert call_in(text) is None
+
+
+ACCEPTED = {
+    "ground_truth": [
+        {
+            "area": {
+                "base": [10],
+                "unit": ["cm", "centimeters", ""],
+                "at": [{"x": [1], "y": ["", 2]}, ""],
+                "xs": [[1, 2], ""],
+            }
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "right"),
+    [
+        ({"base": 10}, True),
+        ({"base": 10.0, "unit": "CM"}, True),
+        ({"base": 10, "at": {"x": 1}, "xs": [1, 2]}, True),
+        ({"base": 11}, False),
+        ({"base": True}, False),
+        ({"unit": "cm"}, False),
+        ({"base": 10, "colour": "red"}, False),
+        ({"base": 10, "at": {"y": 2}}, False),
+        ({"base": 10, "xs": [2, 1]}, False),
+    ],
+)
+def test_arguments_are_compared_with_all_that_are_accepted(arguments, right):
+    assert compare_calls(ACCEPTED, json.dumps({"name": "area", "arguments": arguments})) is right
+    assert not compare_calls(ACCEPTED, json.dumps({"name": "volume", "arguments": arguments}))

@@ -1,0 +1,41 @@
+import pytest
+
+from ingot.measuring.significance import compare_pairs, proportion
+
+
+def test_the_interval_is_wilsons():
+    """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662."""
+    assert proportion(81, 263) == {"right": 81, "of": 263, "share": 0.308, "low": 0.2553, "high": 0.3662}
+    assert proportion(0, 0)["high"] == 1.0
+
+
+def pairs(won, lost, both=0, neither=0):
+    return ([True] * won + [False] * lost + [True] * both + [False] * neither), (
+        [False] * won + [True] * lost + [True] * both + [False] * neither
+    )
+
+
+def test_the_paired_test_is_mcnemars_exact_one():
+    """Of 10 questions on which two models differ, one wins 9: 2 (C(10, 0) + C(10, 1)) / 2^10 = 0.0215."""
+    found = compare_pairs(*pairs(9, 1, both=40))
+    assert (found["won"], found["lost"], found["gain"]) == (9, 1, 16.0)
+    assert found["p_value"] == pytest.approx(22 / 1024, abs=1e-4)
+    assert compare_pairs(*pairs(1, 9, both=40))["p_value"] == found["p_value"]
+
+
+def test_the_interval_of_the_gain_is_agresti_and_mins():
+    """By hand: (41.5 - 15.5) / 352 = 0.0739, spread sqrt(57 - 26^2 / 352) / 352 = 0.0211."""
+    found = compare_pairs(*pairs(41, 15, both=200, neither=94))
+    assert found["gain_low"] == pytest.approx(100 * (0.07386 - 1.95996 * 0.02108), abs=0.02)
+    assert found["gain_high"] == pytest.approx(100 * (0.07386 + 1.95996 * 0.02108), abs=0.02)
+
+
+def test_equal_models_are_not_told_apart():
+    found = compare_pairs(*pairs(0, 0, both=5, neither=5))
+    assert (found["gain"], found["p_value"]) == (0.0, 1.0)
+    assert found["gain_low"] < 0 < found["gain_high"]
+
+
+def test_models_that_were_asked_other_questions_are_not_compared():
+    with pytest.raises(ValueError, match="longer|shorter"):
+        compare_pairs([True], [True, False])

@@ -1,0 +1,314 @@
+import itertools
+import json
+import time
+
+import numpy as np
+import pytest
+
+from helpers.records import write_labels
+from helpers.settings import ROUTER
+from ingot.errors import InputError
+from ingot.io.records import read_json
+from ingot.routing import calibrators, classifier, thresholds
+from ingot.routing.features import COUNTS, Features
+from ingot.routing.router import Router, is_right
+from ingot.routing.token_vectors import TokenVectors, read_table
+from ingot.world.dissatisfaction import messages, phrasings
+from workflow_scripts.router.train_detector import train_detector
+from workflow_scripts.router.train_router import train_router
+
+ASKED = {"code": "Write a lambda {} that doubles x.", "automation": "Order {} apples for Ann.", "base": "Sort: {}"}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    r = np.random.default_rng(0)
+    found = []
+    for i in range(900):
+        kind = ("code", "automation", "base")[i % 3]
+        prompt = ASKED[kind].format(r.integers(0, 10**6))
+        right = {"base": kind == "base", "code": kind == "code", "automation": kind == "automation"}
+        found.append({"prompt": prompt, "domain": kind, "confidence": 0.5, "right": right})
+    return found
+
+
+@pytest.fixture(scope="module")
+def trained(rows, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("router")
+    train_router(write_labels(folder, rows), [], folder / "router", folder / "report.json", **ROUTER)
+    return folder
+
+
+def test_it_sends_each_prompt_where_it_is_answered(trained, rows):
+    router = Router(trained / "router")
+    routes = router.routes([row["prompt"] for row in rows])
+    assert sum(route == row["domain"] for route, row in zip(routes, rows, strict=True)) >= 0.98 * len(rows)
+
+
+def test_labels_of_other_questions_are_refused(rows, tmp_path):
+    labels = write_labels(tmp_path, rows[:4])
+    assert thresholds.joined(labels, ["base", "code", "automation"]) == rows[:4]
+    write_labels(tmp_path / "other", rows[1:5])
+    with pytest.raises(InputError, match="not all were asked the same questions"):
+        thresholds.joined([*labels[:2], tmp_path / "other/automation.jsonl"], ["base", "code", "automation"])
+
+
+def test_each_decision_has_the_documents_shape(trained):
+    decisions = read_json(trained / "report.json")["decisions"]
+    assert {d["parameters"] for d in decisions.values()} == {10_369}
+
+
+def test_an_unknown_prompt_stays_with_the_base_below_the_threshold(trained):
+    router = Router(trained / "router")
+    router.threshold = 1.0
+    assert router.routes(["Write a lambda f that doubles x."]) == ["base"]
+
+
+def test_no_pickle_is_written_or_needed(trained):
+    assert sorted(p.name for p in (trained / "router").iterdir()) == ["classifier.json", "layers.safetensors"]
+    json.loads((trained / "router/classifier.json").read_text())
+
+
+def test_a_prompt_is_routed_in_a_few_milliseconds(trained):
+    router = Router(trained / "router")
+    start = time.perf_counter()
+    for i in range(100):
+        router.routes([f"Write a lambda {i} that doubles x."])
+    assert (time.perf_counter() - start) / 100 < 0.05  # generous: bench/ measures
+
+
+@pytest.mark.parametrize(
+    ("route", "right", "verdict"),
+    [
+        ("base", {"base": True, "code": True}, True),
+        ("code", {"base": True, "code": True}, True),
+        ("base", {"base": False, "code": True}, False),
+        ("code", {"base": True, "code": False}, False),
+        ("base", {"base": False, "code": False}, True),
+        ("code", {"base": False, "code": False}, False),
+    ],
+)
+def test_what_a_right_decision_is(route, right, verdict):
+    assert is_right(route, right) is verdict
+
+
+def test_features_have_one_length_and_ignore_which_number_it_is():
+    features = Features.learn(["Sort: 3 1 2", "Sort: 7 8", "Sum: 1 2"] * 3, ["a", "a", "b"] * 3, 32)
+    assert len(features.vector("anything at all")) == 32
+    assert features.vector("Sort: 3 1 2")[:-COUNTS] == features.vector("Sort: 9 9 9")[:-COUNTS]
+    assert features.vector("")[:-COUNTS] == [0.0] * (32 - COUNTS)
+
+
+def test_an_embedding_takes_its_place_before_the_counts(rows, trained, checkpoint, tmp_path):
+    from sklearn.decomposition import PCA
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    rows = rows[:300]
+    paths = (write_labels(tmp_path, rows), [checkpoint], tmp_path / "router", tmp_path / "report.json")
+    train_router(*paths, **ROUTER)
+    router = Router(tmp_path / "router")
+    prompt = rows[0]["prompt"]
+    vector = router.features.vector(prompt)
+    assert len(vector) == 128
+    assert vector[-COUNTS:] == Router(trained / "router").features.vector(prompt)[-COUNTS:]
+    assert np.linalg.norm(vector[-COUNTS - 16 : -COUNTS]) == pytest.approx(1)
+    assert router.routes([prompt]) == Router(tmp_path / "router").routes([prompt])
+    # The reduced table gives what reducing the mean of the checkpoint's own input embeddings gives.
+    prompts = [row["prompt"] for row in rows]
+    whole = AutoModelForCausalLM.from_pretrained(checkpoint).get_input_embeddings().weight.detach().numpy()
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    means = np.array([whole[tokenizer(one, add_special_tokens=False)["input_ids"]].mean(axis=0) for one in prompts])
+    reduced = TokenVectors.reduced(checkpoint, prompts, 16)
+    ours = np.array([reduced.mean(one) for one in prompts])
+    expected = PCA(16, svd_solver="full").fit_transform(means)
+    np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=2e-4)
+
+
+def test_an_embedding_that_does_not_fit_is_named(rows, checkpoint, tmp_path):
+    prompts = [row["prompt"] for row in rows]
+    with pytest.raises(InputError, match="there is no tokenizer.json; name another `embedding`, or null"):
+        TokenVectors.reduced(tmp_path, prompts, 8)
+    with pytest.raises(InputError, match=r"its vectors have \d+ numbers, `dimensions` asks for 9999"):
+        TokenVectors.reduced(checkpoint, prompts, 9999)
+    with pytest.raises(InputError, match="24 `features` leave no room for terms beside the embedding"):
+        Features.learn(prompts, ["a"] * len(prompts), 24, TokenVectors.reduced(checkpoint, prompts, 16))
+
+
+def test_vectors_are_of_the_tokens_of_the_prompt_whatever_the_folder_says(rows, checkpoint, tmp_path):
+    import shutil
+
+    import torch
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer
+
+    prompts = [row["prompt"] for row in rows[:50]]
+    plain = TokenVectors.reduced(checkpoint, prompts, 8)
+    shutil.copytree(checkpoint, tmp_path / "padded")
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    tokenizer.enable_padding(length=40)
+    tokenizer.enable_truncation(2)
+    tokenizer.save(str(tmp_path / "padded/tokenizer.json"))
+    padded = TokenVectors.reduced(tmp_path / "padded", prompts, 8)
+    assert padded(prompts[0]) == plain(prompts[0])
+    # As model2vec stores it: vectors that tokens share, and a weight per token.
+    (tmp_path / "shared").mkdir()
+    shutil.copy(checkpoint / "tokenizer.json", tmp_path / "shared")
+    size = tokenizer.get_vocab_size()
+    tensors = {
+        "embeddings": torch.randn(4, 8, generator=torch.Generator().manual_seed(0)),
+        "mapping": torch.arange(size) % 4,
+        "weights": torch.linspace(0.5, 1.5, size),
+    }
+    save_file(tensors, tmp_path / "shared/model.safetensors")
+    expected = (tensors["embeddings"][tensors["mapping"]] * tensors["weights"][:, None]).numpy()
+    np.testing.assert_allclose(read_table(tmp_path / "shared"), expected)
+    save_file({"embeddings": tensors["embeddings"]}, tmp_path / "shared/model.safetensors")
+    with pytest.raises(InputError, match=f"4 vectors for {size} tokens"):
+        TokenVectors.reduced(tmp_path / "shared", prompts, 8)
+
+
+def test_calibration_error_of_a_liar_and_of_an_honest_guesser():
+    truth = np.array([0.0, 1.0] * 50)
+    assert calibrators.expected_calibration_error(np.full(100, 0.5), truth) == pytest.approx(0.0)
+    assert calibrators.expected_calibration_error(np.full(100, 1.0), truth) == pytest.approx(0.5)
+
+
+def test_calibration_mends_an_overconfident_score_and_leaves_a_good_one_alone():
+    r = np.random.default_rng(0)
+    z = r.normal(size=4000)
+    truth = (r.random(4000) < calibrators.sigmoid(z)).astype(int)
+    seen, unseen = slice(0, 2000), slice(2000, 4000)
+    for scale in (1.0, 5.0):
+        decision = classifier.Decision([(scale * np.eye(1), np.zeros(1))])
+        x = z[:, None]
+        before = calibrators.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        logits = decision.logits(x)
+        decision.calibrator, _ = calibrators.choose(logits[seen], truth[seen], (logits[unseen], truth[unseen]))
+        after = calibrators.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        assert after < 0.03
+        assert (before > 0.1) == (scale == 5.0)
+
+
+@pytest.mark.parametrize("kind", calibrators.KINDS)
+def test_every_calibrator_survives_the_disk_and_never_falls(kind):
+    r = np.random.default_rng(0)
+    z = r.normal(size=500) * 3
+    truth = (r.random(500) < calibrators.sigmoid(z / 3)).astype(int)
+    one = calibrators.fit(kind, z, truth)
+    assert one.kind == kind
+    back = calibrators.Calibrator(**json.loads(json.dumps(one.to_json())))
+    line = np.linspace(-20, 20, 200)
+    assert (back(line) == one(line)).all()
+    assert (np.diff(one(line)) >= 0).all()
+    assert ((one(line) > 0) & (one(line) < 1)).all()
+    if kind != "none":
+        assert calibrators.log_loss(one(z), truth) < calibrators.log_loss(calibrators.sigmoid(z), truth)
+
+
+def test_isotonic_is_chosen_where_no_line_fits():
+    r = np.random.default_rng(0)
+    z = r.uniform(-3, 3, size=4000)
+    truth = (r.random(4000) < np.where(z < -2, 0.02, np.where(z < 2.5, 0.5, 0.98))).astype(int)  # three steps
+    chosen, losses = calibrators.choose(z[:2000], truth[:2000], (z[2000:], truth[2000:]))
+    assert chosen.kind == "isotonic"
+    assert set(losses) == set(calibrators.KINDS)
+
+
+ROWS = [{"right": {"base": i < 60, "code": i >= 40}, "confidence": 1 - i / 100} for i in range(100)]
+COSTS = {"base": 1.0, "modifier": 2.0}
+
+
+def test_routes_are_worth_what_they_get_right_less_what_they_cost():
+    sure = {"code": np.array([0.0] * 60 + [0.9] * 40)}
+    table = thresholds.tune(ROWS, sure, COSTS, worth=10)
+    at = {row["threshold"]: row for row in table}
+    assert at[0.9] == {"threshold": 0.9, "accuracy": 1.0, "cost": 1.4, "utility": 8.6}
+    assert at[0.95] == {"threshold": 0.95, "accuracy": 0.6, "cost": 1.0, "utility": 5.0}
+
+
+def test_another_threshold_must_show_that_it_is_better():
+    sure = {"code": np.array([0.0] * 60 + [0.7] * 40)}
+    test = thresholds.better(ROWS, sure, (0.8, 0.5), COSTS, 10, 0.05)
+    assert (test["taken"], test["b_against_a"]["won"]) == ("b", 40)
+    assert (
+        thresholds.better(ROWS[:64], {"code": sure["code"][:64]}, (0.8, 0.5), COSTS, 10, 0.05)["taken"] == "a"
+    )  # 4 won
+    assert thresholds.better(ROWS, sure, (0.5, 0.8), COSTS, 10, 0.05)["taken"] == "a"
+    wasteful = {"code": np.array([0.6] * 40 + [0.9] * 60)}
+    assert thresholds.better(ROWS, wasteful, (0.95, 0.95), COSTS, 10, 0.05)["taken"] == "a"  # the same
+
+
+def test_the_same_answers_for_less_are_better():
+    always = {"code": np.array([0.0] * 40 + [0.6] * 20 + [0.9] * 40)}
+    test = thresholds.better(ROWS, always, (0.5, 0.8), COSTS, 10, 0.05)
+    assert (test["taken"], test["b_against_a"]["gain"]) == ("b", 0.0)
+
+
+def test_the_ways_to_route_have_their_places():
+    found = thresholds.curves(ROWS, {"code": np.array([0.1] * 60 + [0.9] * 40)}, COSTS)
+    assert found["base"] == {"accuracy": 0.6, "cost": 1.0}
+    assert found["modifier"] == {"accuracy": 0.6, "cost": 2.0}
+    assert found["oracle"] == {"accuracy": 1.0, "cost": 1.4}
+    assert {"threshold": 0.5, "accuracy": 1.0, "cost": 1.4} in found["router"]
+    # By confidence, 40 answers are paid for twice.
+    best = max(found["confidence"], key=lambda one: (one["accuracy"], -one["cost"]))
+    assert best["accuracy"] == 1.0
+    assert best["cost"] == pytest.approx(0.6 + 0.4 * 3.0)
+
+
+def test_logits_for_calibration_come_from_layers_that_had_not_seen_the_example():
+    """Answers at random cannot be learned: unseen logits must not know them."""
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(200, 16)).astype(np.float32), r.integers(0, 2, 200)
+    seen = classifier.train_decision(x, y, 0).logits(x) > 0
+    unseen = classifier.unseen_logits(x, y, 0) > 0
+    assert (seen == y).mean() > 0.95
+    assert 0.35 < (unseen == y).mean() < 0.65
+
+
+def test_a_decision_without_two_answers_is_always_the_same_and_not_sure():
+    never = classifier.train_decision(np.zeros((18, 128), dtype=np.float32), np.zeros(18), 0)
+    assert never.probability(np.random.default_rng(0).normal(size=(3, 128))).tolist() == pytest.approx([0.05] * 3)
+    assert never.parameters == 10_369
+
+
+def test_the_detector_is_tested_on_phrasings_that_it_never_saw(detector):
+    said = {
+        side: [{s for family in part for s in family} for part in phrasings(side)]
+        for side in ("train", "sentences", "families")
+    }
+    for a, b in itertools.combinations(said, 2):
+        assert all(one and one.isdisjoint(other) for one, other in zip(said[a], said[b], strict=True))
+    found = read_json(detector / "report.json")["held_out"]
+    assert found["sentences"]["messages"] == 2000
+    assert found["sentences"]["accuracy"] > 0.95
+    assert found["sentences"]["false_alarms"] < 0.1
+    assert found["families"]["accuracy"] > 0.75, "whole families are harder"
+
+
+@pytest.mark.parametrize(
+    ("message", "complains"),
+    [
+        ("That is wrong, try again", True),
+        ("no, your answer makes no sense", True),
+        ("that's wrong-headed of them", False),
+        ("try again later, he said", False),
+        ("Translate into French: that is wrong", False),
+        ("What is wrong with my function?", False),
+    ],
+)
+def test_the_detector_tells_complaints_from_what_sounds_like_them(detector, message, complains):
+    features, decisions, settings = classifier.load(detector / "d")
+    said = decisions["escalate"].probability(features.matrix([message]))[0] >= settings["threshold"]
+    assert said == complains
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("detector")
+    train_detector(folder / "d", folder / "report.json", examples=2000, features=512, seed=0)
+    return folder
+
+
+def test_messages_are_half_complaints():
+    assert sum(label for _, label in messages(0, 100, "families")) == 50

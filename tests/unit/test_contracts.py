@@ -1,0 +1,138 @@
+"""Contracts between rules and functions, read off the commands that Snakemake would run."""
+
+import inspect
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.workspaces import ROOT
+from ingot.workflow.entry import function_of
+
+pytestmark = pytest.mark.graph
+
+
+OTHER_DATA = f"""
+score: {{least: 7, malformed: 0.1}}
+ask: {{judged: {{domains: [instruction], malformed: 0.1}}}}
+target: {{rounds: 2}}
+compare: {{model: IQ4_XS, reference: merged, malformed: 0.1, next_round: {{skip: 0.5, required: 0.5}}}}
+evaluate:
+  suites:
+    - {{name: sums, task: gsm8k, data: {ROOT}/README.md}}
+    - {{name: calls, task: function_calls, data: {ROOT}/README.md, answers: {ROOT}/README.md}}
+sources:
+  - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, shards: 2}}
+"""
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """(rule's shell command, step, spec) of every job of the micro preset, and of configurations with other rules."""
+    found = []
+    other_data = tmp_path_factory.mktemp("config") / "other.yaml"
+    other_data.write_text(OTHER_DATA)
+    for extra in (
+        [],
+        ["base={kind: local, model: some/folder}"],
+        ["quantize_awq={backend: autoawq}"],
+        ["--configfile", other_data],
+    ):
+        command = [sys.executable, "-m", "snakemake", "-n", "-p", "-s", ROOT / "Snakefile", "--cores", "1"]
+        folder = tmp_path_factory.mktemp("dry")
+        (folder / "tests").symlink_to(ROOT / "tests")
+        preset = f"preset={ROOT}/tests/micro/preset.yaml"
+        done = subprocess.run(
+            [*command, "--directory", folder, "--config", preset, *extra], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        for line in done.stdout.splitlines():
+            if "-m ingot.workflow.entry" in line:
+                words = shlex.split(line)
+                at = words.index("ingot.workflow.entry")
+                found.append((line, Path(words[at + 1]), json.loads(words[at + 2])))
+    return found
+
+
+def test_every_job_gives_its_step_exactly_the_arguments_that_it_takes(jobs):
+    assert len({step for _, step, _ in jobs}) >= 28
+    for _, step, spec in jobs:
+        function = function_of(step)
+        given = [*spec["input"], *spec["output"], *spec["params"]]
+        assert sorted(given) == sorted(inspect.signature(function).parameters), step
+
+
+def test_a_step_has_no_defaults(jobs):
+    for _, step, _ in jobs:
+        function = function_of(step)
+        assert all(p.default is inspect.Parameter.empty for p in inspect.signature(function).parameters.values()), step
+
+
+def test_every_job_keeps_a_log(jobs):
+    assert all("| tee logs/" in command for command, _, _ in jobs)
+
+
+def test_every_script_is_a_step_of_some_rule(jobs):
+    scripts = {p.stem for p in (ROOT / "workflow_scripts").glob("*/*.py")}
+    assert scripts == {step.stem for _, step, _ in jobs}
+
+
+def test_scripts_import_without_torch():
+    """A script that imports torch at once would make every job and every test wait for it."""
+    names = [".".join(p.relative_to(ROOT).with_suffix("").parts) for p in ROOT.glob("workflow_scripts/*/*.py")]
+    code = f"import sys, importlib; [importlib.import_module(n) for n in {names}]; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("preset", ["tiny", "llama-3.2-1b", "llama-3.1-8b"])
+def test_every_preset_can_be_planned_in_an_empty_folder(preset, tmp_path):
+    command = [sys.executable, "-m", "snakemake", "-n", "-q", "-s", ROOT / "Snakefile", "--cores", "1"]
+    done = subprocess.run(
+        [*command, "--directory", tmp_path, "--config", f"preset={preset}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "base={kind: hub, model: no-such-team/no-such-model, revision: abc}",
+            "no-such-team/no-such-model at revision abc",
+        ),
+        ("base={kind: local, model: no/such/folder}", "no/such/folder: no such folder"),
+        ("adapt={backend: unsloth}", "unsloth needs a GPU"),
+    ],
+)
+def test_a_build_that_cannot_end_does_not_begin(override, said, tmp_path):
+    import shutil
+
+    if "unsloth" in override and shutil.which("nvidia-smi"):
+        pytest.skip("this machine has a GPU")
+    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "1", "--directory", tmp_path]
+    done = subprocess.run([*command, "--config", override], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+# What Snakemake's own linter says of us in vain: our environments are locked venvs that the command builds, and {rule}
+# is Snakemake's own name for the rule.
+NOT_FOR_US = {
+    "Mixed rules and functions in same snakefile.",  # common.smk has no rules
+    "Specify a conda environment or container for each rule.",
+    "Shell command directly uses variable rule from outside of the rule",
+}
+
+
+def test_snakemakes_linter_has_nothing_else_to_say():
+    command = [sys.executable, "-m", "snakemake", "--lint", "-s", ROOT / "Snakefile"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = re.findall(r"^    \* (.*?):?$", done.stdout + done.stderr, re.MULTILINE)
+    assert len(said) >= 28, done.stdout + done.stderr
+    assert {line.rstrip(":.") for line in said} <= {line.rstrip(".") for line in NOT_FOR_US}

@@ -1,0 +1,39 @@
+"""Let a judge compare answers without an only right one with their references: what is no better is a failure, too."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ingot.io.records import Record, read_records, write_json, write_records
+from ingot.measuring.failures import failure
+from ingot.measuring.judging import judge_pairs, require_judgements
+
+
+def pair_of(record: Record) -> tuple[Record, Record]:
+    """Return the answer to a record and its reference, as the judge sees them."""
+    asked = {"instruction": record["instruction"], **{k: record["metadata"][k] for k in ("domain", "difficulty")}}
+    return asked | {"answer": record["answered"]}, asked | {"answer": record["response"]}
+
+
+def judge_round(
+    open_answers: Path,
+    judged: Path,
+    report: Path,
+    *,
+    turn: str,
+    judge: dict[str, Any],
+    malformed: float,
+    remembered: str,
+) -> None:
+    """Write, as failures, the answers that lose against their reference or only equal it."""
+    records = list(read_records(open_answers))
+    rows, cost = judge_pairs([pair_of(record) for record in records], judge, Path(remembered))
+    require_judgements(len(records), len(rows), malformed, "ask.judged.malformed")
+    failed = []
+    for row in rows:
+        if row["verdict"] != "win":
+            record = {key: value for key, value in records[row["place"]].items() if key != "answered"}
+            failed.append(failure(record, row["verdict"], row["ours"], f"round {int(turn) - 1}"))
+    write_records(judged, failed)
+    verdicts = dict(sorted(Counter(row["verdict"] for row in rows).items()))
+    write_json(report, {"asked": len(records), "judged": len(rows), "verdicts": verdicts, "judge": cost})

@@ -1,0 +1,74 @@
+"""The same step as `quantize_awq` by AutoAWQ, no longer maintained: for models made as they were before."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ingot.io.records import read_records, write_json
+from ingot.text import chat
+from ingot.training.oneshot import sample
+
+SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # with a zero point or without
+
+
+@contextmanager
+def copies_on_cpu() -> Iterator[None]:
+    """Make `tensor.cpu()` a copy on a CPU too.
+
+    AutoAWQ keeps `weight.cpu()` to restore a layer from after each trial of a scale. Without a GPU that is the weight
+    itself, and every trial's scale stays in it.
+    """
+    import torch
+
+    original = torch.Tensor.cpu
+    torch.Tensor.cpu = lambda self, *args, **named: original(self, *args, **named).clone()  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.Tensor.cpu = original  # type: ignore[method-assign]
+
+
+def quantize_autoawq(
+    recovered: Path,
+    train: Path,
+    packed: Path,
+    scaled: Path,
+    report: Path,
+    *,
+    scheme: str,
+    calibration: dict[str, int],
+    dtype: str,
+    threads: int,
+) -> None:
+    """Write the packed 4-bit checkpoint and, as an ordinary checkpoint, the scaled weights that it was rounded from."""
+    import torch
+    from awq import AutoAWQForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    tokenizer = AutoTokenizer.from_pretrained(recovered)
+    records = sample(list(read_records(train)), calibration["records"])
+    texts = [chat.prompt_text(tokenizer, r["instruction"]) + r["response"] + tokenizer.eos_token for r in records]
+    settings: dict[str, Any] = {"zero_point": SCHEMES[scheme], "q_group_size": 128, "w_bit": 4, "version": "GEMM"}
+    model = AutoAWQForCausalLM.from_pretrained(str(recovered), device_map={"": "cpu"}, use_cache=False)
+    with copies_on_cpu():
+        model.quantize(
+            tokenizer,
+            quant_config=settings,
+            calib_data=texts,
+            max_calib_seq_len=calibration["length"],
+            apply_clip=False,  # clipping loses something, and `scaled` must compute what `recovered` does
+            export_compatible=True,
+        )
+    plain = AutoModelForCausalLM.from_pretrained(recovered, dtype=torch.float32)
+    weights = {k: v for k, v in model.model.state_dict().items() if k in plain.state_dict()}
+    plain.load_state_dict(weights, strict=False)
+    plain.tie_weights()
+    plain.to(getattr(torch, dtype)).save_pretrained(scaled)
+    model.pack()
+    model.save_quantized(str(packed))
+    for folder in (scaled, packed):
+        tokenizer.save_pretrained(folder)
+    write_json(report, {"backend": "autoawq", "records": len(texts)})

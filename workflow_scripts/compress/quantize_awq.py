@@ -1,0 +1,62 @@
+"""Activation-aware 4-bit quantisation (AWQ) by llm-compressor; its scaling is kept apart, for GGUF to go on from."""
+
+from pathlib import Path
+from typing import Any
+
+from ingot.io.records import read_records, write_json
+from ingot.training import sparsity
+from ingot.training.oneshot import oneshot
+
+# What the quantised model has beyond the weights of the plain one.
+QUANTISATION_SUFFIXES = ("_scale", "_zero_point", "_shape", "_g_idx")
+
+
+def scaled_weights(model: Any, tied: bool) -> dict[str, Any]:
+    """Return the weights after AWQ's scaling and before rounding, under the names of the plain model."""
+    skip = (*QUANTISATION_SUFFIXES, *(("lm_head.weight",) if tied else ()))
+    return {k: v.detach().clone().contiguous() for k, v in model.state_dict().items() if not k.endswith(skip)}
+
+
+def quantize_awq(
+    recovered: Path,
+    train: Path,
+    packed: Path,
+    scaled: Path,
+    report: Path,
+    *,
+    scheme: str,
+    calibration: dict[str, int],
+    dtype: str,
+    threads: int,
+) -> None:
+    """Write the packed 4-bit checkpoint and, as an ordinary checkpoint, the scaled weights that it was rounded from.
+
+    Method: Lin et al. 2024 (AWQ). Scaling multiplies weights by constants per input and divides them out upstream, so
+    the scaled model computes what the recovered one did, and zeros stay zeros.
+    """
+    import torch
+    from llmcompressor.modifiers.quantization import QuantizationModifier
+    from llmcompressor.modifiers.transform.awq import AWQModifier
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    tokenizer = AutoTokenizer.from_pretrained(recovered)
+    plain = AutoModelForCausalLM.from_pretrained(recovered, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(recovered, dtype=torch.bfloat16)
+    before = sparsity.shares(plain)
+    recipe = [
+        AWQModifier(duo_scaling="both"),
+        QuantizationModifier(targets=["Linear"], ignore=["lm_head"], scheme=scheme),
+    ]
+    oneshot(model, tokenizer, list(read_records(train)), recipe, calibration["records"], calibration["length"])
+    weights = scaled_weights(model, bool(plain.config.tie_word_embeddings))
+    missing, unexpected = plain.load_state_dict(weights, strict=False)
+    if unexpected or [name for name in missing if name != "lm_head.weight"]:
+        raise RuntimeError(f"the scaled weights do not fit the model: missing {missing}, unexpected {unexpected}")
+    plain.tie_weights()
+    plain.to(getattr(torch, dtype)).save_pretrained(scaled)
+    model.save_pretrained(packed, save_compressed=True)
+    for folder in (scaled, packed):
+        AutoTokenizer.from_pretrained(recovered).save_pretrained(folder)
+    write_json(report, {"zeros_before": before, "zeros_scaled": sparsity.shares(plain)})

@@ -1,0 +1,17 @@
+"""Pack a model file with zstd; it cannot be mapped into memory until it is unpacked again (see `unpack`)."""
+
+from pathlib import Path
+
+from ingot.io.container import pack_file, unpack_file
+from ingot.io.records import write_json
+
+
+def pack(model: Path, packed: Path, report: Path, *, level: int, threads: int) -> None:
+    """Write the packed file and check, by unpacking it once, that the content comes back to the byte."""
+    facts = pack_file(model, packed, level, threads)
+    trial = packed.with_name(f"{packed.name}.trial")
+    try:
+        unpack_file(packed, trial)
+    finally:
+        trial.unlink(missing_ok=True)
+    write_json(report, {**facts, "packed_bytes": packed.stat().st_size})

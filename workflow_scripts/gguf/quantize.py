@@ -1,0 +1,51 @@
+"""Quantise the 16-bit GGUF to one of llama.cpp's types, guided by the importance matrix."""
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+from ingot.errors import InputError
+
+
+def file_type(quant: str) -> int:
+    """Return llama.cpp's number of a type such as Q5_K_M; InputError lists the known ones."""
+    import llama_cpp
+
+    prefixes = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
+    known = {n[len(p) :]: int(getattr(llama_cpp, n)) for p in prefixes for n in dir(llama_cpp) if n.startswith(p)}
+    if quant not in known:
+        raise InputError(f"llama.cpp has no type {quant!r}; it has {', '.join(sorted(known))}")
+    return known[quant]
+
+
+def importance_entries(matrix: Path) -> tuple[Any, list[Any]]:
+    """Return the array that llama.cpp reads, ended by an empty entry, and the buffers that must outlive it."""
+    import llama_cpp
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    vectors = load_file(matrix)
+    entries = (llama_cpp.llama_model_imatrix_data * (len(vectors) + 1))()
+    buffers: list[Any] = []
+    for i, (name, vector) in enumerate(sorted(vectors.items())):
+        values, label = np.ascontiguousarray(vector, dtype=np.float32), name.encode()
+        buffers += [values, label]
+        entries[i].name = label
+        entries[i].data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        entries[i].size = values.size
+    return entries, buffers
+
+
+def quantize(gguf: Path, matrix: Path, quantized: Path, *, quant: str, threads: int) -> None:
+    """Write the GGUF in type `quant`; raises InputError where llama.cpp refuses the file."""
+    import llama_cpp
+
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = file_type(quant)
+    parameters.nthread = threads
+    entries, buffers = importance_entries(matrix)
+    parameters.imatrix = entries
+    code = llama_cpp.llama_model_quantize(str(gguf).encode(), str(quantized).encode(), ctypes.byref(parameters))
+    del buffers
+    if code:
+        raise InputError(f"{gguf}: llama.cpp cannot quantise it to {quant} (code {code}); is the file whole?")

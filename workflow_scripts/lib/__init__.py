@@ -1,1 +1,0 @@
-"""What two steps share, or what deserves its own tests."""

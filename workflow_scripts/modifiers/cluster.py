@@ -1,0 +1,87 @@
+"""Find the patterns among the failures of a domain, so that the rare ones are taught, too."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ingot.io.records import Record, read_records, write_json, write_records
+from ingot.text.embedding import tfidf, vectors
+
+SHOWN = 5  # terms and prompts that the report shows of a cluster
+JUDGED = 2000  # failures on which the silhouette is computed: its time grows with their square
+
+
+def partition(points: Any, least: int, most: int, seed: int) -> tuple[list[int], dict[int, float]]:
+    """Return the cluster of each of `points` [n, width], and the silhouette (Rousseeuw 1987) of every k that was tried.
+
+    The k of the highest silhouette is taken, the smallest of equal ones. Clusters are numbered by size. Fewer different
+    points than `least` + 1 are one cluster.
+    """
+    import numpy as np
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+
+    different = len(np.unique(points.round(6), axis=0))
+    found: dict[int, Any] = {}
+    silhouettes: dict[int, float] = {}
+    for k in range(least, min(most, different - 1) + 1):
+        found[k] = KMeans(k, n_init=4, random_state=seed).fit_predict(points)
+        sample = min(JUDGED, len(points))
+        score = silhouette_score(points, found[k], sample_size=sample, random_state=seed)
+        silhouettes[k] = round(float(score), 4)
+    if not found:
+        return [0] * len(points), {}
+    labels = found[max(silhouettes, key=lambda k: (silhouettes[k], -k))].tolist()
+    order = [label for label, _ in sorted(Counter(labels).items(), key=lambda pair: (-pair[1], pair[0]))]
+    return [order.index(label) for label in labels], silhouettes
+
+
+def describe(failures: Sequence[Record], labels: Sequence[int]) -> list[dict[str, Any]]:
+    """Return size, most telling terms (by mean TF-IDF) and some prompts of every cluster."""
+    import numpy as np
+
+    matrix, terms = tfidf([record["instruction"] for record in failures])
+    described = []
+    for number in range(max(labels) + 1):
+        members = [i for i, label in enumerate(labels) if label == number]
+        weights = np.asarray(matrix[members].mean(axis=0)).ravel()
+        best = np.argsort(-weights, kind="stable")[:SHOWN]
+        described.append(
+            {
+                "cluster": number,
+                "failures": len(members),
+                "terms": [terms[i] for i in best],
+                "prompts": [failures[i]["instruction"] for i in members[:SHOWN]],
+            }
+        )
+    return described
+
+
+def cluster(
+    failures: Path,
+    encoder: list[Path],
+    clustered: Path,
+    report: Path,
+    *,
+    domain: str,
+    dimensions: int,
+    least: int,
+    most: int,
+    seed: int,
+) -> None:
+    """Write the failures with the number of their cluster, and a report of the clusters.
+
+    `encoder` is the folder of a sentence-transformers model, or [] for TF-IDF.
+    """
+    import sklearn.cluster  # noqa: F401  (loads the libraries whose threads are limited)
+    from threadpoolctl import threadpool_limits
+
+    records = list(read_records(failures))
+    with threadpool_limits(1):  # so that sums, and with them clusters, do not depend on the number of cores
+        prompts = [record["instruction"] for record in records]
+        points = vectors(prompts, encoder[0] if encoder else None, dimensions, seed)
+        labels, silhouettes = partition(points, least, most, seed)
+    write_records(clustered, ({**record, "cluster": k} for record, k in zip(records, labels, strict=True)))
+    found = describe(records, labels)
+    write_json(report, {"domain": domain, "clusters": len(found), "silhouettes": silhouettes, "found": found})

@@ -1,0 +1,91 @@
+"""Convert a modifier's adapter to a GGUF LoRA in the smallest type that answers as well as full precision."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ingot.converting import llama_cpp_tools
+from ingot.converting.gguf_files import recast
+from ingot.errors import InputError
+from ingot.inference.gguf_model import open_engine
+from ingot.io.records import Record, read_records, write_json
+from ingot.measuring.answers import item_of, judged
+from ingot.measuring.significance import compare_pairs
+
+FULL = "F32"
+
+
+def candidates(lora: Path, types: list[str], folder: Path) -> dict[str, Path]:
+    """Return the LoRA file `lora` (F32) written in every type, and as it is, by type."""
+    written = {FULL: lora}
+    for name in types:
+        if name != FULL:
+            written[name] = folder / f"{name}.gguf"
+            recast(lora, written[name], name)
+    return written
+
+
+def compare_types(right: dict[str, list[bool]], sizes: dict[str, int]) -> list[dict[str, Any]]:
+    """Return one line per type, smallest file first: bytes, and the answers compared with those of full precision."""
+    return [
+        {"type": name, "bytes": sizes[name], "right": sum(right[name]), **compare_pairs(right[name], right[FULL])}
+        for name in sorted(right, key=lambda name: (sizes[name], name))
+    ]
+
+
+def choose(lines: list[dict[str, Any]], types: list[str], most_bytes: int | None, max_loss: float) -> str:
+    """Return the smallest of `types` that loses at most `max_loss` points; InputError if it is over `most_bytes`."""
+    good = [line for line in lines if line["type"] in types and -line["gain"] <= max_loss]
+    table = "; ".join(f"{line['type']}: {line['bytes']:,} bytes, {line['gain']:+.1f} points" for line in lines)
+    if not good:
+        raise InputError(
+            f"no type loses at most {max_loss} points against full precision ({table}); add one with more bits"
+        )
+    if most_bytes is not None and good[0]["bytes"] > most_bytes:
+        raise InputError(
+            f"no type fits into {most_bytes:,} bytes and loses at most {max_loss} points ({table}); raise `most_bytes`"
+            " or `max_loss`, or lower the rank"
+        )
+    return str(good[0]["type"])
+
+
+def convert_modifier(
+    adapter: Path,
+    scaled: Path,
+    gguf: Path,
+    valid: Path,
+    lora: Path,
+    report: Path,
+    *,
+    domain: str,
+    types: list[str],
+    most_bytes: int | None,
+    max_loss: float,
+    context: int,
+    longest: int,
+    work: str,
+    threads: int,
+) -> None:
+    """Write the LoRA, and a report of what each type weighs and answers on the validation prompts of `domain`.
+
+    `scaled` is the checkpoint that the adapter was trained on, `gguf` the base that it will be laid over.
+    """
+    folder = Path(work)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    whole = folder / f"{FULL}.gguf"
+    llama_cpp_tools.convert_lora(adapter, scaled, whole, "f32")
+    written = candidates(whole, types, folder)
+    records: list[Record] = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
+    items = [item_of(record) for record in records]
+    engine = open_engine(gguf, scaled, context, threads, written)
+    right = {}
+    for name in written:
+        engine.use(name)
+        answers = engine.ask([item.instruction for item in items], longest)
+        right[name] = [row["right"] for row in judged(items, answers)]
+    lines = compare_types(right, {name: path.stat().st_size for name, path in written.items()})
+    chosen = choose(lines, types, most_bytes, max_loss)
+    shutil.copyfile(written[chosen], lora)
+    write_json(report, {"domain": domain, "chosen": chosen, "questions": len(items), "types": lines})
+    shutil.rmtree(folder)

@@ -1,0 +1,121 @@
+"""The size ledger: bytes, bits per weight, zeros, ratio to the parent and quality of every artifact."""
+
+from pathlib import Path
+from typing import Any
+
+from ingot.io.records import read_json, write_json
+
+SMALL_GAIN = 0.02  # a step that saves less than this share of its parent's bytes says so
+
+Row = dict[str, Any]
+
+
+def tree_bytes(path: Path) -> int:
+    """Return the bytes of a file, or of the weight files in a folder (a tokenizer beside them is not counted)."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*.safetensors"))
+
+
+def checkpoint_zeros(folder: Path) -> tuple[int, int]:
+    """Return (zeros, weights) over the tensors of a checkpoint, read one at a time; nothing if they are packed bits."""
+    from safetensors import safe_open
+
+    zeros = size = 0
+    for file in sorted(folder.rglob("*.safetensors")):
+        with safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  (safe_open is no dict)
+                if name.endswith("weight_packed") or name.endswith("qweight"):
+                    return 0, 0
+                tensor = tensors.get_tensor(name)
+                zeros += int((tensor == 0).sum())
+                size += tensor.numel()
+    return zeros, size
+
+
+def gguf_zeros(path: Path) -> tuple[int, int]:
+    """Return (zeros, weights) over the tensors of a GGUF, as the numbers that they stand for."""
+    import gguf
+
+    zeros = size = 0
+    for tensor in gguf.GGUFReader(path).tensors:
+        values = gguf.dequantize(tensor.data, tensor.tensor_type)
+        zeros += int((values == 0).sum())
+        size += values.size
+    return zeros, size
+
+
+def zeros_of(path: Path) -> tuple[int, int]:
+    """Return (zeros, weights) of a checkpoint folder or a GGUF file; nothing for a packed file."""
+    if path.suffix == ".zst":
+        return 0, 0
+    return gguf_zeros(path) if path.suffix == ".gguf" else checkpoint_zeros(path)
+
+
+def quality(reports: dict[str, Path], name: str) -> dict[str, float | None]:
+    """Return perplexity and exact match of an artifact; a packed file is as good as what it unpacks to."""
+    report = reports.get(name.removesuffix(".zst"))
+    if report is None:
+        return {"perplexity": None, "exact_match": None}
+    measured = read_json(report)
+    return {"perplexity": measured["perplexity"], "exact_match": measured["exact_match"]["all"]["share"]}
+
+
+def make_row(name: str, path: Path, parent: Row | None, weights: int, figures: dict[str, float | None]) -> Row:
+    """Return one row; `weights` is how many weights the model has, by which bits per weight are counted."""
+    size = tree_bytes(path)
+    zeros, counted = zeros_of(path)
+    ratio = round(size / parent["bytes"], 4) if parent else None
+    saved_little = ratio is not None and ratio > 1 - SMALL_GAIN
+    return {
+        "artifact": name,
+        "path": str(path),
+        "bytes": size,
+        "bits_per_weight": round(8 * size / weights, 3),
+        "zeros": round(zeros / counted, 4) if counted else (parent["zeros"] if parent else None),
+        "parent": parent["artifact"] if parent else None,
+        "ratio": ratio,
+        **figures,
+        "note": f"buys less than {SMALL_GAIN:.0%}" if saved_little else "",
+    }
+
+
+def as_markdown(rows: list[Row]) -> str:
+    """Return the ledger as a Markdown table."""
+    head = "| artifact | bytes | bits/weight | zeros | parent | ratio | perplexity | exact match | |"
+    lines = ["# Size ledger", "", head, "|---|---:|---:|---:|---|---:|---:|---:|---|"]
+    for row in rows:
+        cells = [
+            row["artifact"],
+            f"{row['bytes']:,}",
+            f"{row['bits_per_weight']:.2f}",
+            "" if row["zeros"] is None else f"{row['zeros']:.1%}",
+            row["parent"] or "",
+            "" if row["ratio"] is None else f"{row['ratio']:.3f}",
+            "" if row["perplexity"] is None else f"{row['perplexity']:.3f}",
+            "" if row["exact_match"] is None else f"{row['exact_match']:.1%}",
+            row["note"],
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def ledger(
+    artifacts: list[Path],
+    reports: list[Path],
+    table: Path,
+    markdown: Path,
+    *,
+    names: list[str],
+    parents: list[str | None],
+    measured: list[str],
+) -> None:
+    """Write the ledger of `artifacts`, called `names` and made from `parents`; `reports` are those of `measured`."""
+    known = dict(zip(measured, reports, strict=True))
+    rows: dict[str, Row] = {}
+    weights = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored, and counted, once
+    for name, path, parent in zip(names, artifacts, parents, strict=True):
+        above = rows[parent] if parent else None
+        rows[name] = make_row(name, path, above, weights, quality(known, name))
+    write_json(table, list(rows.values()))
+    markdown.write_text(as_markdown(list(rows.values())), encoding="utf-8")

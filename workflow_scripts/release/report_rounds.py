@@ -1,0 +1,100 @@
+"""Show over the rounds what each stage of the build made better, by domain, with a test of every step and its costs."""
+
+from pathlib import Path
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.io.records import Record, read_json, read_records, write_json
+from ingot.measuring.answers import domain_shares, exact_match
+from ingot.measuring.significance import compare_pairs, forgetting
+
+SYSTEM = "system"
+
+
+def answers_of(path: Path) -> list[Record]:
+    """Return prompt, domain and whether it was answered right; of a system, by the route that it took."""
+    return [
+        {
+            "prompt": row.get("instruction", row.get("prompt")),
+            "domain": row["domain"],
+            "right": row["right"][row["route"]] if "route" in row else row["right"],
+        }
+        for row in read_records(path)
+    ]
+
+
+def stage(name: str, rows: list[Record], before: list[Record] | None, costs: dict[str, int]) -> dict[str, Any]:
+    """Return the shares of right answers of a stage, and how they compare with the stage before."""
+    found: dict[str, Any] = {"stage": name, "exact_match": exact_match(rows), "costs": costs}
+    if before is not None:
+        if [row["prompt"] for row in rows] != [row["prompt"] for row in before]:
+            raise InputError(f"{name} was not asked the same questions as the stage before; build both again")
+        found["versus_before"] = {
+            **compare_pairs([row["right"] for row in rows], [row["right"] for row in before]),
+            "forgetting": forgetting(domain_shares(before), domain_shares(rows)),
+        }
+    return found
+
+
+def tokens_in(report: dict[str, Any]) -> int:
+    """Return how many tokens a training saw, whatever step reports it; a round that was not trained saw none."""
+    return int(report.get("tokens_seen", report.get("tokens", report.get("training", {}).get("tokens", 0))))
+
+
+def bytes_in(path: Path) -> int:
+    """Return the bytes of a file, or of the weights in a folder."""
+    files = [path] if path.is_file() else path.glob("*.safetensors")
+    return sum(file.stat().st_size for file in files)
+
+
+def markdown(stages: list[dict[str, Any]]) -> str:
+    """Return the table of the stages."""
+    domains = [name for name in stages[0]["exact_match"] if name != "all"]
+    heads = ["stage", "all", *domains, "against the stage before", "forgetting", "tokens trained on", "bytes added"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) - 2) + "---:|---:|"]
+    for one in stages:
+        cells = [one["stage"]]
+        for name in ("all", *domains):
+            share = one["exact_match"][name]
+            cells.append(f"{share['share']:.1%} ({share['low']:.0%} to {share['high']:.0%})")
+        pair = one.get("versus_before")
+        cells.append(
+            f"{pair['gain']:+.1f} ({pair['gain_low']:+.1f} to {pair['gain_high']:+.1f}), p = {pair['p_value']}"
+            if pair
+            else ""
+        )
+        cells.append(f"{pair['forgetting']}" if pair else "")
+        cells += [f"{one['costs']['tokens']:,}", f"{one['costs']['bytes']:,}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def report_rounds(
+    answers: list[Path],
+    trainings: list[Path],
+    artifacts: list[Path],
+    table: Path,
+    text: Path,
+    *,
+    names: list[str],
+    trainings_per_stage: list[int],
+    artifacts_per_stage: list[int],
+) -> None:
+    """Write the stages `names` as JSON and Markdown.
+
+    `answers` has one file per stage; `trainings` (reports) and `artifacts` (what the stage adds to the model) have as
+    many as the lists say, stage after stage.
+    """
+    reports, added = iter(trainings), iter(artifacts)
+    stages = []
+    before = None
+    for name, path, trained, made in zip(names, answers, trainings_per_stage, artifacts_per_stage, strict=True):
+        rows = answers_of(path)
+        costs = {
+            "tokens": sum(tokens_in(read_json(next(reports))) for _ in range(trained)),
+            "bytes": sum(bytes_in(next(added)) for _ in range(made)),
+        }
+        stages.append(stage(name, rows, before, costs))
+        before = rows
+    write_json(table, stages)
+    text.write_text(markdown(stages), encoding="utf-8")

@@ -1,0 +1,82 @@
+"""The last gate: modifiers, router, compression and the system as a whole against what the preset asks of them."""
+
+from pathlib import Path
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.io.records import read_json, write_json
+
+# limit in the preset: (what it limits, 1 if it may be at most the limit or -1 if at least, what to try)
+LIMITS = {
+    "min_modifier_gain": ("points that a modifier wins in its domain", -1, "more steps or more training prompts"),
+    "min_right_decisions": ("share of right decisions of the router", -1, "a larger routing share in `split`"),
+    "max_calibration_error": ("calibration error of the router", 1, "a larger routing share in `split`"),
+    "max_oracle_gap": ("points below a perfect router", 1, "a larger routing share in `split`, or better modifiers"),
+    "max_forgetting": ("points lost by domain against the base alone", 1, "a larger routing share in `split`"),
+    "max_p_value": ("p value of the gain", 1, "more benchmark items, or a larger gain"),
+    "min_system_gain": ("points of the system above the adapter alone", -1, "better modifiers, or none"),
+    "max_compressed_loss": ("points that the served type loses against merged", 1, "a type with more bits"),
+    "max_compressed_share": ("packed bytes of the served type over those of F16", 1, "a type with fewer bits"),
+}
+
+
+def percent(report: dict[str, Any]) -> float:
+    """Return the exact match of a measurement in percent."""
+    return 100 * float(report["exact_match"]["all"]["share"])
+
+
+def figures(
+    system: dict[str, Any],
+    merged: dict[str, Any],
+    served: dict[str, Any],
+    whole: dict[str, Any],
+    packed: dict[str, Any],
+) -> list[tuple[str, str, float]]:
+    """Return (limit, of what, figure) for everything that is limited."""
+    found = [
+        ("min_right_decisions", "router", system["right_decisions"]["share"]),
+        ("max_calibration_error", "router", system["expected_calibration_error"]),
+        ("max_oracle_gap", "system", system["oracle_gap"]),
+        ("max_forgetting", "system", system["forgetting"]),
+        ("min_system_gain", "system", system["versus_adapter"]["gain"]),
+        ("max_p_value", "system", system["versus_adapter"]["p_value"]),
+        ("max_compressed_loss", served["model"], round(percent(merged) - percent(served), 2)),
+        ("max_compressed_share", served["model"], round(packed["packed_bytes"] / whole["bytes"], 4)),
+    ]
+    for domain, measured in system["modifiers"].items():
+        if not measured["base"]["of"]:
+            raise InputError(f"no benchmark item has domain {domain!r}: its modifier cannot be judged; add some")
+        found.append(("min_modifier_gain", f"modifier {domain}", measured["gain"]))
+        found.append(("max_p_value", f"modifier {domain}", measured["p_value"]))
+    return found
+
+
+def failures(found: list[tuple[str, str, float]], limits: dict[str, float]) -> list[str]:
+    """Return one sentence for every limit that is not kept."""
+    broken = []
+    for name, of, figure in found:
+        about, sign, advice = LIMITS[name]
+        if not sign * figure <= sign * limits[name]:  # so written, a figure that is not a number fails
+            bound = "at most" if sign > 0 else "at least"
+            broken.append(f"{of}: {about}: {figure}, {bound} {limits[name]} is asked for ({name}); try: {advice}")
+    return broken
+
+
+def gate_system(
+    system: Path,
+    merged: Path,
+    served: Path,
+    whole: Path,
+    packed: Path,
+    verdict: Path,
+    *,
+    limits: dict[str, float],
+) -> None:
+    """Write the verdict if every limit is kept, else raise InputError with figure, limit and what to try.
+
+    `whole` and `packed` are the reports on packing F16 and the served type.
+    """
+    reports = [read_json(path) for path in (system, merged, served, whole, packed)]
+    if broken := failures(figures(*reports), limits):
+        raise InputError(f"the gate of the system is closed (see {system}):\n  " + "\n  ".join(broken))
+    write_json(verdict, {"model": "system", "passed": sorted(limits)})

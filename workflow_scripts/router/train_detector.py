@@ -1,0 +1,40 @@
+"""Train the escalation detector: does a message say that the last answer was no good?"""
+
+from pathlib import Path
+
+from ingot.io.records import write_json
+from ingot.routing import classifier
+from ingot.routing.features import Features
+from ingot.world.dissatisfaction import messages
+
+THRESHOLD = 0.5
+
+
+def train_detector(detector: Path, report: Path, *, examples: int, features: int, seed: int) -> None:
+    """Write the detector and what it says of sentences, and of families of phrasings, that it was not trained on."""
+    import numpy as np
+
+    train = messages(seed, examples, "train")
+    learned = Features.learn([text for text, _ in train], [str(label) for _, label in train], features)
+    x, y = learned.matrix([text for text, _ in train]), np.array([label for _, label in train])
+    decision = classifier.train_decision(x, y, seed)
+    classifier.save(detector, learned, {"escalate": decision}, threshold=THRESHOLD)
+    held_out = {}
+    for side in ("sentences", "families"):
+        tested = messages(seed + 1, examples, side)
+        truth = np.array([label for _, label in tested])
+        said = decision.probability(learned.matrix([text for text, _ in tested])) >= THRESHOLD
+        held_out[side] = {
+            "messages": len(truth),
+            "accuracy": round(float((said == truth).mean()), 4),
+            "false_alarms": round(float(said[truth == 0].mean()), 4),
+            "missed": round(float((~said)[truth == 1].mean()), 4),
+        }
+    write_json(
+        report,
+        {
+            "parameters": decision.parameters,
+            "bytes": sum(file.stat().st_size for file in detector.iterdir()),
+            "held_out": held_out,
+        },
+    )
