@@ -1,73 +1,125 @@
-# The commands of the README.
+# The commands of the README. `make help` shows the lines that begin with ##.
+.DEFAULT_GOAL := build
+
+## What `build` makes and `why` explains: a file or a rule
 TARGET ?= all
-STEP ?= balanced
-WORKERS ?= 2
+## How many cores the build uses
 CORES ?= all
+## A Snakemake profile for the build, such as profiles/slurm
+PROFILE ?=
+## The records that `preview` shows, such as filtered or filtered.rejected
+STEP ?= balanced
+## What `unpack` unpacks: a file that ends in .zst
+FILE ?=
+## How many tests `test` runs side by side
+WORKERS ?= 2
+## Files of real texts for `bench-data`; without any it makes some up
+TEXTS ?=
+## Files of labels for `bench-router`, which says how they look
+LABELS ?=
+
 ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
+PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: build envs bench bench-data bench-router preview why dvc.yaml test test-unit test-slow test-slurm lint lock unpack figures clean
+.PHONY: help build envs why preview unpack settings dvc.yaml figures test test-unit test-slow test-slurm \
+  lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router clean
 
+## Show what make can do here
+help:
+	@awk ' \
+	  /^## / { text = text (text ? " " : "") substr($$0, 4); next } \
+	  text && /^[A-Z]+ \?=/ { value = $$0; sub(/^[A-Z]+ \?= */, "", value); \
+	    variables = variables sprintf("  %-10s %-10s %s\n", $$1, value, text) } \
+	  text && /^[a-z.-]+:/ { split($$0, part, ":"); \
+	    targets = targets sprintf("  make %-14s %s\n", part[1], text) } \
+	  { text = "" } \
+	  END { printf "%s\nVariables, as in make TARGET=results/merged, and what they are without:\n%s", targets, variables }' \
+	  Makefile
+
+## Build TARGET; this is what make does without a word after it
 build: envs
 	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(TARGET)
 
+## Set up the locked environments, once
 envs:
 	@python3 envs/build.py $(ENVS) > /dev/null
 
-# Per step on the way to TARGET: up to date, restored, or must run, and because of what.
+## Say of each step on the way to TARGET whether it would run, and because of what
 why:
-	@"$(call BIN,workflow)/python" -m traced.why $(filter-out all,$(TARGET))
+	@$(call PYTHON,workflow) -m traced.why $(filter-out all,$(TARGET))
 
-# The records of a step in the browser: STEP=filtered, balanced, filtered.rejected, ...
+## Show the records of STEP in the browser
 preview:
-	@"$(call BIN,data)/python" -m ingot.tools.preview $(STEP)
+	@$(call PYTHON,data) -m ingot.tools.preview "$(STEP)"
 
-# What DVC reads, from the rules and the configuration.
+## Unpack FILE beside itself; refuse it if size or digest are not the promised ones
+unpack:
+	@$(call PYTHON,data) -m ingot.tools.unpack "$(FILE)"
+
+## Write docs/settings.md and presets/settings.schema.json from ingot/settings and presets/defaults.yaml
+settings:
+	@$(call PYTHON,workflow) -m ingot.settings.document
+
+## Write dvc.yaml and params.yaml, which DVC reads, from the rules and the configuration
 dvc.yaml:
-	@"$(call BIN,workflow)/python" -m traced.pipeline
+	@$(call PYTHON,workflow) -m traced.pipeline
 
+## Write what the docs show of a build: docs/tiny.md and docs/pictures
+figures:
+	@$(call PYTHON,data) -m ingot.tools.figures
+
+## Run all tests, but for those of test-slow and test-slurm
 test: envs
-	@"$(call BIN,dev)/python" -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not slurm"
+	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not slurm"
 
+## Run the tests that take seconds
 test-unit:
-	@"$(call BIN,dev)/python" -m pytest -m "not slow and not graph and not slurm"
+	@$(call PYTHON,dev) -m pytest -m "not slow and not graph and not slurm"
 
-# Through a real Slurm of one node; skipped, with a word, where Debian's slurm-wlm and munge are missing.
-test-slurm: envs
-	@"$(call BIN,dev)/python" -m pytest -m slurm
-
+## Run the tests that build environments of their own, or repeat for long
 test-slow: envs
-	@"$(call BIN,dev)/python" -m pytest -m slow
+	@$(call PYTHON,dev) -m pytest -m slow
 
-lint:
-	@"$(call BIN,dev)/ruff" check . && "$(call BIN,dev)/ruff" format --check .
+## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
+test-slurm: envs
+	@$(call PYTHON,dev) -m pytest -m slurm
+
+## Check style, types, imports between modules, and generated pages
+lint: lint-style lint-rules lint-types lint-imports lint-settings
+
+lint-style:
+	@"$(call BIN,dev)/ruff" check .
+	@"$(call BIN,dev)/ruff" format --check .
+
+lint-rules:
 	@"$(call BIN,dev)/snakefmt" --check Snakefile rules
+
+lint-types:
 	@"$(call BIN,dev)/mypy"
 
-# What the trace layer costs and saves, beside its rivals: docs/bench-traced.md.
-bench:
-	@"$(call BIN,workflow)/python" bench/bench_traced.py
+lint-imports:
+	@"$(call BIN,dev)/lint-imports" --cache-dir .cache/import_linter
 
-# How fast and exact the curation is, beside its rivals: docs/bench-data.md. TEXTS are files of real texts, if you like.
-bench-data:
-	@"$(call BIN,bench)/python" bench/bench_data.py $(TEXTS)
+lint-settings:
+	@$(call PYTHON,dev) -m ingot.settings.document --check
 
-# What the router's features tell on real labels; LABELS are files as bench/bench_router.py says: docs/bench-router.md.
-bench-router:
-	@"$(call BIN,dev)/python" bench/bench_router.py $(LABELS)
-
-# Resolves envs/*.in again into envs/*.lock.
+## Resolve envs/*.in again into envs/*.lock
 lock:
 	@bash envs/lock.sh
 
-# Unpacks FILE beside itself, and refuses it if size or digest are not the promised ones.
-unpack:
-	@"$(call BIN,data)/python" -m ingot.tools.unpack "$(FILE)"
+## Measure what the trace layer costs and saves, beside its rivals
+bench:
+	@$(call PYTHON,workflow) bench/bench_traced.py
 
-# The figures that the docs show, from the build in results/.
-figures:
-	@sed 's/^# Model card: .*/# What the tiny preset measures/' results/release/MODEL_CARD.md > docs/tiny.md
-	@python3 bench/step_times.py >> docs/tiny.md
+## Measure how fast and exact the curation is, beside its rivals
+bench-data:
+	@$(call PYTHON,bench) bench/bench_data.py $(TEXTS)
 
+## Measure what the router's features tell on real labels
+bench-router:
+	@$(call PYTHON,dev) bench/bench_router.py $(LABELS)
+
+## Remove everything that a build made, but for the environments and DVC's cache
 clean:
 	rm -rf results logs .snakemake

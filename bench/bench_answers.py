@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,20 +22,19 @@ def untrained(folder: Path) -> Path:
     import itertools
 
     import torch
-    import yaml
 
+    from ingot.settings.load import load
     from ingot.world import tasks
     from workflow_scripts.base.pretrain import new_model
     from workflow_scripts.base.train_tokenizer import learn
 
-    preset = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())
+    settings = load({"preset": "tiny"}, ROOT)
     shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
-    tasks = list(itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000))
-    tokenizer = learn(
-        (f"{task.instruction}\n{task.response}" for task in tasks), preset["train_tokenizer"]["vocabulary"]
-    )
+    made = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
+    texts = (f"{task.instruction}\n{task.response}" for task in made)
+    tokenizer = learn(texts, settings.train_tokenizer.vocabulary)
     torch.manual_seed(0)
-    new_model(tokenizer, preset["pretrain"]["shape"], 512).save_pretrained(folder)
+    new_model(tokenizer, settings.pretrain.shape, settings.context).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -61,15 +61,15 @@ def checkpoint_seconds(folder: Path, prompts: list[str]) -> dict[int, float]:
 def gguf_seconds(folder: Path, gguf: Path, prompts: list[str]) -> dict[int, float]:
     """Return the same of its GGUF file, of type F16."""
     from ingot.inference import decoding
-    from ingot.inference.gguf_model import open_engine
+    from ingot.inference.gguf_model import open_gguf
     from workflow_scripts.gguf.convert import convert
 
     convert(folder, gguf, name="bench")
     seconds, together = {}, decoding.PARALLEL
     for decoding.PARALLEL in (1, together):
-        engine = open_engine(gguf, folder, 512, 2)
-        engine.complete(prompts[:4], 4)
-        seconds[decoding.PARALLEL] = timed(lambda engine=engine: engine.complete(prompts, LONGEST))  # type: ignore[misc]
+        model = open_gguf(gguf, folder, 512, 2)
+        model.complete(prompts[:4], 4)
+        seconds[decoding.PARALLEL] = timed(partial(model.complete, prompts, LONGEST))
     return seconds
 
 
@@ -86,13 +86,13 @@ def main() -> None:
         folder = Path(sys.argv[1]) if sys.argv[1:] else untrained(Path(name) / "model")
         tokenizer = AutoTokenizer.from_pretrained(folder)
         shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
-        tasks = itertools.islice(tasks.tasks(1, shares, 0, 1, unique=False), PROMPTS)
-        prompts = [chat.prompt_text(tokenizer, task.instruction) for task in tasks]
-        found = {
+        made = itertools.islice(tasks.tasks(1, shares, 0, 1, unique=False), PROMPTS)
+        prompts = [chat.prompt_text(tokenizer, task.instruction) for task in made]
+        measured = {
             "checkpoint": checkpoint_seconds(folder, prompts),
             "GGUF": gguf_seconds(folder, Path(name) / "model.gguf", prompts),
         }
-    for what, seconds in found.items():
+    for what, seconds in measured.items():
         one, together = seconds.values()
         print(json.dumps({what: seconds, "prompts": PROMPTS, "faster by": round(one / together, 1)}))
 

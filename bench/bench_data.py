@@ -25,10 +25,9 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT)]
+sys.path[:0] = [str(ROOT)]
 
-from texts import SIMILARITIES, WORDS, made_up, real  # noqa: E402
-
+from bench.texts import SIMILARITIES, WORDS, made_up, real  # noqa: E402
 from ingot.io.records import read_json, read_records  # noqa: E402
 from ingot.text.forms import shingles  # noqa: E402
 

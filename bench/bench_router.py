@@ -19,9 +19,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from ingot.io.formats import Limits, Shard, rows  # noqa: E402
+from ingot.io.formats import WHOLE, rows  # noqa: E402
 from ingot.routing import classifier  # noqa: E402
 from ingot.routing.features import Features  # noqa: E402
+from ingot.settings.data import Read  # noqa: E402
 from ingot.text.forms import unit_hash  # noqa: E402
 
 FOLDS, QUALITY, SHARES, SEED = 5, 0.95, (0.2, 0.5), 0
@@ -30,7 +31,7 @@ Fitted = Callable[[list[str]], Any]
 
 def read_labels(path: Path) -> tuple[list[str], Any, Any, list[str]]:
     """Return prompts, whether the small and the large model are right [n], and the subject of each prompt."""
-    found = [row.value for row in rows(path, None, Limits(1 << 22, 100), Shard(0, 1))]
+    found = [row.value for row in rows(path, None, Read(row_bytes=1 << 22, unpacking=100), WHOLE)]
     models = [name for name, value in found[0].items() if str(value) in ("True", "False")][:2]
     small, large = (np.array([str(one[name]) == "True" for one in found]) for name in models)
     prompts = [one["prompt"] for one in found]

@@ -8,6 +8,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,16 @@ def build(folder: Path) -> tuple[Path, dict[str, Path]]:
     from transformers import AutoModelForCausalLM
 
     from ingot.converting.llama_cpp_tools import convert_lora
+    from ingot.settings.base import Architecture
     from ingot.world import tasks
     from workflow_scripts.base.pretrain import new_model
     from workflow_scripts.base.train_tokenizer import learn
     from workflow_scripts.gguf.convert import convert
 
     shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
-    tasks = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
-    tokenizer = learn((f"{task.instruction}\n{task.response}" for task in tasks), 1024)
-    new_model(tokenizer, SHAPE, 512).save_pretrained(folder / "base")
+    made = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
+    tokenizer = learn((f"{task.instruction}\n{task.response}" for task in made), 1024)
+    new_model(tokenizer, Architecture.model_validate(SHAPE), 512).save_pretrained(folder / "base")
     tokenizer.save_pretrained(folder / "base")
     convert(folder / "base", folder / "base.gguf", name="bench")
     modifiers = {}
@@ -58,19 +60,20 @@ def timed(action: Any) -> float:
 
 def main() -> None:
     """Print what loading and swapping take, in milliseconds."""
-    from ingot.inference.gguf_model import open_engine
+    from ingot.inference.gguf_model import open_gguf
 
     with tempfile.TemporaryDirectory() as name:
         base, modifiers = build(Path(name))
         size = base.stat().st_size
         sizes = [path.stat().st_size for path in modifiers.values()]
-        without = timed(lambda: open_engine(base, Path(name) / "base", 512, 2))
-        loading = timed(lambda: open_engine(base, Path(name) / "base", 512, 2, modifiers))
-        engine = open_engine(base, Path(name) / "base", 512, 2, modifiers)
+        tokenizer = Path(name) / "base"
+        without = timed(lambda: open_gguf(base, tokenizer, 512, 2))
+        loading = timed(lambda: open_gguf(base, tokenizer, 512, 2, modifiers))
+        model = open_gguf(base, tokenizer, 512, 2, modifiers)
         routes = ["a", None, "b"] * SWAPS
-        swaps = [timed(lambda route=route: engine.use(route)) for route in routes]  # type: ignore[misc]
-        tokens = [timed(lambda: engine.ask(["Sort: 3 1 2"], 1)) for _ in range(3)]
-    found = {
+        swaps = [timed(partial(model.use, route)) for route in routes]
+        tokens = [timed(lambda: model.complete(["Sort: 3 1 2"], 1)) for _ in range(3)]
+    figures = {
         "base_bytes": size,
         "modifier_bytes": sizes,
         "load_base_ms": round(without, 1),
@@ -78,7 +81,7 @@ def main() -> None:
         "swap_ms": {"median": round(statistics.median(swaps), 3), "most": round(max(swaps), 3)},
         "first_token_ms": round(min(tokens), 1),
     }
-    print(json.dumps(found))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+sys.path[:0] = [str(ROOT)]
 
-from synthetic import TOOLS, Dvc, Graph, Make, Snakemake, Tool, Traced, bin_of  # noqa: E402
+from bench.synthetic import TOOLS, Dvc, Graph, Make, Snakemake, Tool, Traced, bin_of  # noqa: E402
 
 MEGABYTE = 2**20
 SMALL = (3, 4)
@@ -177,7 +178,7 @@ def noop_500(work: Path) -> dict[str, float]:
     """Return {tool: seconds to find that nothing is to do} of a graph of 500 steps."""
     tools = [kind() for kind in TOOLS]
     graph = Graph(10, 50)
-    folders = {}
+    folders: dict[str, Path] = {}
     for tool in tools:
         folder = folders[tool.name] = work / f"large-{tool.name.split()[0]}-{len(folders)}"
         graph.write_sources(folder)
@@ -192,7 +193,7 @@ def noop_500(work: Path) -> dict[str, float]:
     found = {tool.name: float("inf") for tool in tools}
     for _ in range(3):  # in turns, so that all meet the same noise
         for tool in tools:
-            took = seconds(lambda tool=tool: tool.call(folders[tool.name], tool.noop), 1)
+            took = seconds(partial(tool.call, folders[tool.name], tool.noop), 1)
             found[tool.name] = min(found[tool.name], took)
     return found
 
@@ -330,7 +331,7 @@ def per_job(work: Path) -> dict[str, float]:
         graph.write_sources(folder)
         tool.write(graph, folder)
         tool.call(folder, tool.noop)
-        found[tool.name] = seconds(lambda tool=tool, folder=folder: tool.run(folder), 1)
+        found[tool.name] = seconds(partial(tool.run, folder), 1)
     return found
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 BANDS, ROWS, THRESHOLD = 21, 6, 0.8
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -37,7 +38,7 @@ def datasketch(path: Path) -> Iterator[str]:
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(num_perm=128, params=(BANDS, ROWS))
-    signatures = {}
+    signatures: dict[str, Any] = {}
     waiting = texts(path)
     while batch := list(islice(waiting, TOGETHER)):
         found = MinHash.bulk([[gram.encode() for gram in shingles(text)] for _, text in batch], num_perm=128)

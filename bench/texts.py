@@ -2,17 +2,15 @@
 
 import itertools
 import json
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from ingot.io.formats import Limits, Shard, rows
-from workflow_scripts.data.read import find_pair
+from ingot.curation.shapes import find_pair
+from ingot.io.formats import WHOLE, rows
+from ingot.settings.data import Read
 
 SIMILARITIES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 WORDS = 230  # of a made-up text: 1.2 KB
@@ -63,7 +61,7 @@ def real(paths: Iterable[Path], target: Path) -> int:
     count = 0
     with open(target, "w") as file:
         for path in paths:
-            for row in rows(path, None, Limits(1 << 22, 100), Shard(0, 1)):
+            for row in rows(path, None, Read(row_bytes=1 << 22, unpacking=100), WHOLE):
                 pair = find_pair(row.value, None) if isinstance(row.value, dict) else None
                 if pair and all(isinstance(text, str) and text.strip() for text in pair):
                     record = {"id": f"{count:016x}", "instruction": pair[0], "response": pair[1]}

@@ -8,6 +8,7 @@ the others wait. Needs only the standard library, because it is what sets everyt
 
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -24,6 +25,8 @@ ROOT = Path(os.environ.get("INGOT_VENVS", HERE.parent / ".venvs"))
 # nodes of a cluster differ, and with AMX llama.cpp of this version crashes on quantised models.
 SOURCE_ONLY = ("llama-cpp-python==", "autoawq==")
 CMAKE_ARGS = os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=OFF")
+# pip knows where packages come from on this machine. An environment that was built here has none, but its parent has.
+PYTHON = sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", sys.executable)
 # The converters of llama.cpp are in the source archive only, and belong to exactly the version that is installed.
 LLAMA_SOURCES = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
 
@@ -45,7 +48,7 @@ def call(*command: str | Path, **variables: str) -> None:
 
 def pip_sources() -> dict[str, str]:
     """Return uv's variables for the indexes and find-links that pip is configured with; uv does not read them."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    done = subprocess.run([PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
     settings: dict[str, str] = {}
     for line in done.stdout.splitlines():
         key, _, value = line.partition("=")
@@ -82,7 +85,7 @@ def tool_uv() -> Path:
     if not (target / ".complete").exists():
         log("installing uv")
         shutil.rmtree(target, ignore_errors=True)
-        call(sys.executable, "-m", "venv", target)
+        call(PYTHON, "-m", "venv", target)
         call(target / "bin/python", "-m", "pip", "install", "-q", "--require-hashes", "-r", HERE / "uv.lock")
         (target / ".complete").touch()
     return target / "bin/uv"
@@ -94,7 +97,7 @@ def install_torch(uv: Path, target: Path, requirement: str, sources: dict[str, s
     A wheel that the configured find-links offer wins; otherwise uv looks for a GPU and takes the CUDA or CPU build.
     The build differs from machine to machine, which is why torch has a pin but no hash in the lock.
     """
-    command = [uv, "pip", "install", "--python", target / "bin/python", requirement]
+    command: list[str | Path] = [uv, "pip", "install", "--python", target / "bin/python", requirement]
     version = requirement.partition("==")[2]
     links = sources.get("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split(",")
     offered = any(list(Path(link).glob(f"torch-{version}*.whl")) for link in links if Path(link).is_dir())
@@ -127,8 +130,8 @@ def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
         with tempfile.TemporaryDirectory(dir=cache) as work:
             requirement = Path(work) / "requirement.txt"
             requirement.write_text(pinned)
-            pip = [sys.executable, "-m", "pip", "-q"]
-            source = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
+            pip = [PYTHON, "-m", "pip", "-q"]
+            source: list[str | Path] = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
             call(*pip, "download", *source, "-d", Path(work) / "kept")
             archive = next((Path(work) / "kept").glob("*.tar.gz"))
             call(*pip, "wheel", "--no-deps", archive, "-w", Path(work) / "kept", CMAKE_ARGS=CMAKE_ARGS)
@@ -167,7 +170,7 @@ def install(name: str, uv: Path, target: Path) -> None:
             unpack_llama_sources(archive, target)
     # Every job starts a process: where Python may not or cannot write what it compiles, each would compile it again.
     # Some packages hold sources for other versions of Python, which cannot be compiled: that is no failure.
-    compileall = [python, "-m", "compileall", "-q", "-j", "0", target / "lib"]
+    compileall: list[str | Path] = [python, "-m", "compileall", "-q", "-j", "0", target / "lib"]
     subprocess.run(compileall, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
@@ -186,7 +189,7 @@ def build(name: str) -> Path:
             uv = tool_uv()
         log(f"building {target.name} (once)")
         shutil.rmtree(target, ignore_errors=True)
-        call(uv, "venv", "--python", sys.executable, target)
+        call(uv, "venv", "--python", PYTHON, target)
         install(name, uv, target)
         (target / ".complete").touch()
     return target

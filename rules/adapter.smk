@@ -1,43 +1,39 @@
-"""Adapter: QLoRA on the base, targeted rounds on what it fails, and the merged model.
+"""Adapter: LoRA weights over the base, targeted rounds on what they fail, and the merged model.
 
 Inputs:   results/base/, results/data/{train,valid}.jsonl
 Outputs:  results/adapter/                        LoRA weights
-          results/rounds/{turn}/failures.jsonl    what the adapter of the round before fails
+          results/rounds/{turn}/questions.jsonl   training prompts that the adapter of the round before is asked
+          results/rounds/{turn}/answers.jsonl     what it answers
+          results/rounds/{turn}/failures.jsonl    what it fails
           results/rounds/{turn}/solved.jsonl      what it solves steadily
-          results/rounds/{turn}/judged.jsonl      where a judge found the reference as good or better, if `ask.judged`
-          results/rounds/{turn}/adapter/          LoRA weights after the round; as before it if it did not help
+          results/rounds/{turn}/judged.jsonl      where a judge found the reference as good or better
+          results/rounds/{turn}/adapter/          LoRA weights after the round; as before it, if it did not help
           results/merged/                         dense checkpoint
 """
 
+if "adapt" in CHAIN:
 
-rule adapt:
-    input:
-        base="results/base",
-        train="results/data/train.jsonl",
-        valid="results/data/valid.jsonl",
-        gate="results/gates/data/verdict.json",
-        code=code(
-            "unsloth" if config["adapt"]["backend"] == "unsloth" else "ml",
-            "adapter/adapt",
-        ),
-    output:
-        adapter=directory("results/adapter"),
-        report="results/reports/adapt.json",
-    log:
-        "logs/adapt.log",
-    threads: config["threads"]
-    resources:
-        **gpu(),
-    params:
-        **step(
-            **config["adapt"],
-            work="results/work/adapter",
-            **SHARED,
-        ),
-    message:
-        "Train the adapter ({config[adapt][backend]})"
-    shell:
-        RUN
+    rule adapt:
+        input:
+            base=CHAIN.inputs["adapt"],
+            train="results/data/train.jsonl",
+            valid="results/data/valid.jsonl",
+            gate="results/gates/data/verdict.json",
+            code=chain_code("adapter", "adapt"),
+        output:
+            adapter=directory("results/adapter"),
+            report="results/reports/adapt.json",
+        log:
+            "logs/adapt.log",
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(settings=SETTINGS.adapt, work="results/work/adapter", **SHARED),
+        message:
+            f"Train the adapter ({SETTINGS.adapt.backend})"
+        shell:
+            RUN
 
 
 def report_of_earlier_round(wildcards):
@@ -46,124 +42,168 @@ def report_of_earlier_round(wildcards):
     return [f"results/reports/target_{turn}.json"] if turn else []
 
 
-JUDGED = config["ask"]["judged"]["domains"] if config["ask"]["judged"] else []
-
-
-rule ask:
+# Modifiers choose and collect in the same way.
+rule choose_questions:
     input:
-        base="results/base",
-        adapter=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
         train="results/data/train.jsonl",
         earlier=report_of_earlier_round,
-        code=code("ml", "adapter/ask"),
+        code=code("data", "adapter/choose_questions"),
+    output:
+        questions="results/rounds/{turn}/questions.jsonl",
+    log:
+        "logs/choose_questions_{turn}.log",
+    params:
+        **step(
+            domains=[],
+            difficulties=SETTINGS.adapt.difficulties,
+            most_asked=SETTINGS.target.most_asked,
+            turn=wildcard("turn"),
+            consistency=SETTINGS.target.consistency,
+            judged=BUILD.judged_domains,
+        ),
+    message:
+        "Choose the questions of round {wildcards.turn}"
+    shell:
+        RUN
+
+
+rule collect_failures:
+    input:
+        questions="results/rounds/{turn}/questions.jsonl",
+        answers="results/rounds/{turn}/answers.jsonl",
+        code=code("data", "adapter/collect_failures"),
     output:
         failures="results/rounds/{turn}/failures.jsonl",
         solved="results/rounds/{turn}/solved.jsonl",
         open_answers="results/rounds/{turn}/open.jsonl",
-        report="results/reports/ask_{turn}.json",
+        report="results/reports/collect_failures_{turn}.json",
     log:
-        "logs/ask_{turn}.log",
-    threads: config["threads"]
-    resources:
-        **gpu(),
+        "logs/collect_failures_{turn}.log",
     params:
         **step(
-            turn=wildcard("turn"),
-            difficulties=config["adapt"]["difficulties"],
-            **{key: config["ask"][key] for key in ("most_asked", "consistency")},
-            judged=JUDGED,
-            batch=config["measure"]["batch"],
-            longest=config["measure"]["longest"],
-            **SHARED,
+            model=lambda wildcards: f"round {int(wildcards.turn) - 1}",
+            consistency=SETTINGS.target.consistency,
+            judged=BUILD.judged_domains,
+            least_failures=0,
         ),
     message:
-        "Ask for failures, round {wildcards.turn}"
+        "Collect what was failed in round {wildcards.turn}"
     shell:
         RUN
 
 
-if JUDGED:
+if "target" in CHAIN:
 
-    rule judge_round:
+    rule ask_checkpoint:
         input:
-            open_answers="results/rounds/{turn}/open.jsonl",
-            code=code("data", "adapter/judge_round"),
+            model=lambda wildcards: [
+                CHAIN.inputs["adapt"],
+                CHAIN.adapter_after(int(wildcards.turn) - 1),
+            ],
+            questions="results/rounds/{turn}/questions.jsonl",
+            code=code("ml", "adapter/ask_checkpoint"),
         output:
-            judged="results/rounds/{turn}/judged.jsonl",
-            report="results/reports/judge_round_{turn}.json",
+            answers="results/rounds/{turn}/answers.jsonl",
         log:
-            "logs/judge_round_{turn}.log",
-        threads: 1
+            "logs/ask_checkpoint_{turn}.log",
+        threads: SETTINGS.threads
         resources:
-            mem_mb=1000,
-            judges=1,
+            **gpu(),
+        params:
+            **step(
+                batch=SETTINGS.measure.batch,
+                longest=SETTINGS.measure.longest,
+                **SHARED,
+            ),
+        message:
+            "Ask the adapter the questions of round {wildcards.turn}"
+        shell:
+            RUN
+
+    if BUILD.judged_domains:
+
+        rule judge_round:
+            input:
+                open_answers="results/rounds/{turn}/open.jsonl",
+                code=code("data", "adapter/judge_round"),
+            output:
+                judged="results/rounds/{turn}/judged.jsonl",
+                report="results/reports/judge_round_{turn}.json",
+            log:
+                "logs/judge_round_{turn}.log",
+            resources:
+                judges=1,
+            params:
+                **step(
+                    turn=wildcard("turn"),
+                    judge=SETTINGS.judge,
+                    malformed=SETTINGS.target.judged.malformed,
+                    remembered=".cache/answers",
+                ),
+            message:
+                f"Let {SETTINGS.judge.model} judge what has no only right answer, round {{wildcards.turn}}"
+            shell:
+                RUN
+
+    rule target:
+        input:
+            base=CHAIN.inputs["adapt"],
+            before=lambda wildcards: CHAIN.adapter_after(int(wildcards.turn) - 1),
+            failures=[
+                "results/rounds/{turn}/failures.jsonl",
+                *(
+                    ["results/rounds/{turn}/judged.jsonl"]
+                    if BUILD.judged_domains
+                    else []
+                ),
+            ],
+            solved="results/rounds/{turn}/solved.jsonl",
+            valid="results/data/valid.jsonl",
+            earlier=report_of_earlier_round,
+            code=chain_code("adapter", "target"),
+        output:
+            adapter=directory("results/rounds/{turn}/adapter"),
+            report="results/reports/target_{turn}.json",
+        log:
+            "logs/target_{turn}.log",
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
         params:
             **step(
                 turn=wildcard("turn"),
-                judge=config["judge"],
-                malformed=config["ask"]["judged"]["malformed"],
-                remembered=".cache/answers",
+                difficulties=SETTINGS.adapt.difficulties,
+                **{
+                    key: getattr(SETTINGS.target, key)
+                    for key in ("training", "rehearsal", "least_failures", "limits")
+                },
+                batch=SETTINGS.measure.batch,
+                longest=SETTINGS.measure.longest,
+                work=lambda wildcards: f"results/work/round_{wildcards.turn}",
+                **SHARED,
             ),
         message:
-            "Let {config[judge][model]} judge what has no only right answer, round {wildcards.turn}"
+            "Train on what was failed, round {wildcards.turn}"
         shell:
             RUN
 
 
-rule target:
-    input:
-        base="results/base",
-        before=lambda wildcards: adapter_after(int(wildcards.turn) - 1),
-        failures=[
-            "results/rounds/{turn}/failures.jsonl",
-            *(["results/rounds/{turn}/judged.jsonl"] if JUDGED else []),
-        ],
-        solved="results/rounds/{turn}/solved.jsonl",
-        valid="results/data/valid.jsonl",
-        earlier=report_of_earlier_round,
-        code=code("ml", "adapter/target"),
-    output:
-        adapter=directory("results/rounds/{turn}/adapter"),
-        report="results/reports/target_{turn}.json",
-    log:
-        "logs/target_{turn}.log",
-    threads: config["threads"]
-    resources:
-        **gpu(),
-    params:
-        **step(
-            turn=wildcard("turn"),
-            difficulties=config["adapt"]["difficulties"],
-            **{
-                key: config["target"][key]
-                for key in ("training", "rehearsal", "least_failures", "limits")
-            },
-            batch=config["measure"]["batch"],
-            longest=config["measure"]["longest"],
-            work=lambda wildcards: f"results/work/round_{wildcards.turn}",
-            **SHARED,
-        ),
-    message:
-        "Train on what was failed, round {wildcards.turn}"
-    shell:
-        RUN
+if "merge" in CHAIN:
 
-
-rule merge:
-    input:
-        base="results/base",
-        adapter=adapter_after(ROUNDS),
-        code=code("ml", "adapter/merge"),
-    output:
-        merged=directory("results/merged"),
-    log:
-        "logs/merge.log",
-    threads: 1
-    resources:
-        mem_mb=config["resources"]["memory_mb"],
-    params:
-        **step(**config["merge"]),
-    message:
-        "Merge the adapter into the base"
-    shell:
-        RUN
+    rule merge:
+        input:
+            base=CHAIN.inputs["adapt"],
+            adapter=CHAIN.inputs["merge"],
+            code=chain_code("adapter", "merge"),
+        output:
+            merged=directory("results/merged"),
+        log:
+            "logs/merge.log",
+        resources:
+            mem_mb=LARGE,
+        params:
+            **step(settings=SETTINGS.merge),
+        message:
+            "Merge the adapter into the base"
+        shell:
+            RUN

@@ -1,11 +1,22 @@
-"""Base: the model that everything starts from, pretrained here, or brought from a folder or the hub.
+"""Base: the model that everything starts from: pretrained here, or brought from a folder or the hub.
+
+With a base of kind `tokenizer` there is no model, and the data stage gets the tokenizer of a folder.
 
 Inputs:   results/world/pretraining.jsonl, or `base.model`
-Outputs:  results/base/        checkpoint with its tokenizer
-          results/tokenizer/   only where the base is pretrained here
+Outputs:  results/base/                checkpoint with its tokenizer
+          results/tokenizer/           tokenizer, unless a checkpoint is brought with its own
+          results/reports/base.json    where the checkpoint comes from, and how its pretraining went
 """
 
-if PRETRAINED:
+# A folder that is not there is refused before the first job, by ingot/workflow/preflight.py in clearer words.
+FOLDER_OF_BASE = [
+    folder
+    for folder in [SETTINGS.base.model]
+    if SETTINGS.base.kind in ("local", "tokenizer") and Path(folder).is_dir()
+]
+
+
+if BUILD.pretrained:
 
     rule train_tokenizer:
         input:
@@ -15,11 +26,10 @@ if PRETRAINED:
             tokenizer=directory("results/tokenizer"),
         log:
             "logs/train_tokenizer.log",
-        threads: 1
         resources:
             mem_mb=2000,
         params:
-            **step(**config["train_tokenizer"], context=config["context"]),
+            **step(settings=SETTINGS.train_tokenizer, context=SETTINGS.context),
         message:
             "Train the tokenizer of the base"
         shell:
@@ -35,43 +45,55 @@ if PRETRAINED:
             report="results/reports/base.json",
         log:
             "logs/pretrain.log",
-        threads: config["threads"]
+        threads: SETTINGS.threads
         resources:
             **gpu(),
         params:
-            **step(**config["pretrain"], **SHARED, context=config["context"]),
+            **step(settings=SETTINGS.pretrain, context=SETTINGS.context, **SHARED),
         message:
             "Pretrain the base"
         shell:
             RUN
 
-else:
+elif BUILD.has_model:
 
     rule fetch:
         input:
-            # A folder that is not there is refused by ingot/workflow/preflight.py, in clearer words.
-            folder=[
-                folder
-                for folder in [config["base"]["model"]]
-                if config["base"]["kind"] == "local" and Path(folder).is_dir()
-            ],
+            folder=FOLDER_OF_BASE,
             code=code("ml", "base/fetch"),
         output:
             base=directory("results/base"),
             report="results/reports/base.json",
         log:
             "logs/fetch.log",
-        threads: 1
         resources:
-            mem_mb=config["resources"]["memory_mb"],
+            mem_mb=LARGE,
         params:
+            # Not the whole section: nothing is fetched again because of another `licence`.
             **step(
-                kind=config["base"]["kind"],
-                model=config["base"]["model"],
-                revision=config["base"]["revision"],
-                dtype=config["base"]["dtype"],
+                kind=SETTINGS.base.kind,
+                model=SETTINGS.base.model,
+                revision=SETTINGS.base.revision,
+                dtype=SETTINGS.base.dtype,
             ),
         message:
-            "Bring the base {config[base][model]} into the workspace"
+            f"Bring the base {SETTINGS.base.model} into the workspace"
+        shell:
+            RUN
+
+else:
+
+    rule fetch_tokenizer:
+        input:
+            folder=FOLDER_OF_BASE,
+            code=code("ml", "base/fetch_tokenizer"),
+        output:
+            tokenizer=directory("results/tokenizer"),
+        log:
+            "logs/fetch_tokenizer.log",
+        params:
+            **step(model=SETTINGS.base.model),
+        message:
+            f"Bring the tokenizer {SETTINGS.base.model} into the workspace"
         shell:
             RUN

@@ -1,4 +1,4 @@
-"""What every rule file uses: the checked configuration, how a step is started and traced, the places of shared files."""
+"""What every rule file uses: the checked configuration, and how a step is started and traced."""
 
 import json
 import os
@@ -7,9 +7,10 @@ from shlex import quote
 
 sys.path.insert(0, workflow.basedir)
 
-from ingot.workflow import config as configuration
-from ingot.workflow import preflight
 from ingot.errors import InputError
+from ingot.workflow import preflight
+from ingot.workflow.build import open_build, plain, settings_files
+from ingot.workflow.chain import KINDS
 from snakemake.exceptions import WorkflowError
 from traced import engine
 from traced.closure import closure
@@ -19,78 +20,58 @@ ROOT = Path(workflow.basedir)
 # Commands name it relatively, so that a folder that was moved, or another snakemake, does not change them.
 HERE = os.path.relpath(ROOT)
 try:
-    config = configuration.load(config, ROOT)
+    BUILD = open_build(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error))
-
-SETTINGS_FILES = [
-    os.path.relpath(path)
-    for path in (
-        ROOT / "config.yaml",
-        configuration.preset_path(config["preset"], ROOT),
-    )
-]
-PRETRAINED = config["base"]["kind"] == "pretrain"
-TOKENIZER = "results/tokenizer" if PRETRAINED else "results/base"
-DOMAINS = config["modifiers"]["domains"]
-ROUTES = ["base", *DOMAINS]
-ROUNDS = config["target"]["rounds"]
-QUANTS = config["gguf"]["types"]
-SERVED = f"results/gguf/{config['gguf']['serve']}.gguf"
-BENCHMARK = f"results/data/{'benchmark' if config['benchmarks'] else 'test'}.jsonl"
-# The parts in which the sources are read and filtered side by side: {(source, part): settings}.
-try:
-    UNITS = configuration.units_of(config)
-except InputError as error:
-    raise WorkflowError(str(error))
-PART = "results/data/parts/{source}/{part}"
-CURATED = "scored" if config["score"] else "filtered"
-SUITES = {suite["name"]: suite for suite in config["evaluate"]["suites"]}
-try:
-    TASKS = {
-        name: os.path.relpath(configuration.task_file(suite["task"], ROOT))
-        for name, suite in SUITES.items()
-    }
-except InputError as error:
-    raise WorkflowError(str(error))
-EVALUATED = config["evaluate"]["models"] if SUITES else []
-# What must not be trained on.
-HELD_OUT = [
-    *([BENCHMARK] if config["benchmarks"] else []),
-    *(f"results/suites/{suite}.jsonl" for suite in SUITES),
-]
-# Of the longest way through the graph: jobs with this priority go first, and the others fill the cores that are left.
+SETTINGS, CHAIN = BUILD.settings, BUILD.chain
+# Jobs of the longest way through the graph go first, and the others fill the cores that are left.
 LONG_WAY = 1
-SHARED = {name: config[name] for name in ("seed", "threads")}
+SHARED = {"seed": SETTINGS.seed, "threads": SETTINGS.threads}
+LARGE = SETTINGS.resources.memory_mb
+
+
+def here(path):
+    """Return a path of the project as commands shall name it."""
+    return os.path.normpath(f"{HERE}/{path}")
 
 
 def code(environment, script, *others):
     """Return what runs a step: the lock of its environment, its script, and every module that they import.
 
-    `others` are modules that the step starts in a process of their own.
+    `others` are modules that the step starts in a process of their own. The models of the settings are left out: what
+    a step is given of them is in its trace, as values.
     """
     first = [ROOT / f"envs/{environment}.lock", ROOT / f"workflow_scripts/{script}.py"]
     started = [ROOT / "ingot/workflow/entry.py", *(ROOT / name for name in others)]
-    modules = closure([first[1], *started], ROOT)
-    return [
-        os.path.normpath(f"{HERE}/{path.relative_to(ROOT)}")
-        for path in dict.fromkeys([*first, *modules])
-    ]
+    modules = closure([first[1], *started], ROOT, without=ROOT / "ingot/settings")
+    return [here(path.relative_to(ROOT)) for path in dict.fromkeys([*first, *modules])]
 
 
-def templates(*names):
-    """Return the files that a page is made of."""
-    return [
-        os.path.normpath(f"{HERE}/ingot/pages/templates/{name}.html") for name in names
-    ]
+def chain_code(theme, step):
+    """Return what runs a step of the chain, by the table of kinds and its `backend`."""
+    environment, script = BUILD.environment_and_script(step)
+    return code(environment, f"{theme}/{script}")
 
 
-def step(**settings):
+def page(environment, script, *templates):
+    """Return what runs a step that writes a page: its code, and the templates of the page."""
+    files = [here(f"ingot/pages/templates/{name}") for name in templates]
+    return code(environment, script) + files
+
+
+def step(**values):
     """Return the `params` of a rule: what the step is called with, as one JSON text, and what its trace holds.
 
-    The step gets every input, output and setting by name, but for the inputs named `gate`, which only make the job wait
-    until its parent has passed, and `code`.
+    The step gets every input, output and value by name, but for the inputs named `gate`, which only make the job wait
+    until its parent has passed, and `code`. A value may be a function of the wildcards.
     """
+
+    def given(value):
+        if callable(value):
+            return lambda wildcards: plain(value(wildcards))
+        return plain(value)
+
+    values = {name: given(value) for name, value in values.items()}
 
     def spec(wildcards, input, output):
         def paths(named):
@@ -100,34 +81,20 @@ def step(**settings):
                 if name not in ("gate", "code")
             }
 
-        values = {
+        params = {
             name: value(wildcards) if callable(value) else value
-            for name, value in settings.items()
+            for name, value in values.items()
         }
         return json.dumps(
-            {
-                "input": paths(input),
-                "output": paths(output),
-                "params": values,
-            }
+            {"input": paths(input), "output": paths(output), "params": params}
         )
 
-    return {"spec": spec, "trace": trace_of(settings)}
+    return {"spec": spec, "trace": trace_of(values)}
 
 
 def wildcard(name):
-    """Return a setting of a step whose value is a wildcard of the job."""
+    """Return a value of a step that is a wildcard of the job."""
     return lambda wildcards: getattr(wildcards, name)
-
-
-def unit(key):
-    """Return a setting of the part of a source that a job is about."""
-    return lambda wildcards: UNITS[wildcards.source, wildcards.part][key]
-
-
-def parts(name):
-    """Return the file `name` of every part of the sources."""
-    return [f"{PART}/{name}".format(source=source, part=part) for source, part in UNITS]
 
 
 # The shell command of every step: build its environment if need be, run it, keep what it says in its log.
@@ -136,92 +103,25 @@ RUN = (
     + engine.prefix(quote(HERE))
     + f"env PYTHONPATH={quote(HERE)} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
     "CUBLAS_WORKSPACE_CONFIG=:4096:8 "
-    '"$python" -m ingot.workflow.entry {input.code[1]} {params.spec:q} 2>&1 | tee {log}'
+    '"$python" -m ingot.workflow.entry {input.code[1]} {params.spec:q} 2>&1 | tee {log:q}'
 )
 
 
 def gpu():
     """Return the resources of a rule that uses a GPU where the preset has one."""
-    wanted = config["resources"]
-    partition = {"slurm_partition": wanted["partition"]} if wanted["partition"] else {}
+    wanted = SETTINGS.resources
+    partition = {"slurm_partition": wanted.partition} if wanted.partition else {}
     return {
-        "gpu": wanted["gpu"],
-        "mem_mb": wanted["memory_mb"],
-        "runtime": wanted["minutes"],
+        "gpu": wanted.gpu,
+        "mem_mb": wanted.memory_mb,
+        "runtime": wanted.minutes,
         **partition,
     }
 
 
-def adapter_after(turn):
-    """Return the adapter after a targeted round; before the first one, that of `adapt`."""
-    return f"results/rounds/{turn}/adapter" if turn else "results/adapter"
-
-
-# model: (its parent, what has to be loaded, first to last)
-CHECKPOINTS = {
-    "base": (None, ["results/base"]),
-    "adapter": ("base", ["results/base", "results/adapter"]),
-    **(
-        {"targeted": ("adapter", ["results/base", adapter_after(ROUNDS)])}
-        if ROUNDS
-        else {}
-    ),
-    "merged": ("targeted" if ROUNDS else "adapter", ["results/merged"]),
-    "pruned": ("merged", ["results/pruned"]),
-    "recovered": ("merged", ["results/recovered"]),
-    "awq": ("recovered", ["results/awq"]),
-}
-
-
-def parent_of(model):
-    """Return the parent of a model of the chain; F16 is compared with what AWQ started from, other types with F16."""
-    if model in CHECKPOINTS:
-        return CHECKPOINTS[model][0]
-    return "recovered" if model == "F16" else "F16"
-
-
-def limits_of(model):
-    """Return the limits that the preset sets on the edge to a model; all GGUF types share theirs."""
-    return config["gates"][model if model in CHECKPOINTS else "gguf"]
-
-
-def measurement(model):
-    """Return the figures, the predictions and the answers of a model."""
-    endings = ("json", "safetensors", "answers.jsonl")
-    return [f"results/measured/{model}.{ending}" for ending in endings]
-
-
-def suite_files(key):
-    """Return the input function of a file that a suite may name: a list of it, or of none."""
-    return lambda wildcards: [
-        path for name, path in SUITES[wildcards.suite].items() if name == key
-    ]
-
-
-def labels(questions):
-    """Return who of base and modifiers answers what right: one file each, in this order."""
-    return [f"results/router/labels/{questions}/{route}.jsonl" for route in ROUTES]
-
-
-def model_of(wildcards):
-    """Return the model that a job is about: a checkpoint or a GGUF type."""
-    return wildcards.model if "model" in wildcards.keys() else wildcards.quant
-
-
-def evaluation_of_ancestor(wildcards):
-    """Return report and answers on the same suite of the nearest ancestor that is evaluated, or nothing."""
-    ancestor = parent_of(model_of(wildcards))
-    while ancestor and ancestor not in EVALUATED:
-        ancestor = parent_of(ancestor)
-    endings = ("json", "answers.jsonl") if ancestor else ()
-    return [
-        f"results/evaluated/{ancestor}/{wildcards.suite}.{ending}" for ending in endings
-    ]
-
-
 onstart:
     try:
-        preflight.check(config, ROOT, here=workflow.local_exec)
+        preflight.check(SETTINGS, ROOT, here=workflow.local_exec)
         if not workflow.local_exec:  # once, here, and not by many jobs at once
             jobs = [
                 job for job in workflow.dag.needrun_jobs() if not job.rule.norun

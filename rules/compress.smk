@@ -1,90 +1,90 @@
-"""Compress: prune the merged model, recover what that lost, quantise to 4 bit with AWQ.
+"""Compress: prune a model, recover what that lost, quantise to 4 bit with AWQ.
 
-Inputs:   results/merged/, results/data/train.jsonl
+Inputs:   the checkpoint before them in the chain, results/data/train.jsonl
 Outputs:  results/pruned/     after the one-shot pruning
           results/recovered/  after masked training
           results/awq/        packed 4-bit checkpoint
           results/scaled/     the same weights scaled by AWQ and not rounded, from which the GGUF files are made
 """
 
-# backend: its environment and script
-AWQ_BACKENDS = {
-    "llmcompressor": ("ml", "compress/quantize_awq"),
-    "autoawq": ("autoawq", "compress/quantize_autoawq"),
-}
+if "prune" in CHAIN:
+
+    rule prune:
+        input:
+            model=CHAIN.inputs["prune"],
+            train="results/data/train.jsonl",
+            gate=BUILD.gates_before("prune"),
+            code=chain_code("compress", "prune"),
+        output:
+            pruned=directory("results/pruned"),
+            report="results/reports/prune.json",
+        log:
+            "logs/prune.log",
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(settings=SETTINGS.prune, threads=SETTINGS.threads),
+        message:
+            f"Prune ({SETTINGS.prune.method}, {SETTINGS.prune.structure})"
+        shell:
+            RUN
 
 
-rule prune:
-    input:
-        merged="results/merged",
-        train="results/data/train.jsonl",
-        gate=["results/gates/adapter.json", "results/gates/merged.json"],
-        code=code("ml", "compress/prune"),
-    output:
-        pruned=directory("results/pruned"),
-        report="results/reports/prune.json",
-    log:
-        "logs/prune.log",
-    threads: config["threads"]
-    resources:
-        **gpu(),
-    params:
-        **step(**config["prune"], threads=config["threads"]),
-    message:
-        "Prune ({config[prune][method]}, {config[prune][structure]})"
-    shell:
-        RUN
+if "recover" in CHAIN:
+
+    rule recover:
+        input:
+            model=CHAIN.inputs["recover"],
+            train="results/data/train.jsonl",
+            gate=BUILD.gates_before("recover"),
+            code=chain_code("compress", "recover"),
+        output:
+            recovered=directory("results/recovered"),
+            report="results/reports/recover.json",
+        log:
+            "logs/recover.log",
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(
+                training=SETTINGS.recover.training,
+                difficulties=SETTINGS.adapt.difficulties,
+                dtype=SETTINGS.merge.dtype,
+                **SHARED,
+            ),
+        message:
+            "Train the pruned model with its zeros held"
+        shell:
+            RUN
 
 
-rule recover:
-    input:
-        pruned="results/pruned",
-        train="results/data/train.jsonl",
-        code=code("ml", "compress/recover"),
-    output:
-        recovered=directory("results/recovered"),
-        report="results/reports/recover.json",
-    log:
-        "logs/recover.log",
-    threads: config["threads"]
-    resources:
-        **gpu(),
-    params:
-        **step(
-            **config["recover"],
-            difficulties=config["adapt"]["difficulties"],
-            dtype=config["merge"]["dtype"],
-            **SHARED,
-        ),
-    message:
-        "Train the pruned model with its zeros held"
-    shell:
-        RUN
+if "quantize_awq" in CHAIN:
 
-
-rule quantize_awq:
-    input:
-        recovered="results/recovered",
-        train="results/data/train.jsonl",
-        gate="results/gates/recovered.json",
-        code=code(*AWQ_BACKENDS[config["quantize_awq"]["backend"]]),
-    output:
-        packed=directory("results/awq"),
-        scaled=directory("results/scaled"),
-        report="results/reports/quantize_awq.json",
-    log:
-        "logs/quantize_awq.log",
-    threads: config["threads"]
-    resources:
-        **gpu(),
-    params:
-        **step(
-            scheme=config["quantize_awq"]["scheme"],
-            calibration=config["quantize_awq"]["calibration"],
-            dtype=config["merge"]["dtype"],
-            threads=config["threads"],
-        ),
-    message:
-        "Quantise to 4 bit with AWQ ({config[quantize_awq][backend]})"
-    shell:
-        RUN
+    rule quantize_awq:
+        input:
+            model=CHAIN.inputs["quantize_awq"],
+            train="results/data/train.jsonl",
+            gate=BUILD.gates_before("quantize_awq"),
+            code=chain_code("compress", "quantize_awq"),
+        output:
+            packed=directory("results/awq"),
+            scaled=directory("results/scaled"),
+            report="results/reports/quantize_awq.json",
+        log:
+            "logs/quantize_awq.log",
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(
+                scheme=SETTINGS.quantize_awq.scheme,
+                calibration=SETTINGS.quantize_awq.calibration,
+                dtype=SETTINGS.merge.dtype,
+                threads=SETTINGS.threads,
+            ),
+        message:
+            f"Quantise to 4 bit with AWQ ({SETTINGS.quantize_awq.backend})"
+        shell:
+            RUN

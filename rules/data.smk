@@ -1,12 +1,50 @@
-"""Data: from source files to what is learned from and what is measured with.
+"""Data: from source files to what is learned from, and what is measured with.
 
-Inputs:   the files of `sources` and `benchmarks`; the tokenizer of the base
-Outputs:  results/data/{train,valid,routing,test}.jsonl
-          results/data/*.rejected.jsonl, with the reason why each record was dropped
-          results/data/parts/{source}/{part}/: the parts of the sources, read, filtered, scored and signed side by side
-          results/curation.html, what happened to the records
-          results/world/: the tiny world, where `sources` or `benchmarks` name its files
+With `sources: []` there is no data stage: only the benchmarks and the suites are read, where some are named.
+
+Inputs:   the files of `sources`, `benchmarks` and `ask_suite.suites`; the tokenizer of the base
+Outputs:  results/data/{train,valid,routing,test}.jsonl   records to learn from, to choose by, to route by, to measure with
+          results/data/benchmark.jsonl                    the benchmark items
+          results/suites/{suite}.jsonl                    the items of a suite
+          results/data/parts/{source}/{part}/             parts of the sources, read, filtered, scored, signed side by side
+          results/**/*.rejected.jsonl                     dropped records, with the step, the reason and the evidence
+          results/gates/data/verdict.json                 there only if nothing is trained on that is measured with
+          results/curation.html                           what happened to the records
 """
+
+from ingot.workflow.build import task_file
+
+PART = "results/data/parts/{source}/{part}"
+# The last file of a part.
+CURATED = "scored" if SETTINGS.score else "filtered"
+try:
+    TASKS = {
+        name: os.path.relpath(task_file(suite, ROOT))
+        for name, suite in BUILD.suites.items()
+    }
+except InputError as error:
+    raise WorkflowError(str(error))
+
+
+def of_source(name):
+    """Return a value of a step that is a setting of the source that the job is about."""
+    return lambda wildcards: getattr(
+        BUILD.parts[wildcards.source, wildcards.part].source, name
+    )
+
+
+def of_parts(name):
+    """Return the file `name` of every part of the sources."""
+    return [
+        f"results/data/parts/{source}/{part}/{name}" for source, part in BUILD.parts
+    ]
+
+
+def file_of_suite(key):
+    """Return the input function of a file that a suite may name: a list of it, or of none."""
+    return lambda wildcards: [
+        path for path in [getattr(BUILD.suites[wildcards.suite], key)] if path
+    ]
 
 
 wildcard_constraints:
@@ -14,64 +52,30 @@ wildcard_constraints:
     part="[^/]+",
 
 
-rule generate:
+rule fetch_source:
     input:
-        code=code("data", "world/generate"),
+        code=code("data", "data/fetch_source"),
     output:
-        alpaca="results/world/alpaca.jsonl",
-        messages="results/world/messages.jsonl.gz",
-        question="results/world/question.jsonl.zst",
-        pretraining="results/world/pretraining.jsonl",
-        benchmark="results/world/benchmark.jsonl",
-        truth="results/world/truth.jsonl",
+        file="results/hub/{source}/{file}",
     log:
-        "logs/generate.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
+        "logs/fetch_source_{source}_{file}.log",
     params:
         **step(
-            **config["generate"],
-            test_share=config["split"]["shares"]["test"],
-            seed=config["seed"],
+            hub=lambda wildcards: next(
+                source.hub
+                for source in SETTINGS.sources
+                if source.name == wildcards.source
+            )
         ),
     message:
-        "Generate the tiny world: raw sources with planted flaws, benchmark and pretraining corpus"
+        "Fetch {wildcards.file} of {wildcards.source} from the hub"
     shell:
         RUN
 
 
-if any("hub" in source for source in config["sources"]):
-
-    HUB = {
-        source["name"]: source["hub"] for source in config["sources"] if "hub" in source
-    }
-
-    rule fetch_source:
-        input:
-            code=code("data", "data/fetch_source"),
-        output:
-            file="results/hub/{source}/{file}",
-        log:
-            "logs/fetch_source_{source}_{file}.log",
-        threads: 1
-        resources:
-            mem_mb=1000,
-        params:
-            **step(
-                dataset=lambda wildcards: HUB[wildcards.source]["id"],
-                revision=lambda wildcards: HUB[wildcards.source]["revision"],
-                name=wildcard("file"),
-            ),
-        message:
-            "Fetch {wildcards.file} of {wildcards.source} from the hub"
-        shell:
-            RUN
-
-
 rule read:
     input:
-        source=unit("file"),
+        source=lambda wildcards: BUILD.parts[wildcards.source, wildcards.part].file,
         code=code("data", "data/read"),
     output:
         records=f"{PART}/records.jsonl",
@@ -79,23 +83,23 @@ rule read:
         report=f"{PART}/read.json",
     log:
         "logs/read_{source}_{part}.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
+        # Not the whole source: nothing is read again because of another `weight`.
         **step(
-            **config["read"],
-            format=unit("format"),
-            shape=unit("shape"),
-            sample=unit("sample"),
-            shard=unit("shard"),
-            shards=unit("shards"),
-            defaults=lambda wildcards: {
+            settings=SETTINGS.read,
+            format=of_source("format"),
+            shape=of_source("shape"),
+            sample=of_source("sample"),
+            labels=lambda wildcards: {
                 "source": wildcards.source,
                 **{
-                    key: unit(key)(wildcards)
-                    for key in ("domain", "difficulty", "licence")
+                    name: of_source(name)(wildcards)
+                    for name in ("domain", "difficulty", "licence")
                 },
+            },
+            part=lambda wildcards: {
+                "place": BUILD.parts[wildcards.source, wildcards.part].place,
+                "of": of_source("parts")(wildcards),
             },
         ),
     message:
@@ -104,24 +108,50 @@ rule read:
         RUN
 
 
-if config["benchmarks"]:
+if SETTINGS.benchmarks:
 
     rule read_benchmarks:
         input:
-            files=config["benchmarks"],
+            files=SETTINGS.benchmarks,
             code=code("data", "data/read_benchmarks"),
         output:
             benchmark="results/data/benchmark.jsonl",
             report="results/reports/read_benchmarks.json",
         log:
             "logs/read_benchmarks.log",
-        threads: 1
         resources:
             mem_mb=2000,
         params:
-            **step(**config["read"]),
+            **step(settings=SETTINGS.read),
         message:
             "Read the benchmark items"
+        shell:
+            RUN
+
+
+if BUILD.suites:
+
+    rule read_suite:
+        input:
+            data=lambda wildcards: BUILD.suites[wildcards.suite].data,
+            answers=file_of_suite("answers"),
+            examples=file_of_suite("examples"),
+            task=lambda wildcards: TASKS[wildcards.suite],
+            code=code("data", "data/read_suite"),
+        output:
+            questions="results/suites/{suite}.jsonl",
+            report="results/reports/read_suite_{suite}.json",
+        log:
+            "logs/read_suite_{suite}.log",
+        wildcard_constraints:
+            suite="|".join(BUILD.suites),
+        params:
+            **step(
+                settings=SETTINGS.read,
+                suite=lambda wildcards: BUILD.suites[wildcards.suite],
+            ),
+        message:
+            "Read the suite {wildcards.suite}"
         shell:
             RUN
 
@@ -129,7 +159,7 @@ if config["benchmarks"]:
 rule filter:
     input:
         records=f"{PART}/records.jsonl",
-        tokenizer=TOKENIZER,
+        tokenizer=BUILD.tokenizer,
         code=code("data", "data/filter"),
     output:
         kept=f"{PART}/filtered.jsonl",
@@ -137,24 +167,15 @@ rule filter:
         report=f"{PART}/filter.json",
     log:
         "logs/filter_{source}_{part}.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
-        **step(
-            filters=[
-                {"name": name, "settings": config["filter"].get(name, {})}
-                for name in config["filter"]["order"]
-            ],
-            appeals=config["filter"]["appeals"],
-        ),
+        **step(settings=SETTINGS.filter),
     message:
         "Filter {wildcards.source} ({wildcards.part})"
     shell:
         RUN
 
 
-if config["score"]:
+if SETTINGS.score:
 
     rule score:
         input:
@@ -166,19 +187,17 @@ if config["score"]:
             report=f"{PART}/score.json",
         log:
             "logs/score_{source}_{part}.log",
-        threads: 1
         resources:
-            mem_mb=1000,
             judges=1,
         params:
             **step(
-                **config["score"],
-                judge=config["judge"],
-                appeals=config["filter"]["appeals"],
-                answers=".cache/answers",
+                settings=SETTINGS.score,
+                judge=SETTINGS.judge,
+                appeals=SETTINGS.filter.appeals,
+                remembered=".cache/answers",
             ),
         message:
-            "Score {wildcards.source} ({wildcards.part}) by {config[judge][model]}"
+            f"Score {{wildcards.source}} ({{wildcards.part}}) by {SETTINGS.judge.model}"
         shell:
             RUN
 
@@ -191,47 +210,42 @@ rule sign:
         signed=f"{PART}/signatures.safetensors",
     log:
         "logs/sign_{source}_{part}.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
-        **step(**config["sign"]),
+        **step(settings=SETTINGS.sign),
     message:
         "Sign {wildcards.source} ({wildcards.part})"
     shell:
         RUN
 
 
-rule deduplicate:
-    input:
-        records=parts(f"{CURATED}.jsonl"),
-        signed=parts("signatures.safetensors"),
-        code=code("data", "data/deduplicate"),
-    output:
-        kept="results/data/deduplicated.jsonl",
-        rejected="results/data/deduplicated.rejected.jsonl",
-        report="results/reports/deduplicate.json",
-    log:
-        "logs/deduplicate.log",
-    threads: 1
-    resources:
-        mem_mb=4000,
-    params:
-        **step(
-            **config["deduplicate"],
-            shingles=config["sign"]["shingles"],
-            threshold=config["sign"]["threshold"],
-        ),
-    message:
-        "Keep one of every group of duplicates"
-    shell:
-        RUN
+# Without sources there are no parts to join, and nothing below can be made.
+if BUILD.has_data:
+
+    rule deduplicate:
+        input:
+            records=of_parts(f"{CURATED}.jsonl"),
+            signed=of_parts("signatures.safetensors"),
+            code=code("data", "data/deduplicate"),
+        output:
+            kept="results/data/deduplicated.jsonl",
+            rejected="results/data/deduplicated.rejected.jsonl",
+            report="results/reports/deduplicate.json",
+        log:
+            "logs/deduplicate.log",
+        resources:
+            mem_mb=4000,
+        params:
+            **step(settings=SETTINGS.deduplicate, signing=SETTINGS.sign),
+        message:
+            "Keep one of every group of duplicates"
+        shell:
+            RUN
 
 
 rule decontaminate:
     input:
         records="results/data/deduplicated.jsonl",
-        benchmarks=HELD_OUT,
+        benchmarks=BUILD.held_out,
         code=code("data", "data/decontaminate"),
     output:
         kept="results/data/clean.jsonl",
@@ -239,11 +253,10 @@ rule decontaminate:
         report="results/reports/decontaminate.json",
     log:
         "logs/decontaminate.log",
-    threads: 1
     resources:
         mem_mb=2000,
     params:
-        **step(**config["decontaminate"]),
+        **step(settings=SETTINGS.decontaminate),
     message:
         "Drop records that repeat a benchmark item"
     shell:
@@ -260,13 +273,12 @@ rule balance:
         report="results/reports/balance.json",
     log:
         "logs/balance.log",
-    threads: 1
     resources:
         mem_mb=2000,
     params:
         **step(
-            **config["balance"],
-            weights={source["name"]: source["weight"] for source in config["sources"]},
+            settings=SETTINGS.balance,
+            weights={source.name: source.weight for source in SETTINGS.sources},
         ),
     message:
         "Sample the records to the wanted mix"
@@ -286,11 +298,10 @@ rule split:
         report="results/reports/split.json",
     log:
         "logs/split.log",
-    threads: 1
     resources:
         mem_mb=2000,
     params:
-        **step(**config["split"], domains=DOMAINS),
+        **step(settings=SETTINGS.split, domains=BUILD.domains),
     message:
         "Split the records by the hash of their prompt"
     shell:
@@ -299,60 +310,61 @@ rule split:
 
 rule gate_data:
     input:
-        trained=[f"results/data/{part}.jsonl" for part in ("train", "valid", "routing")],
-        pretrained=["results/world/pretraining.jsonl"] if PRETRAINED else [],
-        benchmarks=HELD_OUT,
+        trained=[f"results/data/{side}.jsonl" for side in ("train", "valid", "routing")],
+        pretrained=["results/world/pretraining.jsonl"] if BUILD.pretrained else [],
+        benchmarks=BUILD.held_out,
         test="results/data/test.jsonl",
         code=code("data", "data/gate_data"),
     output:
         verdict="results/gates/data/verdict.json",
     log:
         "logs/gate_data.log",
-    threads: 1
     resources:
         mem_mb=2000,
     params:
-        **step(**config["decontaminate"]),
+        **step(settings=SETTINGS.decontaminate),
     message:
-        "Check that nothing is trained on that is evaluated"
+        "Check that nothing is trained on that is measured with"
     shell:
         RUN
 
 
 rule report_curation:
     input:
-        read=parts("read.json"),
-        filtered=parts("filter.json"),
-        scored=parts("score.json") if config["score"] else [],
+        read=of_parts("read.json"),
+        filtered=of_parts("filter.json"),
+        scored=of_parts("score.json") if SETTINGS.score else [],
         deduplicated="results/reports/deduplicate.json",
         decontaminated="results/reports/decontaminate.json",
         balanced="results/reports/balance.json",
         split="results/reports/split.json",
         rejected=[
-            *parts("records.rejected.jsonl"),
-            *parts("filtered.rejected.jsonl"),
-            *(parts("scored.rejected.jsonl") if config["score"] else []),
+            *of_parts("records.rejected.jsonl"),
+            *of_parts("filtered.rejected.jsonl"),
+            *(of_parts("scored.rejected.jsonl") if SETTINGS.score else []),
             "results/data/deduplicated.rejected.jsonl",
             "results/data/clean.rejected.jsonl",
             "results/data/balanced.rejected.jsonl",
         ],
         records="results/data/balanced.jsonl",
-        template=templates("curation")[0],
-        code=code("data", "data/report_curation") + templates("curation", "browser", "style"),
+        code=page(
+            "data",
+            "data/report_curation",
+            "curation.html",
+            "browser.html",
+            "style.html",
+        ),
     output:
         page="results/curation.html",
         report="results/reports/curation.json",
     log:
         "logs/report_curation.log",
-    threads: 1
     resources:
         mem_mb=2000,
     params:
         **step(
-            appeals=config["filter"]["appeals"],
-            licences={
-                source["name"]: source["licence"] for source in config["sources"]
-            },
+            appeals=SETTINGS.filter.appeals,
+            licences={source.name: source.licence for source in SETTINGS.sources},
         ),
     message:
         "Report what happened to the records"

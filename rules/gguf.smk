@@ -1,58 +1,57 @@
-"""GGUF: the scaled model as files that llama.cpp runs, and as packed files to send.
+"""GGUF: the last checkpoint of the chain as files that llama.cpp runs, and as packed files to send.
 
-Inputs:   results/scaled/, results/data/train.jsonl
+Inputs:   the last checkpoint of the chain, results/data/train.jsonl
 Outputs:  results/gguf/{quant}.gguf        one per type of `gguf.types`
           results/packed/{quant}.gguf.zst  with size and digest of the content inside
 """
 
-
 # llama.cpp's converters run in a process of their own.
 CONVERTER = "ingot/converting/convert_own_tokenizer.py"
+SERVED = f"results/gguf/{BUILD.served}.gguf"
 
 
 wildcard_constraints:
     quant="[A-Z0-9_]+",
-    domain="[a-z_]+",
 
 
 rule convert:
     input:
-        scaled="results/scaled",
-        gate="results/gates/awq.json",
+        model=CHAIN.last_checkpoint,
+        gate=BUILD.gates_before("convert"),
         code=code("gguf", "gguf/convert", CONVERTER),
     output:
         gguf="results/gguf/F16.gguf",
     log:
         "logs/convert.log",
-    threads: 1
     resources:
-        mem_mb=config["resources"]["memory_mb"],
+        mem_mb=LARGE,
     params:
-        **step(name=f"ingot-{Path(config['preset']).stem}"),
+        **step(name=f"ingot-{Path(SETTINGS.preset).stem}"),
     message:
         "Convert to GGUF in 16 bit"
     shell:
         RUN
 
 
-rule importance:
-    input:
-        scaled="results/scaled",
-        train="results/data/train.jsonl",
-        code=code("gguf", "gguf/importance"),
-    output:
-        matrix="results/gguf/importance.safetensors",
-    log:
-        "logs/importance.log",
-    threads: 1
-    resources:
-        **gpu(),
-    params:
-        **step(**config["importance"], threads=1),
-    message:
-        "Measure the importance matrix"
-    shell:
-        RUN
+if BUILD.has_importance:
+
+    rule importance:
+        input:
+            model=CHAIN.last_checkpoint,
+            train="results/data/train.jsonl",
+            code=code("gguf", "gguf/importance"),
+        output:
+            matrix="results/gguf/importance.safetensors",
+        log:
+            "logs/importance.log",
+        resources:
+            **gpu(),
+        params:
+            **step(settings=SETTINGS.importance, threads=1),
+        message:
+            "Measure the importance matrix"
+        shell:
+            RUN
 
 
 ruleorder: convert > quantize
@@ -61,17 +60,16 @@ ruleorder: convert > quantize
 rule quantize:
     input:
         gguf="results/gguf/F16.gguf",
-        matrix="results/gguf/importance.safetensors",
+        matrix=["results/gguf/importance.safetensors"] if BUILD.has_importance else [],
         code=code("gguf", "gguf/quantize"),
     output:
         quantized="results/gguf/{quant}.gguf",
     log:
         "logs/quantize_{quant}.log",
-    threads: 1
     resources:
-        mem_mb=config["resources"]["memory_mb"],
+        mem_mb=LARGE,
     params:
-        **step(quant=wildcard("quant"), threads=config["threads"]),
+        **step(quant=wildcard("quant"), threads=SETTINGS.threads),
     message:
         "Quantise to {wildcards.quant}"
     shell:
@@ -81,18 +79,21 @@ rule quantize:
 rule pack:
     input:
         model="results/gguf/{quant}.gguf",
-        gate="results/gates/{quant}.json",
+        gate=lambda wildcards: [
+            f"results/gates/{model}.json"
+            for model in BUILD.gated
+            if model == wildcards.quant
+        ],
         code=code("data", "gguf/pack"),
     output:
         packed="results/packed/{quant}.gguf.zst",
         report="results/reports/pack_{quant}.json",
     log:
         "logs/pack_{quant}.log",
-    threads: 1
     resources:
         mem_mb=2000,
     params:
-        **step(**config["pack"], threads=config["threads"]),
+        **step(settings=SETTINGS.pack, threads=SETTINGS.threads),
     message:
         "Pack {wildcards.quant}"
     shell:

@@ -1,186 +1,222 @@
-"""Modifiers: per domain, a LoRA for what the compressed base still gets wrong.
+"""Modifiers: per domain, a LoRA for what the served model still gets wrong.
 
-Inputs:   the served GGUF, results/scaled/, results/data/{train,valid}.jsonl
-Outputs:  results/modifiers/{domain}/failures.jsonl    what the base gets wrong, on training-side prompts
-          results/modifiers/{domain}/clustered.jsonl   the same, by pattern
+Inputs:   the served GGUF, the last checkpoint of the chain, results/data/{train,valid}.jsonl
+Outputs:  results/modifiers/{domain}/questions.jsonl   training prompts that the served model is asked
+          results/modifiers/{domain}/answers.jsonl     what it answers
+          results/modifiers/{domain}/failures.jsonl    what it gets wrong
+          results/modifiers/{domain}/solved.jsonl      what it gets right
+          results/modifiers/{domain}/clustered.jsonl   the failures, by pattern
           results/modifiers/{domain}/taught.jsonl      with the right answers of the first teacher who knew one
-          results/modifiers/{domain}/adapter/          LoRA over results/scaled
-          results/modifiers/{domain}/lora.gguf         laid over the quantised base, swapped in place
+          results/modifiers/{domain}/adapter/          LoRA over the last checkpoint
+          results/modifiers/{domain}/lora.gguf         laid over the served model, swapped in place
           results/modifiers/{domain}/lora.gguf.zst
 """
 
-CLUSTER, TEACH = (config["modifiers"][name] for name in ("cluster", "teach"))
+from ingot.settings.modifiers import LocalTeacher, PaidTeacher
 
 
-rule collect_failures:
-    input:
-        gguf=SERVED,
-        checkpoint="results/scaled",
-        train="results/data/train.jsonl",
-        gate=f"results/gates/{config['gguf']['serve']}.json",
-        code=code("gguf", "modifiers/collect_failures"),
-    output:
-        failures="results/modifiers/{domain}/failures.jsonl",
-        passed="results/modifiers/{domain}/passed.jsonl",
-        report="results/reports/collect_failures_{domain}.json",
-    log:
-        "logs/collect_failures_{domain}.log",
-    priority: LONG_WAY
-    threads: 1
-    resources:
-        mem_mb=config["resources"]["memory_mb"],
-    params:
-        **step(
-            domain=wildcard("domain"),
-            **config["modifiers"]["collect_failures"],
-            context=config["context"],
-            longest=config["measure"]["longest"],
-            threads=1,
-        ),
-    message:
-        "Collect what the base gets wrong in {wildcards.domain}"
-    shell:
-        RUN
+wildcard_constraints:
+    domain="[a-z_]+",
 
 
-rule cluster:
-    input:
-        failures="results/modifiers/{domain}/failures.jsonl",
-        encoder=[] if CLUSTER["embedding"] == "tfidf" else [CLUSTER["embedding"]],
-        code=code("ml", "modifiers/cluster"),
-    output:
-        clustered="results/modifiers/{domain}/clustered.jsonl",
-        report="results/reports/cluster_{domain}.json",
-    log:
-        "logs/cluster_{domain}.log",
-    priority: LONG_WAY
-    threads: 1
-    resources:
-        mem_mb=2000,
-    params:
-        **step(
-            domain=wildcard("domain"),
-            **{key: value for key, value in CLUSTER.items() if key != "embedding"},
-            seed=config["seed"],
-        ),
-    message:
-        "Cluster the failures in {wildcards.domain}"
-    shell:
-        RUN
+if BUILD.domains:
 
+    MODIFIERS = SETTINGS.modifiers
+    CLUSTER, TEACH = MODIFIERS.cluster, MODIFIERS.teach
+    LOCAL_TEACHERS = [
+        tier.checkpoint for tier in TEACH.tiers if isinstance(tier, LocalTeacher)
+    ]
+    # Jobs that ask endpoints share a budget: one of them runs at a time.
+    ASKS_ENDPOINT = any(isinstance(tier, PaidTeacher) for tier in TEACH.tiers)
 
-rule teach:
-    input:
-        clustered="results/modifiers/{domain}/clustered.jsonl",
-        passed="results/modifiers/{domain}/passed.jsonl",
-        models=[tier["checkpoint"] for tier in TEACH["tiers"] if "checkpoint" in tier],
-        code=code("ml", "modifiers/teach"),
-    output:
-        taught="results/modifiers/{domain}/taught.jsonl",
-        report="results/reports/teach_{domain}.json",
-    log:
-        "logs/teach_{domain}.log",
-    priority: LONG_WAY
-    threads: 1
-    resources:
-        **(
-            gpu()
-            if any("checkpoint" in tier for tier in TEACH["tiers"])
-            else {"mem_mb": 2000}
-        ),
-        # All that ask endpoints share a budget.
-        judges=int(any("endpoint" in tier for tier in TEACH["tiers"])),
-    params:
-        **step(
-            domain=wildcard("domain"),
-            **TEACH,
-            batch=config["measure"]["batch"],
-            longest=config["measure"]["longest"],
-            remembered=".cache/answers",
-            seed=config["seed"],
-            threads=1,
-        ),
-    message:
-        "Teach what was failed in {wildcards.domain}"
-    shell:
-        RUN
+    use rule choose_questions as choose_questions_of_domain with:
+        input:
+            train="results/data/train.jsonl",
+            earlier=[],
+            code=code("data", "adapter/choose_questions"),
+        output:
+            questions="results/modifiers/{domain}/questions.jsonl",
+        log:
+            "logs/choose_questions_{domain}.log",
+        params:
+            **step(
+                domains=lambda wildcards: [wildcards.domain],
+                difficulties=[],
+                most_asked=MODIFIERS.collect_failures.most_asked,
+                turn="1",
+                consistency=None,
+                judged=[],
+            ),
+        message:
+            "Choose what the served model is asked in {wildcards.domain}"
 
+    rule ask_gguf:
+        input:
+            model=SERVED,
+            lora=[],
+            tokenizer=BUILD.tokenizer,
+            questions="results/modifiers/{domain}/questions.jsonl",
+            gate=[
+                f"results/gates/{model}.json"
+                for model in BUILD.gated
+                if model == BUILD.served
+            ],
+            code=code("gguf", "modifiers/ask_gguf"),
+        output:
+            answers="results/modifiers/{domain}/answers.jsonl",
+        log:
+            "logs/ask_gguf_{domain}.log",
+        priority: LONG_WAY
+        resources:
+            mem_mb=LARGE,
+        params:
+            **step(
+                longest=SETTINGS.measure.longest,
+                context=SETTINGS.context,
+                threads=1,
+            ),
+        message:
+            "Ask the served model its questions in {wildcards.domain}"
+        shell:
+            RUN
 
-rule train_modifier:
-    input:
-        scaled="results/scaled",
-        taught="results/modifiers/{domain}/taught.jsonl",
-        valid="results/data/valid.jsonl",
-        code=code("ml", "modifiers/train_modifier"),
-    output:
-        adapter=directory("results/modifiers/{domain}/adapter"),
-        report="results/reports/train_modifier_{domain}.json",
-    log:
-        "logs/train_modifier_{domain}.log",
-    priority: LONG_WAY
-    threads: 1
-    resources:
-        **gpu(),
-    params:
-        **step(
-            domain=wildcard("domain"),
-            training=config["modifiers"]["training"],
-            work=lambda wildcards: f"results/work/{wildcards.domain}",
-            seed=config["seed"],
-            threads=1,
-        ),
-    message:
-        "Train the modifier {wildcards.domain}"
-    shell:
-        RUN
+    use rule collect_failures as collect_failures_of_domain with:
+        input:
+            questions="results/modifiers/{domain}/questions.jsonl",
+            answers="results/modifiers/{domain}/answers.jsonl",
+            code=code("data", "adapter/collect_failures"),
+        output:
+            failures="results/modifiers/{domain}/failures.jsonl",
+            solved="results/modifiers/{domain}/solved.jsonl",
+            open_answers="results/modifiers/{domain}/open.jsonl",
+            report="results/reports/collect_failures_{domain}.json",
+        log:
+            "logs/collect_failures_{domain}.log",
+        priority: LONG_WAY
+        params:
+            **step(
+                model=BUILD.served,
+                consistency=None,
+                judged=[],
+                least_failures=MODIFIERS.collect_failures.least_failures,
+            ),
+        message:
+            "Collect what the served model gets wrong in {wildcards.domain}"
 
+    rule cluster:
+        input:
+            failures="results/modifiers/{domain}/failures.jsonl",
+            encoder=[] if CLUSTER.embedding == "tfidf" else [CLUSTER.embedding],
+            code=code("ml", "modifiers/cluster"),
+        output:
+            clustered="results/modifiers/{domain}/clustered.jsonl",
+            report="results/reports/cluster_{domain}.json",
+        log:
+            "logs/cluster_{domain}.log",
+        priority: LONG_WAY
+        resources:
+            mem_mb=2000,
+        params:
+            **step(domain=wildcard("domain"), settings=CLUSTER, seed=SETTINGS.seed),
+        message:
+            "Cluster the failures in {wildcards.domain}"
+        shell:
+            RUN
 
-rule convert_modifier:
-    input:
-        adapter="results/modifiers/{domain}/adapter",
-        scaled="results/scaled",
-        gguf=SERVED,
-        valid="results/data/valid.jsonl",
-        code=code("gguf", "modifiers/convert_modifier", CONVERTER),
-    output:
-        lora="results/modifiers/{domain}/lora.gguf",
-        report="results/reports/convert_modifier_{domain}.json",
-    log:
-        "logs/convert_modifier_{domain}.log",
-    priority: LONG_WAY
-    threads: 1
-    resources:
-        mem_mb=config["resources"]["memory_mb"],
-    params:
-        **step(
-            domain=wildcard("domain"),
-            **config["modifiers"]["convert"],
-            context=config["context"],
-            longest=config["measure"]["longest"],
-            work=lambda wildcards: f"results/work/{wildcards.domain}_types",
-            threads=1,
-        ),
-    message:
-        "Convert the modifier {wildcards.domain} to GGUF"
-    shell:
-        RUN
+    rule teach:
+        input:
+            clustered="results/modifiers/{domain}/clustered.jsonl",
+            solved="results/modifiers/{domain}/solved.jsonl",
+            models=LOCAL_TEACHERS,
+            code=code("ml", "modifiers/teach"),
+        output:
+            taught="results/modifiers/{domain}/taught.jsonl",
+            report="results/reports/teach_{domain}.json",
+        log:
+            "logs/teach_{domain}.log",
+        priority: LONG_WAY
+        resources:
+            **(gpu() if LOCAL_TEACHERS else {"mem_mb": 2000}),
+            judges=int(ASKS_ENDPOINT),
+        params:
+            **step(
+                domain=wildcard("domain"),
+                settings=TEACH,
+                batch=SETTINGS.measure.batch,
+                longest=SETTINGS.measure.longest,
+                remembered=".cache/answers",
+                seed=SETTINGS.seed,
+                threads=1,
+            ),
+        message:
+            "Teach what was failed in {wildcards.domain}"
+        shell:
+            RUN
 
+    rule train_modifier:
+        input:
+            model=CHAIN.last_checkpoint,
+            taught="results/modifiers/{domain}/taught.jsonl",
+            valid="results/data/valid.jsonl",
+            code=code("ml", "modifiers/train_modifier"),
+        output:
+            adapter=directory("results/modifiers/{domain}/adapter"),
+            report="results/reports/train_modifier_{domain}.json",
+        log:
+            "logs/train_modifier_{domain}.log",
+        priority: LONG_WAY
+        resources:
+            **gpu(),
+        params:
+            **step(
+                domain=wildcard("domain"),
+                training=MODIFIERS.training,
+                work=lambda wildcards: f"results/work/{wildcards.domain}",
+                seed=SETTINGS.seed,
+                threads=1,
+            ),
+        message:
+            "Train the modifier {wildcards.domain}"
+        shell:
+            RUN
 
-rule pack_modifier:
-    input:
-        model="results/modifiers/{domain}/lora.gguf",
-        code=code("data", "gguf/pack"),
-    output:
-        packed="results/modifiers/{domain}/lora.gguf.zst",
-        report="results/reports/pack_modifier_{domain}.json",
-    log:
-        "logs/pack_modifier_{domain}.log",
-    threads: 1
-    resources:
-        mem_mb=2000,
-    params:
-        **step(**config["pack"], threads=config["threads"]),
-    message:
-        "Pack the modifier {wildcards.domain}"
-    shell:
-        RUN
+    rule convert_modifier:
+        input:
+            adapter="results/modifiers/{domain}/adapter",
+            model=CHAIN.last_checkpoint,
+            gguf=SERVED,
+            valid="results/data/valid.jsonl",
+            code=code("gguf", "modifiers/convert_modifier", CONVERTER),
+        output:
+            lora="results/modifiers/{domain}/lora.gguf",
+            report="results/reports/convert_modifier_{domain}.json",
+        log:
+            "logs/convert_modifier_{domain}.log",
+        priority: LONG_WAY
+        resources:
+            mem_mb=LARGE,
+        params:
+            **step(
+                domain=wildcard("domain"),
+                settings=MODIFIERS.convert,
+                longest=SETTINGS.measure.longest,
+                context=SETTINGS.context,
+                work=lambda wildcards: f"results/work/{wildcards.domain}_types",
+                threads=1,
+            ),
+        message:
+            "Convert the modifier {wildcards.domain} to GGUF"
+        shell:
+            RUN
+
+    use rule pack as pack_modifier with:
+        input:
+            model="results/modifiers/{domain}/lora.gguf",
+            code=code("data", "gguf/pack"),
+        output:
+            packed="results/modifiers/{domain}/lora.gguf.zst",
+            report="results/reports/pack_modifier_{domain}.json",
+        log:
+            "logs/pack_modifier_{domain}.log",
+        message:
+            "Pack the modifier {wildcards.domain}"

@@ -1,98 +1,35 @@
-"""Release: what is given away, what it weighs, and how good it is.
+"""Release: what is given away, what it weighs, how good it is, and the reports that show it.
 
 Inputs:   every artifact and every figure of the build
-Outputs:  results/release/ledger.{json,md}   bytes and quality of each step
-          results/release/rounds.{json,md}   what every round made better, and what it cost
+Outputs:  results/release/ledger.{json,md}   bytes and quality of each artifact
+          results/release/rounds.{json,md}   what every stage made better, and what it cost
+          results/routing.html               who answers what, at what cost
           results/release/manifest.json      files with digests, versions, licence and parents
           results/release/MODEL_CARD.md
 """
 
-# artifact: (its parent, its path)
-LEDGER = {
-    "base": (None, "results/base"),
-    "adapter": (None, "results/adapter"),
-    "merged": ("base", "results/merged"),
-    "pruned": ("merged", "results/pruned"),
-    "recovered": ("pruned", "results/recovered"),
-    "awq": ("recovered", "results/awq"),
-    "F16": ("recovered", "results/gguf/F16.gguf"),
-    **{
-        quant: ("F16", f"results/gguf/{quant}.gguf")
-        for quant in QUANTS
-        if quant != "F16"
-    },
-    **{f"{quant}.zst": (quant, f"results/packed/{quant}.gguf.zst") for quant in QUANTS},
-    **{
-        f"modifier {domain}": (None, f"results/modifiers/{domain}/lora.gguf")
-        for domain in DOMAINS
-    },
-    **{
-        f"modifier {domain}.zst": (
-            f"modifier {domain}",
-            f"results/modifiers/{domain}/lora.gguf.zst",
-        )
-        for domain in DOMAINS
-    },
-}
-MEASURED = [*CHECKPOINTS, *QUANTS]
-# stage: (its answers to the benchmark, the reports of its trainings, what it adds)
-STAGES = {
-    "base": (
-        "results/measured/base.answers.jsonl",
-        ["results/reports/base.json"],
-        ["results/base"],
-    ),
-    "adapter": (
-        "results/measured/adapter.answers.jsonl",
-        ["results/reports/adapt.json"],
-        ["results/adapter"],
-    ),
-    **(
-        {
-            "targeted": (
-                "results/measured/targeted.answers.jsonl",
-                [
-                    f"results/reports/target_{turn}.json"
-                    for turn in range(1, ROUNDS + 1)
-                ],
-                # The rounds go on with the same adapter.
-                [],
-            )
-        }
-        if ROUNDS
-        else {}
-    ),
-    "system": (
-        "results/measured/system/decisions.jsonl",
-        [
-            "results/reports/recover.json",
-            *expand("results/reports/train_modifier_{domain}.json", domain=DOMAINS),
-        ],
-        [
-            *expand("results/modifiers/{domain}/lora.gguf", domain=DOMAINS),
-            "results/router/model",
-        ],
-    ),
-}
+ARTIFACTS = list(BUILD.artifacts()) if BUILD.has_model else []
+MEASURED = [model.name for model in BUILD.measured]
+STAGES = BUILD.stages() if MEASURED else []
+END = next(reversed(CHAIN.models.values())).folders[-1]
 
 
 rule ledger:
     input:
-        artifacts=[path for _, path in LEDGER.values()],
-        reports=expand("results/measured/{model}.json", model=MEASURED),
-        code=code("gguf", "release/ledger"),
+        artifacts=[path for _, _, path in ARTIFACTS],
+        reports=[f"results/measured/{model}.json" for model in MEASURED],
+        code=page("gguf", "release/ledger", "ledger.md", "ledger_table.md"),
     output:
         table="results/release/ledger.json",
         markdown="results/release/ledger.md",
     log:
         "logs/ledger.log",
-    threads: 1
     resources:
-        mem_mb=config["resources"]["memory_mb"],
+        mem_mb=LARGE,
     params:
         **step(
-            names=list(LEDGER),
-            parents=[parent for parent, _ in LEDGER.values()],
+            names=[name for name, _, _ in ARTIFACTS],
+            parents=[parent for _, parent, _ in ARTIFACTS],
             measured=MEASURED,
         ),
     message:
@@ -103,23 +40,22 @@ rule ledger:
 
 rule report_rounds:
     input:
-        answers=[answers for answers, _, _ in STAGES.values()],
-        trainings=[path for _, reports, _ in STAGES.values() for path in reports],
-        artifacts=[path for _, _, added in STAGES.values() for path in added],
-        code=code("data", "release/report_rounds"),
+        answers=[f"results/answers/{stage['name']}/benchmark.jsonl" for stage in STAGES],
+        trainings=[path for stage in STAGES for path in stage["trainings"]],
+        artifacts=[path for stage in STAGES for path in stage["adds"]],
+        code=page("data", "release/report_rounds", "rounds.md", "macros.md"),
     output:
         table="results/release/rounds.json",
-        text="results/release/rounds.md",
+        markdown="results/release/rounds.md",
     log:
         "logs/report_rounds.log",
-    threads: 1
     resources:
         mem_mb=500,
     params:
         **step(
-            names=list(STAGES),
-            trainings_per_stage=[len(reports) for _, reports, _ in STAGES.values()],
-            artifacts_per_stage=[len(added) for _, _, added in STAGES.values()],
+            names=[stage["name"] for stage in STAGES],
+            trainings_per_stage=[len(stage["trainings"]) for stage in STAGES],
+            artifacts_per_stage=[len(stage["adds"]) for stage in STAGES],
         ),
     message:
         "Report what every round made better"
@@ -127,51 +63,96 @@ rule report_rounds:
         RUN
 
 
+if BUILD.has_router:
+
+    rule report_routing:
+        input:
+            system="results/measured/system.json",
+            router="results/reports/train_router.json",
+            detector=(
+                ["results/reports/train_detector.json"] if BUILD.has_detector else []
+            ),
+            rounds="results/release/rounds.json",
+            code=page("data", "release/report_routing", "routing.html", "style.html"),
+        output:
+            page=report("results/routing.html", category="Routing"),
+        log:
+            "logs/report_routing.log",
+        params:
+            **step(),
+        message:
+            "Report who answers what"
+        shell:
+            RUN
+
+
+def packed(name):
+    """Return the packed file of a GGUF type or a modifier."""
+    return [f"results/packed/{name}.gguf.zst"] if name in BUILD.types else []
+
+
 rule release:
     input:
+        # What is given away: the served type with its modifiers, or the end of the chain.
         files=[
-            f"results/packed/{config['gguf']['serve']}.gguf.zst",
-            *expand("results/modifiers/{domain}/lora.gguf.zst", domain=DOMAINS),
+            *packed(BUILD.served),
+            *expand("results/modifiers/{domain}/lora.gguf.zst", domain=BUILD.domains),
         ],
-        packed=expand("results/packed/{quant}.gguf.zst", quant=QUANTS),
-        folders=["results/router/model", "results/router/detector"],
+        folders=[
+            *([] if BUILD.types or not BUILD.has_model else [END]),
+            *(["results/router/model"] if BUILD.has_router else []),
+            *(["results/router/detector"] if BUILD.has_detector else []),
+        ],
+        other_types=[
+            path
+            for quant in BUILD.types
+            for path in packed(quant)
+            if quant != BUILD.served
+        ],
         gates=[
-            *expand(
-                "results/gates/{model}.json",
-                model=MEASURED[1:],
-            ),
-            "results/gates/system/verdict.json",
+            *expand("results/gates/{model}.json", model=BUILD.gated),
+            *(["results/gates/system/verdict.json"] if BUILD.has_router else []),
         ],
-        table="results/release/ledger.json",
-        markdown="results/release/ledger.md",
-        rounds="results/release/rounds.md",
+        ledger="results/release/ledger.json",
+        rounds=["results/release/rounds.json"] if STAGES else [],
         origin="results/reports/base.json",
-        curation="results/reports/curation.json",
-        system="results/measured/system/report.json",
-        detector="results/reports/train_detector.json",
-        evaluated=expand(
-            "results/evaluated/{model}/{suite}.json", model=EVALUATED, suite=SUITES
+        curation=["results/reports/curation.json"] if BUILD.has_data else [],
+        measured=[f"results/measured/{model}.json" for model in MEASURED],
+        versus=[f"results/measured/{model}.versus_parent.json" for model in BUILD.gated],
+        system=["results/measured/system.json"] if BUILD.has_router else [],
+        detector=["results/reports/train_detector.json"] if BUILD.has_detector else [],
+        suites=expand(
+            "results/suites/{model}/{suite}.json",
+            model=BUILD.asked_suites,
+            suite=BUILD.suites,
         ),
-        pages=["results/curation.html", "results/routing.html"],
-        compared=["results/compared/report.json"] if config["compare"] else [],
-        locks=[
-            os.path.normpath(f"{HERE}/envs/{name}.lock")
-            for name in ("data", "ml", "gguf")
+        pages=[
+            *(["results/curation.html"] if BUILD.has_data else []),
+            *(["results/routing.html"] if BUILD.has_router else []),
         ],
-        code=code("data", "release/release"),
+        compared=["results/compared/report.json"] if SETTINGS.compare else [],
+        locks=[here(f"envs/{name}.lock") for name in ("data", "ml", "gguf")],
+        code=page(
+            "data",
+            "release/release",
+            "card.md",
+            "ledger_table.md",
+            "rounds.md",
+            "macros.md",
+        ),
     output:
         manifest="results/release/manifest.json",
-        card="results/release/MODEL_CARD.md",
+        figures="results/release/figures.json",
+        card=report("results/release/MODEL_CARD.md", category="Model card"),
     log:
         "logs/release.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
     params:
         **step(
-            preset=Path(config["preset"]).stem,
-            base=config["base"],
-            served=config["gguf"]["serve"],
+            preset=Path(SETTINGS.preset).stem,
+            licence=SETTINGS.base.licence,
+            served=BUILD.served,
+            chain=[kind.step for kind in CHAIN.kinds],
+            left_out=BUILD.left_out(),
         ),
     message:
         "Write manifest and model card"

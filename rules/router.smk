@@ -1,94 +1,140 @@
-"""Router: from the prompt alone, base or which modifier; and the detector of dissatisfied messages.
+"""Router: from the prompt alone, base or which modifier; the detector of dissatisfied messages; the whole system.
 
-Inputs:   the served GGUF, the modifiers, results/data/routing.jsonl
-Outputs:  results/router/labels/{routing,benchmark}/{route}.jsonl  who answers what right
-          results/router/model/     features, layers and calibration of one decision per modifier
-          results/router/detector/  the same for "that's wrong, try again"
+Inputs:   the served GGUF, the modifiers, results/data/routing.jsonl, the benchmark
+Outputs:  results/answers/{model}/routing.jsonl          what the served model, and each modifier, answers
+          results/answers/modifier_{domain}/benchmark.jsonl
+          results/router/model/                          features, layers and calibration of one decision per modifier
+          results/router/detector/                       the same for "that's wrong, try again"
+          results/answers/system/benchmark.jsonl         what the router's choice answers
+          results/measured/system.json
+          results/gates/system/verdict.json
 """
 
-QUESTIONS = {"routing": "results/data/routing.jsonl", "benchmark": BENCHMARK}
+
+def answers_of_all(questions):
+    """Return what the served model and every modifier answer, in this order."""
+    models = [BUILD.served, *(f"modifier_{domain}" for domain in BUILD.domains)]
+    return [f"results/answers/{model}/{questions}.jsonl" for model in models]
 
 
-rule label:
-    input:
-        gguf=SERVED,
-        checkpoint="results/scaled",
-        lora=lambda wildcards: [
-            f"results/modifiers/{domain}/lora.gguf"
-            for domain in DOMAINS
-            if domain == wildcards.route
-        ],
-        questions=lambda wildcards: QUESTIONS[wildcards.questions],
-        code=code("gguf", "measure/label"),
-    output:
-        labels="results/router/labels/{questions}/{route}.jsonl",
-    log:
-        "logs/label_{questions}_{route}.log",
-    wildcard_constraints:
-        questions="|".join(QUESTIONS),
-        route="|".join(ROUTES),
-    priority: LONG_WAY
-    threads: 1
-    resources:
-        mem_mb=config["resources"]["memory_mb"],
-    params:
-        **step(
-            context=config["context"],
-            longest=config["measure"]["longest"],
-            threads=1,
-        ),
-    message:
-        "Ask {wildcards.route} the {wildcards.questions} prompts"
-    shell:
-        RUN
+if BUILD.has_router:
+
+    use rule ask_gguf as ask_served with:
+        input:
+            model=SERVED,
+            lora=[],
+            tokenizer=BUILD.tokenizer,
+            questions="results/data/routing.jsonl",
+            gate=[],
+            code=code("gguf", "modifiers/ask_gguf"),
+        output:
+            answers=f"results/answers/{BUILD.served}/routing.jsonl",
+        log:
+            "logs/ask_served.log",
+        message:
+            "Ask the served model the routing prompts"
+
+    use rule ask_gguf as ask_modifier with:
+        input:
+            model=SERVED,
+            lora=["results/modifiers/{domain}/lora.gguf"],
+            tokenizer=BUILD.tokenizer,
+            questions=lambda wildcards: {
+                "routing": "results/data/routing.jsonl",
+                "benchmark": BUILD.benchmark,
+            }[wildcards.questions],
+            gate=[],
+            code=code("gguf", "modifiers/ask_gguf"),
+        output:
+            answers="results/answers/modifier_{domain}/{questions}.jsonl",
+        log:
+            "logs/ask_modifier_{domain}_{questions}.log",
+        wildcard_constraints:
+            questions="routing|benchmark",
+        message:
+            "Ask the modifier {wildcards.domain} the {wildcards.questions} prompts"
+
+    rule train_router:
+        input:
+            answers=answers_of_all("routing"),
+            embedding=[path for path in [SETTINGS.router.embedding] if path],
+            code=code("ml", "router/train_router"),
+        output:
+            router=directory("results/router/model"),
+            report="results/reports/train_router.json",
+        log:
+            "logs/train_router.log",
+        resources:
+            # A large model's table of vectors is held as a whole.
+            mem_mb=LARGE if SETTINGS.router.embedding else 2000,
+        params:
+            **step(domains=BUILD.domains, settings=SETTINGS.router, seed=SETTINGS.seed),
+        message:
+            "Train and calibrate the router"
+        shell:
+            RUN
+
+    rule measure_system:
+        input:
+            answers=answers_of_all("benchmark"),
+            router="results/router/model",
+            uncompressed=f"results/answers/{CHAIN.uncompressed}/benchmark.jsonl",
+            code=code("ml", "router/measure_system"),
+        output:
+            report="results/measured/system.json",
+            system="results/answers/system/benchmark.jsonl",
+        log:
+            "logs/measure_system.log",
+        resources:
+            mem_mb=2000,
+        params:
+            **step(
+                domains=BUILD.domains,
+                costs=SETTINGS.router.costs,
+                uncompressed_model=CHAIN.uncompressed,
+            ),
+        message:
+            "Measure the system: router before base and modifiers"
+        shell:
+            RUN
+
+    rule gate_system:
+        input:
+            system="results/measured/system.json",
+            uncompressed=f"results/measured/{CHAIN.uncompressed}.json",
+            served=f"results/measured/{BUILD.served}.json",
+            whole="results/reports/pack_F16.json",
+            packed=f"results/reports/pack_{BUILD.served}.json",
+            code=code("data", "router/gate_system"),
+        output:
+            verdict="results/gates/system/verdict.json",
+        log:
+            "logs/gate_system.log",
+        resources:
+            mem_mb=500,
+        params:
+            **step(limits=SETTINGS.gate_system),
+        message:
+            "Gate the system"
+        shell:
+            RUN
 
 
-rule train_router:
-    input:
-        labels=labels("routing"),
-        embedding=[path for path in [config["router"]["embedding"]] if path],
-        code=code("ml", "router/train_router"),
-    output:
-        router=directory("results/router/model"),
-        report="results/reports/train_router.json",
-    log:
-        "logs/train_router.log",
-    threads: 1
-    resources:
-        # A large model's table of vectors is held as a whole.
-        mem_mb=(
-            config["resources"]["memory_mb"] if config["router"]["embedding"] else 2000
-        ),
-    params:
-        **step(
-            **{
-                key: value
-                for key, value in config["router"].items()
-                if key != "embedding"
-            },
-            domains=DOMAINS,
-            seed=config["seed"],
-        ),
-    message:
-        "Train and calibrate the router"
-    shell:
-        RUN
+if BUILD.has_detector:
 
-
-rule train_detector:
-    input:
-        code=code("ml", "router/train_detector"),
-    output:
-        detector=directory("results/router/detector"),
-        report="results/reports/train_detector.json",
-    log:
-        "logs/train_detector.log",
-    threads: 1
-    resources:
-        mem_mb=2000,
-    params:
-        **step(**config["detector"], seed=config["seed"]),
-    message:
-        "Train the escalation detector"
-    shell:
-        RUN
+    rule train_detector:
+        input:
+            code=code("ml", "router/train_detector"),
+        output:
+            detector=directory("results/router/detector"),
+            report="results/reports/train_detector.json",
+        log:
+            "logs/train_detector.log",
+        resources:
+            mem_mb=2000,
+        params:
+            **step(settings=SETTINGS.detector, seed=SETTINGS.seed),
+        message:
+            "Train the escalation detector"
+        shell:
+            RUN

@@ -29,8 +29,8 @@ def tokenizer(tmp_path_factory):
     from workflow_scripts.base.train_tokenizer import learn
 
     shares = {domain: {"easy": 1.0} for domain in tasks.DOMAINS}
-    tasks = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
-    return learn((f"{t.instruction}\n{t.response}" for t in tasks), 512)
+    some = itertools.islice(tasks.tasks(0, shares, 0, 1, unique=False), 2000)
+    return learn((f"{task.instruction}\n{task.response}" for task in some), 512)
 
 
 @pytest.fixture(scope="session")
@@ -38,10 +38,11 @@ def checkpoint(tokenizer, tmp_path_factory):
     """A folder with an untrained two-layer Llama whose widths suit every GGUF type, and its tokenizer."""
     import torch
 
+    from ingot.settings.base import Architecture
     from workflow_scripts.base.pretrain import new_model
 
     torch.manual_seed(0)
-    shape = {"hidden": 256, "feed_forward": 256, "layers": 2, "heads": 4, "kv_heads": 2, "initializer_range": 0.06}
+    shape = Architecture(hidden=256, feed_forward=256, layers=2, heads=4, kv_heads=2, initializer_range=0.06)
     folder = tmp_path_factory.mktemp("models") / "base"
     new_model(tokenizer, shape, 128).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

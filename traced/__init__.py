@@ -1,17 +1,18 @@
-"""Traced: Snakemake schedules, DVC remembers; content decides what runs again, not clocks.
+"""The trace layer. Snakemake schedules the steps, DVC remembers what they wrote, and content decides what runs again.
 
     step       what a job reads and writes, as both tools see it
     closure    the files of code that a script consists of
-    digest     what a file or folder holds, without reading it twice
+    digest     what a file or folder holds; nothing is read twice
     cache      the bytes: DVC's cache
     store      the traces: DVC's run-cache and dvc.lock
-    remote     traces and bytes of other clones, through DVC's remotes
+    remote     traces and bytes of other clones, by way of DVC's remotes
     plan       what is current, what can be restored, what must run, and why
     engine     where Snakemake asks
     lock       who is busy with a step
     runner     in front of every job, also on a node of a cluster
-    pipeline   dvc.yaml, params.yaml and dvc.lock
-    why, diverge   the answers to two questions, as commands
+    dvc_files  dvc.yaml, params.yaml and dvc.lock
+    graph      the graph of the Snakefile here, for commands
+    pipeline, why, diverge   the commands: write DVC's files, answer two questions
 
-docs/traced.md tells how another Snakefile adopts it.
+docs/traced.md shows how to use the layer in another Snakefile.
 """

@@ -1,4 +1,4 @@
-"""The bytes: DVC's cache, an object per content, and how an object becomes a file of the workspace."""
+"""The bytes. DVC's cache holds one object per content. This module stores objects, and makes files of them again."""
 
 import configparser
 import fcntl
@@ -17,7 +17,7 @@ PROTECTED = 0o444  # DVC's mode for an object that is known to be whole
 
 
 def dvc_settings(folder: Path) -> dict[str, str]:
-    """Return {"section.key": value} of DVC's configuration: system, user, project, and local to the clone."""
+    """Read DVC's configuration as {"section.key": value}: of the system, the user, the project and the clone."""
     home = Path(os.environ.get("XDG_CONFIG_HOME", Path.home() / ".config"))
     files = [Path("/etc/xdg/dvc/config"), home / "dvc/config", folder / "config", folder / "config.local"]
     settings: dict[str, str] = {}
@@ -30,7 +30,7 @@ def dvc_settings(folder: Path) -> dict[str, str]:
 
 
 def reflink(source: Path, target: Path) -> None:
-    """Make `target` share the blocks of `source`; OSError where the file system cannot."""
+    """Make `target` share the blocks of `source`. OSError if the file system cannot do that."""
     with open(source, "rb") as old, open(target, "wb") as new:
         fcntl.ioctl(new.fileno(), FICLONE, old.fileno())
 
@@ -44,7 +44,7 @@ LINKS: dict[str, Callable[[Path, Path], Any]] = {
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, or nothing; never what a link points to."""
+    """Remove a file, a link or a folder, if it is there. What a link points to stays."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -52,9 +52,9 @@ def remove(path: Path) -> None:
 
 
 class Cache:
-    """The objects of one cache, at `cache.dir` of DVC's configuration or in .dvc/cache.
+    """The objects of one cache: the folder `cache.dir` of DVC's configuration, else .dvc/cache.
 
-    `cache.type` says how files and objects share their bytes; as in DVC it is `reflink,copy` unless set.
+    `cache.type` says how files and objects share their bytes. Unless it is set, it is `reflink,copy`, as in DVC.
     """
 
     def __init__(self, folder: Path, digests: Digests) -> None:
@@ -64,11 +64,14 @@ class Cache:
         self.digests = digests
 
     def object(self, md5: str) -> Path:
-        """Return where the object of a digest is, or would be."""
+        """Return where the object of a digest belongs, whether it is there or not."""
         return self.root / "files" / "md5" / md5[:2] / md5[2:]
 
     def files(self, md5: str) -> dict[str, str] | None:
-        """Return {relative path: md5} of a folder, {"": md5} of a file, or None if a folder's list is not here."""
+        """List what a digest stands for: {relative path: md5} for a folder, {"": md5} for a file.
+
+        None if the list of a folder is not here.
+        """
         if not md5.endswith(".dir"):
             return {"": md5}
         try:
@@ -77,15 +80,15 @@ class Cache:
             return None
 
     def holds(self, md5: str) -> bool:
-        """Tell whether all bytes of a file or folder are here."""
+        """Tell whether the cache has all bytes of a file or folder."""
         files = self.files(md5)
         return files is not None and all(self.intact(one) for one in set(files.values()))
 
     def intact(self, md5: str) -> bool:
         """Tell whether an object is here and is what its name says.
 
-        A protected object is known to be: it was complete before it got its name. Where the workspace links to it,
-        somebody may have written through the link: it is read again if it has changed since it was last read.
+        A protected object is: it was complete before it got its name. If the workspace links to it, somebody may have
+        written through the link. Such an object is read again if it has changed since it was last read.
         """
         path = self.object(md5)
         try:
@@ -98,7 +101,7 @@ class Cache:
         return content is not None and content.md5 == md5
 
     def link(self, source: Path, target: Path, types: list[str]) -> None:
-        """Give `source`'s bytes a second place, by the first way of `types` that works there."""
+        """Give the bytes of `source` a second place, by the first of `types` that works there."""
         for index, name in enumerate(types):
             try:
                 LINKS[name](source, target)
@@ -109,9 +112,9 @@ class Cache:
                     raise
 
     def put(self, path: str, md5: str) -> None:
-        """Store the bytes of a file or folder that has just been found to have this digest.
+        """Store the bytes of a file or folder whose digest has just been taken.
 
-        RuntimeError if it is not what it was then.
+        RuntimeError if they have changed since.
         """
         known = self.digests.recall(path)
         files = {name: digest for name, (_, digest) in known.items()}
@@ -123,12 +126,12 @@ class Cache:
             write_whole(self.object(md5), listing(files))
             self.object(md5).chmod(PROTECTED)
         if {"hardlink", "symlink"} & set(self.types):
-            self.digests.note(path, files)  # linking changed the times
+            self.digests.note(path, files)  # linking has changed the times
 
     def put_file(self, path: Path, md5: str, seen: Stamp) -> None:
-        """Store one file, unless its object is here; with links, the file becomes one to the object.
+        """Store one file, unless its object is here already. With links, the file becomes a link to the object.
 
-        RuntimeError if the file is not the one that had the stamp `seen` when its digest was taken.
+        RuntimeError if the file no longer has the stamp `seen`, which it had when its digest was taken.
         """
         target = self.object(md5)
         links = [name for name in self.types if name != "symlink"] or ["hardlink", "copy"]
@@ -136,7 +139,7 @@ class Cache:
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
             self.link(path, partial, [*links, "copy"])
-            mtime, _, size, inode = stamp(path)  # the time of change: linking itself changes it
+            mtime, _, size, inode = stamp(path)  # not the time of change, which linking itself changes
             if (mtime, size, inode) != (seen[0], seen[2], seen[3]):
                 partial.unlink()
                 raise RuntimeError(f"{path} was changed while it was being stored")
@@ -147,7 +150,7 @@ class Cache:
             self.get_file(md5, path)
 
     def get_file(self, md5: str, path: Path) -> None:
-        """Put one object into the workspace, whole or not at all."""
+        """Put one object into the workspace, as a whole or not at all."""
         partial = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
         self.link(self.object(md5), partial, [*self.types, "copy"])
         if not partial.is_symlink() and partial.stat().st_nlink == 1:
@@ -157,7 +160,7 @@ class Cache:
         partial.rename(path)
 
     def get(self, path: str, md5: str) -> None:
-        """Put a file or folder into the workspace in place of what is there, whole or not at all."""
+        """Replace what the workspace has at a path by the file or folder of a digest, as a whole or not at all."""
         files = self.files(md5)
         if files is None:
             raise FileNotFoundError(f"{self.object(md5)}: no such object")

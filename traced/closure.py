@@ -1,4 +1,4 @@
-"""The files of code that a script consists of: itself and, at any depth, the modules it imports from the same root."""
+"""The code that a script consists of: the script, and every module of the project that it imports, at any depth."""
 
 import ast
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @cache
 def imports(file: Path, root: Path) -> frozenset[Path]:
-    """Return the files under `root` that a Python file imports, also inside functions."""
+    """List the files under `root` that a Python file imports, inside functions too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
@@ -27,13 +27,17 @@ def imports(file: Path, root: Path) -> frozenset[Path]:
     return frozenset(found)
 
 
-def closure(scripts: Iterable[Path], root: Path) -> list[Path]:
-    """Return `scripts` and every file under `root` that they import, sorted."""
+def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) -> list[Path]:
+    """List `scripts` and every file under `root` that they import, sorted.
+
+    Modules in the folder `without` are left out, and so is what only they import. Use it for code that cannot change a
+    result.
+    """
     seen: set[Path] = set()
     todo = list(scripts)
     while todo:
         file = todo.pop()
-        if file not in seen:
+        if file not in seen and not (without and file.is_relative_to(without)):
             seen.add(file)
             todo += imports(file, root)
     return sorted(seen)

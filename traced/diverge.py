@@ -2,8 +2,9 @@
 
     python -m traced.diverge A B
 
-A and B are dvc.lock files of the same graph. Names the first step whose outs differ though all that it read is equal:
-there the same code, settings and environment gave other bytes. If there is none, the first differing inputs are named.
+A and B are dvc.lock files of the same graph. This names the first step that read equal things and wrote other bytes:
+there, the same code, settings and environment gave another result. If no step did, it names the first inputs that
+differ.
 """
 
 import sys
@@ -15,7 +16,7 @@ from traced.store import Entry
 
 
 def read(path: str) -> dict[str, Entry]:
-    """Return the entries of a lock file. SystemExit if it is none."""
+    """Read the entries of a lock file. SystemExit if it is no lock file."""
     if not Path(path).is_file():
         raise SystemExit(f"{path}: no such file")
     stages = yaml12.load(Path(path)).get("stages")
@@ -30,7 +31,7 @@ def by_path(items: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def differing(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each path whose digest differs."""
+    """Write a line for each path whose digest differs."""
     old, new = by_path(one), by_path(other)
     return [
         f"{path}: {old.get(path, 'absent')} / {new.get(path, 'absent')}"
@@ -40,7 +41,7 @@ def differing(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[st
 
 
 def parents_first(stages: dict[str, Entry]) -> list[str]:
-    """Return the names of the stages, each after those that write what it reads."""
+    """List the names of the stages. Each comes after the stages that write what it reads."""
     writer = {out["path"]: name for name, entry in stages.items() for out in entry.get("outs", [])}
     order: dict[str, None] = {}
 
@@ -57,7 +58,7 @@ def parents_first(stages: dict[str, Entry]) -> list[str]:
 
 
 def compare(one: dict[str, Entry], other: dict[str, Entry]) -> str:
-    """Return what a person should know about two sets of entries."""
+    """Say in words how two sets of entries differ."""
     inputs = []
     for name in parents_first({name: entry for name, entry in one.items() if name in other}):
         a, b = one[name], other[name]
@@ -76,7 +77,7 @@ def compare(one: dict[str, Entry], other: dict[str, Entry]) -> str:
 
 
 def main() -> None:
-    """Compare the two files that the command line names; exit status 1 if they differ."""
+    """Compare the two files that the command line names. The exit status is 1 if they differ."""
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
     said = compare(read(sys.argv[1]), read(sys.argv[2]))

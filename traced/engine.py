@@ -1,7 +1,8 @@
-"""Where Snakemake asks: a graph that decides by content, a scheduler that looks a trace up before it hands a job on.
+"""Where Snakemake asks the layer. Its graph decides by content, and its scheduler looks a trace up before each job.
 
-Written against the Snakemake that envs/workflow.lock pins; `install` refuses others. What is replaced: which jobs need
-to run (`DAG.update_needrun`), and what happens to a job that is ready (`JobScheduler.run`) and has ended (`_proceed`).
+This replaces three things of Snakemake: which jobs must run (`DAG.update_needrun`), what happens to a job that is ready
+(`JobScheduler.run`), and what happens to one that has ended (`_proceed`). It is written for the Snakemake that
+envs/workflow.lock pins, and `install` refuses any other.
 """
 
 import fcntl
@@ -23,8 +24,8 @@ from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from traced import pipeline
 from traced.digest import Content
+from traced.dvc_files import Pipeline
 from traced.lock import is_busy, wait_until_free
 from traced.plan import Plan, Planned, Verdict
 from traced.remote import UnreachableError
@@ -37,12 +38,12 @@ RUNNER = Path(__file__).resolve().parent / "runner.py"
 
 
 def prefix(root: str) -> str:
-    """Return what a shell command begins with; `root` is the folder that holds `traced`, as commands shall name it."""
+    """Return what every shell command begins with. `root` is the folder of `traced`, as commands name it."""
     return f"{sys.executable} {root}/traced/runner.py {{rule}} {{params.trace:q}} -- "
 
 
 def step_of(job: Any) -> Step:
-    """Return the step of a job; WorkflowError if its rule does not go through the trace."""
+    """Return the step of a job. WorkflowError if its rule has no trace."""
     trace = job.params.get("trace")
     if trace is None:
         raise WorkflowError(
@@ -71,33 +72,33 @@ class Because(Reason):  # type: ignore[misc]
 
 
 class Tracer:
-    """What the graph and the scheduler of one workflow share."""
+    """What graph and scheduler of one workflow share."""
 
     def __init__(self, workflow: Any, settings_files: list[Path], plots: list[dict[str, Any]]) -> None:
         self.workflow = workflow
-        self.pipeline = pipeline.Pipeline(settings_files, plots)
+        self.pipeline = Pipeline(settings_files, plots)
         self.workspace = Workspace()
         self.steps: dict[Any, Step] = {}
         self.plan: Plan | None = None
         self.expected: dict[Any, Entry] = {}
-        """What each job that was handed on is expected to have read."""
+        """What each job that was handed on should read."""
         self.claim: Any = None
 
     @property
     def is_main(self) -> bool:
-        """Whether this process schedules, and is not a job on a node."""
+        """Whether this process schedules, rather than being a job on a node."""
         return bool(self.workflow.exec_mode == ExecMode.DEFAULT) and not self.workflow.touch
 
     @property
     def is_build(self) -> bool:
-        """Whether jobs will run: not for a dry run, nor for `--summary` and the like."""
+        """Whether jobs will run. They do not in a dry run, nor for `--summary` and the like."""
         return self.workflow._executor_plugin is not None and not self.workflow.dryrun
 
     def claim_folder(self) -> None:
-        """Keep other runs out of this folder while this one lives; remove the locks that a killed run has left behind.
+        """Keep other runs out of this folder while this one lives, and remove the locks that a killed run has left.
 
-        Snakemake's own locks are files: they outlive their owner, and the first of two runs to end removes those of
-        both. This one ends with its process.
+        Snakemake's own locks are files. They outlive their owner, and the first of two runs to end removes those of
+        both. This lock ends with its process.
         """
         if self.claim:
             return
@@ -124,18 +125,18 @@ class Tracer:
             left.unlink()
 
     def jobs_of(self, dag: DAG) -> list[Any]:
-        """Return the jobs that write something, parents first."""
+        """List the jobs that write something, parents first."""
         return [job for level in dag.toposorted() for job in sorted(level, key=str) if not job.rule.norun]
 
     def steps_of(self, dag: DAG) -> list[Step]:
-        """Return the steps of a graph, parents first."""
+        """List the steps of a graph, parents first."""
         for job in self.jobs_of(dag):
             if job not in self.steps:
                 self.steps[job] = step_of(job)
         return [self.steps[job] for job in self.jobs_of(dag)]
 
     def targets_of(self, dag: DAG) -> list[Step]:
-        """Return the steps whose outs were asked for, by themselves or by a rule like `all`."""
+        """List the steps whose outs were asked for, either by name or by a rule like `all`."""
         wanted = set(dag.targetjobs)
         for job in dag.jobs:
             if job.rule.norun:
@@ -158,12 +159,12 @@ class Tracer:
         return self.plan
 
     def restore(self, entry: Entry, name: str) -> None:
-        """Make the outs on disk those of a trace, and say what was kept aside."""
+        """Put the outs of a trace on disk, and say what was kept aside."""
         for kept in self.workspace.restore(entry):
             logger.warning(f"traced: {name}: an output was edited by hand: your version is kept as {kept}")
 
     def restore_all(self) -> None:
-        """Restore what the plan says, before anything runs."""
+        """Restore what the plan wants restored, before anything runs."""
         assert self.plan is not None
         for planned in self.plan.with_verdict(Verdict.RESTORE):
             assert planned.entry is not None
@@ -174,9 +175,9 @@ class Tracer:
             logger.info(f"traced: {planned.step.name}: restored")
 
     def cut_off(self, job: Any) -> bool:
-        """Tell whether a job that is ready need not run, since its trace is known; then its outs are there.
+        """Tell whether a job that is ready need not run, because its trace is known. If so, put its outs in place.
 
-        Else note what it is expected to read, and keep what somebody put in the place of its outs.
+        Otherwise note what the job should read, and keep what somebody has put in the place of its outs.
         """
         step = self.steps[job]
         contents = self.workspace.digests.of_all(step.deps)
@@ -194,7 +195,7 @@ class Tracer:
         return False
 
     def accept(self, job: Any) -> dict[str, Content | None]:
-        """Return what the outs of a job that ended hold. WorkflowError if its trace is not the expected one."""
+        """Return what the outs of a job hold that has ended. WorkflowError if its trace is not the expected one."""
         key = key_of(self.expected[job])
         patience = time.monotonic() + self.workflow.execution_settings.latency_wait
         while not (entries := self.workspace.store.lookup(key)) and time.monotonic() < patience:
@@ -211,7 +212,7 @@ class Tracer:
         return disk
 
     def finish(self) -> None:
-        """Write dvc.yaml, params.yaml and dvc.lock, as far as this run knows them."""
+        """Write dvc.yaml, params.yaml and dvc.lock with what this run knows."""
         if os.environ.get("DVC_STAGE"):
             return  # `dvc repro` writes its lock itself
         settings = self.workflow.config_settings
@@ -226,7 +227,7 @@ class Tracer:
 
 
 class TracedDAG(DAG):  # type: ignore[misc]
-    """A graph whose jobs run when content says so."""
+    """A graph whose jobs run if content says so."""
 
     @property
     def tracer(self) -> Tracer | None:
@@ -234,7 +235,7 @@ class TracedDAG(DAG):  # type: ignore[misc]
         return getattr(self.workflow, "tracer", None)
 
     async def check_incomplete(self) -> None:
-        """Ignore Snakemake's marks of incomplete files: a file is complete if a trace knows its content."""
+        """Ignore Snakemake's marks of incomplete files. A file is complete if a trace knows its content."""
         if self.tracer is None:
             await super().check_incomplete()
 
@@ -256,7 +257,7 @@ class TracedDAG(DAG):  # type: ignore[misc]
         self._len = len(self._finished | self._needrun)
 
     async def needed_jobs(self) -> set[Any]:
-        """Return the jobs that must run, or wait for what others write; on a node, just the job that it was sent."""
+        """Return the jobs that must run, or wait for what others write. On a node, that is the job that was sent."""
         assert self.tracer is not None
         if not self.tracer.is_main:
             for job in self.targetjobs:
@@ -282,7 +283,7 @@ class TracedDAG(DAG):  # type: ignore[misc]
         update_incomplete_input_expand_jobs: bool = True,
         check_initial: bool = False,
     ) -> None:
-        """Before the first job: say what will be done, and, unless this is a dry run, restore what can be restored."""
+        """Say what will be done, before the first job. Then restore what can be restored, unless this is a dry run."""
         tracer = self.tracer
         if check_initial and tracer and tracer.is_main and tracer.plan:
             logger.info(f"traced: {tracer.plan.summary()}")
@@ -297,20 +298,20 @@ class TracedDAG(DAG):  # type: ignore[misc]
 
 
 class TracedScheduler(JobScheduler):  # type: ignore[misc]
-    """A scheduler that hands on only what no trace knows."""
+    """A scheduler that hands on only jobs that no trace knows."""
 
     @property
     def tracer(self) -> Tracer | None:
-        """The tracer, if this process of this workflow has to ask one."""
+        """The tracer, if this process has to ask one."""
         tracer: Tracer | None = getattr(self.workflow, "tracer", None)
         return tracer if tracer and tracer.is_main and not self.dryrun else None
 
     def run(self, jobs: Iterable[Any], executor: Any = None) -> None:
-        """Finish the jobs whose trace is known, and hand the others on."""
+        """Finish the jobs whose trace is known. Hand the others on."""
         remaining = []
         for job in jobs:
             if self.tracer and job in self.tracer.steps and is_busy(self.tracer.steps[job]):
-                # Handed on now, Snakemake would remove its outs under the process that writes them.
+                # If the job were handed on now, Snakemake would remove its outs under the process that writes them.
                 logger.info(
                     f"traced: {self.tracer.steps[job].name}: a job of an earlier run is still busy, waiting for it"
                 )
@@ -330,13 +331,13 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
             super().run(remaining, executor)
 
     def run_when_free(self, job: Any, executor: Any) -> None:
-        """Run a job once nobody else is at work on its step; by then its trace may be known."""
+        """Run a job once nobody else is at work on its step. Its trace may be known by then."""
         assert self.tracer is not None
         wait_until_free(self.tracer.steps[job])
         self.run([job], executor)
 
     def _proceed(self, job: Any) -> None:
-        """Take a job that has ended for done only if its trace is there and is the expected one."""
+        """Take a job for done only if its trace is there and is the expected one."""
         if self.tracer and job in self.tracer.expected:
             try:
                 self.tracer.accept(job)
@@ -347,7 +348,7 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
         super()._proceed(job)
 
     def _finish_jobs(self) -> None:
-        """Remember the digests of outs, whose times Snakemake sets anew when it takes a job for done."""
+        """Remember the digests of outs. Snakemake sets their times anew when it takes a job for done."""
         tracer = self.tracer
         ended = [job for job in self._tofinish if tracer and job in tracer.expected]
         known = {
@@ -359,7 +360,7 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
                 tracer.workspace.digests.note(path, {name: md5 for name, (_, md5) in files.items()})
 
     def schedule(self) -> bool:
-        """Run the jobs, and write down in the end what is current, also after a failure."""
+        """Run the jobs. In the end, also after a failure, write down what is current."""
         try:
             return bool(super().schedule())
         finally:
@@ -368,11 +369,11 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
 
 
 def install(workflow: Any, settings_files: Iterable[Path] = (), plots: Iterable[dict[str, Any]] = ()) -> None:
-    """Let content decide for a workflow; called once in its Snakefile.
+    """Let content decide for a workflow. Its Snakefile calls this once.
 
     Args:
         workflow: Snakemake's workflow.
-        settings_files: the files that the configuration was read from: `dvc status` watches them.
+        settings_files: the files that the configuration was read from, which `dvc status` watches.
         plots: entries for `plots:` of dvc.yaml, such as {"results/report.json": {"x": "step", "y": "loss"}}.
     """
     if not version("snakemake").startswith(SNAKEMAKE):
@@ -385,7 +386,7 @@ def install(workflow: Any, settings_files: Iterable[Path] = (), plots: Iterable[
 
 
 class Forward(logging.Handler):
-    """Passes on to Snakemake's log what the modules that do not know Snakemake have to say."""
+    """Passes what the other modules say, which do not know Snakemake, on to its log."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Pass one message on."""

@@ -1,4 +1,4 @@
-"""The graph of the Snakefile here, without running anything."""
+"""The graph of the Snakefile in this folder. Nothing is run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from traced.step import Step
 def open_graph(
     targets: frozenset[str] = frozenset(), config: dict[str, Any] | None = None
 ) -> Iterator[tuple[Tracer, list[Step], list[Step]]]:
-    """Yield the tracer of the Snakefile in this folder, the steps towards targets, parents first, and the targets."""
+    """Yield the tracer of the Snakefile here, the steps on the way to targets, parents first, and the targets."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=1),

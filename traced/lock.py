@@ -1,4 +1,4 @@
-"""Who is busy with a step: a lock per step, held by a job and all that it starts, for as long as one of them lives."""
+"""Who is busy with a step. Each step has a lock, which a job and all that it starts hold until the last ends."""
 
 import fcntl
 from typing import TextIO
@@ -8,14 +8,14 @@ from traced.workspace import DVC
 
 
 def open_lock(step: Step) -> TextIO:
-    """Return the file that stands for a step."""
+    """Open the file that stands for a step."""
     path = DVC / "tmp/traced/locks" / step.name
     path.parent.mkdir(parents=True, exist_ok=True)
     return open(path, "w")
 
 
 def try_lock(file: TextIO) -> bool:
-    """Take a lock if nobody has it. OSError where the file system has no locks."""
+    """Take a lock if nobody has it. OSError if the file system has no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -24,7 +24,7 @@ def try_lock(file: TextIO) -> bool:
 
 
 def is_busy(step: Step) -> bool:
-    """Tell whether a process is at work on a step; where the file system has no locks nobody can tell."""
+    """Tell whether a process is at work on a step. Without locks of the file system, the answer is always no."""
     with open_lock(step) as file:
         try:
             return not try_lock(file)
@@ -33,6 +33,6 @@ def is_busy(step: Step) -> bool:
 
 
 def wait_until_free(step: Step) -> None:
-    """Return when nobody is at work on a step any more."""
+    """Wait until nobody is at work on a step."""
     with open_lock(step) as file:
         fcntl.flock(file, fcntl.LOCK_EX)

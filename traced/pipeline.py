@@ -1,121 +1,20 @@
-"""dvc.yaml, params.yaml and dvc.lock: the graph and its current state, as DVC sees them.
+"""Write dvc.yaml and params.yaml of the graph that the Snakefile here makes of its configuration.
 
     python -m traced.pipeline [--check]
 
-Writes dvc.yaml and params.yaml of the graph that the Snakefile here makes of its configuration; with --check it only
-says whether they are up to date. A build writes them too, and dvc.lock. params.yaml holds the settings that each step
-was given, so `dvc params diff` compares what counts. A stage of its own, `settings`, tells DVC that these files follow
-from the configuration: after an edit of it, `dvc status` says so and `dvc repro` begins with it.
+With --check, write nothing and say whether they are up to date. A build writes them too, and dvc.lock.
 """
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from traced import yaml12
-from traced.digest import Digests, write_whole
-from traced.plan import Plan
-from traced.step import PARAMS_FILE, Step
-from traced.store import LOCK_FILE, Entry
-from traced.workspace import DVC
-
-PIPELINE_FILE = "dvc.yaml"
-SETTINGS = "settings"
-COMMAND = "python -m traced.pipeline"
-NOTE = "# Generated from the Snakefile by `{}`: edit the rules and the configuration instead.\n"
-
-
-def stage_of(step: Step) -> dict[str, Any]:
-    """Return the stage of dvc.yaml for a step; outs that hold figures are metrics."""
-    stage: dict[str, Any] = {"cmd": step.command, "deps": list(step.deps)}
-    if step.values:
-        stage["params"] = [step.name]
-    metrics = [path for path in step.outs if path in step.metrics]
-    stage["outs"] = [path for path in step.outs if path not in metrics]
-    stage["metrics"] = metrics
-    return {key: value for key, value in stage.items() if value}
-
-
-class Pipeline:
-    """The three files, and how they follow from the steps of a graph."""
-
-    def __init__(self, settings_files: Iterable[Path], plots: list[dict[str, Any]]) -> None:
-        self.settings_files = [str(path) for path in settings_files]
-        self.plots = plots
-        # As they were when the configuration was read: an edit during the run must show afterwards.
-        self.settings = {path: yaml12.load(Path(path)) for path in self.settings_files}
-
-    def stages(self, steps: Iterable[Step]) -> dict[str, Any]:
-        """Return the stages of dvc.yaml, by name."""
-        stages: dict[str, Any] = {}
-        if self.settings_files:
-            params = [{path: None} for path in self.settings_files]
-            stages[SETTINGS] = {"cmd": COMMAND, "params": params, "outs": [{PARAMS_FILE: {"cache": False}}]}
-        for step in sorted(steps, key=lambda step: step.name):
-            if step.name in stages:
-                raise ValueError(f"two steps are called {step.name}: rename a rule or a wildcard's value")
-            stages[step.name] = stage_of(step)
-        return stages
-
-    def texts(self, steps: Iterable[Step]) -> dict[str, bytes]:
-        """Return the contents of dvc.yaml and params.yaml."""
-        steps = list(steps)
-        pipeline: dict[str, Any] = {"stages": self.stages(steps)}
-        if self.plots:
-            pipeline["plots"] = self.plots
-        values = {step.name: step.values for step in sorted(steps, key=lambda step: step.name) if step.values}
-        note = NOTE.format(COMMAND).encode()
-        return {PIPELINE_FILE: note + yaml12.dump(pipeline), PARAMS_FILE: note + yaml12.dump(values)}
-
-    def settings_entry(self) -> Entry:
-        """Return the entry of dvc.lock for the stage `settings`."""
-        found = Digests(DVC / "tmp/traced").of(PARAMS_FILE)
-        assert found is not None
-        return {"cmd": COMMAND, "params": self.settings, "outs": [found.entry(PARAMS_FILE)]}
-
-    def write(self, plan: Plan, whole: bool) -> str:
-        """Write what the plan of a run that is over knows; return a line for the user, or nothing.
-
-        Where the run was `whole`, the files are those of this graph. Otherwise only dvc.lock is written, for the steps
-        that dvc.yaml describes as this run knew them.
-        """
-        known = {planned.step.name: planned.entry for planned in plan.of.values() if planned.entry}
-        lock = yaml12.load(Path(LOCK_FILE)).get("stages", {})
-        message = ""
-        if whole:
-            for name, text in self.texts(plan.of).items():
-                write_if_new(Path(name), text)
-            names = set(self.stages(plan.of))
-            if self.settings_files:
-                known[SETTINGS] = self.settings_entry()
-        else:
-            described = yaml12.load(Path(PIPELINE_FILE)).get("stages", {})
-            ours = self.stages(plan.of)
-            names = {name for name, stage in described.items() if name not in ours or stage == ours[name]}
-            if left_out := sorted(set(known) - names):
-                message = (
-                    f"dvc.yaml is of another configuration, so dvc.lock leaves out {', '.join(left_out)}: run {COMMAND}"
-                )
-        stages = {name: entry for name, entry in sorted({**lock, **known}.items()) if name in names}
-        if stages != lock:
-            write_whole(Path(LOCK_FILE), yaml12.dump({"schema": "2.0", "stages": stages}))
-        return message
-
-
-def write_if_new(path: Path, text: bytes) -> bool:
-    """Write a file unless it holds just that; return whether it was written."""
-    if path.exists() and path.read_bytes() == text:
-        return False
-    write_whole(path, text)
-    return True
+from traced.dvc_files import COMMAND, PIPELINE_FILE, write_if_new
+from traced.graph import open_graph
 
 
 def main() -> None:
     """Write or check dvc.yaml and params.yaml of the Snakefile here."""
-    from traced.graph import open_graph
-
     with open_graph() as (tracer, steps, _):
         texts = tracer.pipeline.texts(steps)
     old = [name for name, text in texts.items() if not Path(name).exists() or Path(name).read_bytes() != text]

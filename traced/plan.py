@@ -1,4 +1,4 @@
-"""What is current, what can be restored, what must run, and why: decided by content, before anything is touched."""
+"""What is current, what can be restored, what must run, and why. Content decides, before anything is touched."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from traced.workspace import Workspace, same
 
 
 class Verdict(Enum):
-    """What has to be done about a step."""
+    """What is to be done about a step."""
 
     CURRENT = "up to date"
     ABSENT = "up to date, and not here because nothing needs it"
@@ -23,16 +23,16 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Change:
-    """One reason why a step is not what it was: what, and its old and new value."""
+    """One reason why a step is not what it was: what has changed, from which value to which."""
 
     kind: str
-    """input, code, environment, setting, output or trace"""
+    """One of input, code, environment, setting, output and trace."""
     what: str
     old: Any
     new: Any
 
     def __str__(self) -> str:
-        """Return the change as one line."""
+        """Write the change as one line."""
         if self.kind == "trace":
             return self.what
 
@@ -49,7 +49,7 @@ class Planned:
     step: Step
     disk: dict[str, Content | None]
     entry: Entry | None = None
-    """The trace that tells what its outs hold, or None if that is not known before it has run."""
+    """The trace that tells what its outs hold. None if nobody knows before the step has run."""
     verdict: Verdict = Verdict.RUN
     changes: list[Change] = field(default_factory=list)
     waits_for: list[str] = field(default_factory=list)
@@ -63,14 +63,14 @@ class Planned:
 
     @property
     def differs(self) -> bool:
-        """Whether something on disk is not what the trace says, apart from what is not there."""
+        """Whether something that is on disk is not what the trace says."""
         return self.entry is not None and any(
             self.disk[path] is not None and not same(self.disk[path], content)
             for path, content in outs_of(self.entry).items()
         )
 
     def because(self) -> list[str]:
-        """Return the reasons for the verdict, in words."""
+        """List the reasons for the verdict, in words."""
         waiting = [f"reads what {', '.join(self.waits_for)} will write"] if self.waits_for else []
         return [*map(str, self.changes), *waiting]
 
@@ -85,16 +85,16 @@ def flatten(value: Any, name: str = "") -> dict[str, Any]:
 
 
 def kind_of(path: str) -> str:
-    """Return what a dependency is to a person: code, environment, or input."""
+    """Say what a dependency is to a person: code, environment or input."""
     return {"py": "code", "lock": "environment"}.get(path.rpartition(".")[2], "input")
 
 
 def changes_between(
     old: Entry | None, step: Step, contents: Mapping[str, Content | None], known_only: bool = False
 ) -> list[Change]:
-    """Return how what a step reads now differs from what its trace in dvc.lock says.
+    """List how what a step reads now differs from what its trace in dvc.lock says.
 
-    With `known_only`, nothing is said of inputs that are still to be written.
+    With `known_only`, inputs that are still to be written are left out.
     """
     if old is None:
         return [Change("trace", "never built here", None, None)]
@@ -125,7 +125,7 @@ class Plan:
         steps: all steps, parents before children.
         targets: the steps whose outs must be here.
         forced: the steps that run whatever their trace says.
-        busy: the steps that a process of an earlier run is still at work on: what they hold in the end is not known.
+        busy: the steps that a process of an earlier run is still at work on. Nobody knows yet what they will hold.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Plan:
         self.decide(set(targets))
 
     def contents(self, step: Step) -> dict[str, Content | None]:
-        """Return what each dep of a step holds once its producer has run, or None where that is not known yet."""
+        """Return what each dep of a step holds once its producer has run. None if nobody knows yet."""
         found: dict[str, Content | None] = {}
         for path in step.deps:
             producer = self.producer.get(path)
@@ -160,7 +160,7 @@ class Plan:
         return found
 
     def judge(self, step: Step) -> Planned:
-        """Look a step up, without regard to who needs it."""
+        """Look a step up, whether anybody needs it or not."""
         planned = Planned(step, {path: self.disk[path] for path in step.outs})
         contents = self.contents(step)
         planned.waits_for = sorted(
@@ -183,14 +183,14 @@ class Plan:
         return planned
 
     def choose(self, entries: list[Entry], disk: dict[str, Content | None]) -> Entry:
-        """Return the trace that fits what is on disk, else the newest whose bytes can be had, else the newest."""
+        """Choose the trace that fits what is on disk, else the newest whose bytes can be had, else the newest."""
         there = {path: content for path, content in disk.items() if content}
         fitting = (e for e in entries if there and all(same(outs_of(e)[path], one) for path, one in there.items()))
         known = next(fitting, None)
         return known or next((entry for entry in entries if self.workspace.available(entry)), entries[0])
 
     def decide(self, targets: set[Step]) -> None:
-        """Give every step its verdict, children before parents: what nobody needs may stay away."""
+        """Give every step its verdict, children before parents. What nobody needs may stay away."""
         needed: set[str] = set()
         for step, planned in reversed(self.of.items()):
             if step in self.forced:
@@ -198,7 +198,7 @@ class Plan:
                 planned.changes = [Change("trace", "forced", None, None)]
             elif planned.entry is None:
                 planned.verdict = Verdict.WAIT if planned.waits_for else Verdict.RUN
-            elif step in self.busy:  # its trace is looked up again when that process has ended
+            elif step in self.busy:  # its trace is looked up again once that process has ended
                 planned.verdict = Verdict.RUN
                 planned.changes = [Change("trace", "a job of an earlier run is still busy with it", None, None)]
             elif planned.is_current:
@@ -215,7 +215,7 @@ class Plan:
                 needed.update(step.deps)
 
     def on_disk(self, planned: Planned) -> list[Change]:
-        """Return the outs that are missing, or not what the trace says."""
+        """List the outs that are missing, or are not what the trace says."""
         assert planned.entry is not None
         found = []
         for path, wanted in outs_of(planned.entry).items():
@@ -225,11 +225,11 @@ class Plan:
         return found
 
     def with_verdict(self, *verdicts: Verdict) -> list[Planned]:
-        """Return the steps with one of these verdicts, parents first."""
+        """List the steps with one of these verdicts, parents first."""
         return [planned for planned in self.of.values() if planned.verdict in verdicts]
 
     def summary(self) -> str:
-        """Return one line: how many steps have which verdict."""
+        """Write one line that says how many steps have which verdict."""
         names = {
             "up to date": self.with_verdict(Verdict.CURRENT, Verdict.ABSENT),
             "to restore": self.with_verdict(Verdict.RESTORE),

@@ -1,7 +1,7 @@
-"""Traces and bytes of other clones: DVC's default remote, asked only for what is missing here.
+"""Traces and bytes of other clones, from DVC's default remote. It is asked only for what is missing here.
 
-DVC itself does the transfers, so every remote that carries a run-cache works: folders, ssh, object stores (not http).
-It is imported only when a remote is configured and something is missing.
+DVC itself does the transfers. So every remote that carries a run-cache works: folders, ssh and object stores, but not
+http. DVC is imported only if a remote is configured and something is missing.
 """
 
 import json
@@ -18,11 +18,11 @@ log = logging.getLogger("traced")
 
 
 class UnreachableError(Exception):
-    """The remote cannot be asked; the message says why."""
+    """The remote cannot be asked. The message says why."""
 
 
 class Remote:
-    """The default remote (`core.remote`) of DVC's configuration, or nothing."""
+    """The default remote of DVC's configuration (`core.remote`), if there is one."""
 
     def __init__(self, settings: dict[str, str], cache: Cache) -> None:
         self.name = settings.get("core.remote")
@@ -30,7 +30,7 @@ class Remote:
 
     @cached_property
     def odb(self) -> Any:
-        """DVC's view of the remote; UnreachableError if there is none, or it does not answer."""
+        """DVC's view of the remote. UnreachableError if there is no remote, or if it does not answer."""
         if not self.name:
             raise UnreachableError("no default remote")
         from dvc.exceptions import DvcException
@@ -47,7 +47,7 @@ class Remote:
         return odb
 
     def reachable(self) -> bool:
-        """Tell whether there is a remote that answers; says once why not."""
+        """Tell whether there is a remote that answers. If it does not, say why, once."""
         if not self.name:
             return False
         try:
@@ -58,12 +58,12 @@ class Remote:
 
     @property
     def runs(self) -> str:
-        """Where the remote keeps the run-cache: beside its objects, not among them."""
+        """Where the remote keeps the run-cache: beside its objects."""
         path = self.odb.path.rstrip("/")
         return str(path.removesuffix("/files/md5") + "/runs")
 
     def lookup(self, key: str) -> list[Entry]:
-        """Return the traces that the remote has of a key."""
+        """List the traces that the remote has of a key."""
         if not self.reachable():
             return []
         from traced import yaml12
@@ -82,7 +82,7 @@ class Remote:
         return str(self.odb.oid_to_path(md5))
 
     def holds(self, md5s: list[str]) -> bool:
-        """Tell whether the remote has all files of these digests; the list of a folder's files is fetched for that."""
+        """Tell whether the remote has all files of these digests. The lists of folders are fetched for that."""
         if not self.reachable():
             return False
         lists = [md5 for md5 in md5s if md5.endswith(".dir")]
@@ -91,7 +91,7 @@ class Remote:
         return all(self.odb.fs.exists(self.path(md5)) for md5 in self.lacking(md5s))
 
     def fetch_list(self, md5: str) -> bool:
-        """Fetch the list of a folder's files; False if the remote does not have it."""
+        """Fetch the list of a folder's files. False if the remote does not have it."""
         try:
             text = self.odb.fs.fs.cat_file(self.path(md5))
             json.loads(text)
@@ -102,12 +102,12 @@ class Remote:
         return True
 
     def lacking(self, md5s: list[str]) -> set[str]:
-        """Return the objects of files, also of those inside folders, that are not here."""
+        """Return the objects that are not here, of files and of what is inside folders."""
         files = {one for md5 in md5s for one in (self.cache.files(md5) or {}).values()}
         return {md5 for md5 in files if not self.cache.intact(md5)}
 
     def fetch(self, md5s: list[str]) -> None:
-        """Fetch objects into the cache, whole and checked by DVC. UnreachableError if some cannot be had."""
+        """Fetch objects into the cache; DVC checks that they are whole. UnreachableError if some cannot be had."""
         from dvc_data.hashfile.hash_info import HashInfo
 
         if not self.holds(md5s):

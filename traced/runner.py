@@ -1,9 +1,9 @@
-"""In front of every job: keep others off, run the command, store what it wrote, then the trace.
+"""Stands in front of every job: keeps others off, runs the command, stores what it wrote, then the trace.
 
     python traced/runner.py RULE TRACE -- COMMAND ...
 
-The scheduler has looked the trace up before; here it is looked up again only after waiting for another process that
-was busy with the same step, such as a job that outlived its scheduler. The lock is held by the command too, so it
+The scheduler has looked the trace up already. It is looked up again here only after waiting for another process that
+was busy with the same step, such as a job that outlived its scheduler. The command holds the lock, too. So the lock
 lasts as long as anybody may still write.
 """
 
@@ -23,12 +23,12 @@ from traced.workspace import Workspace
 
 
 def say(step: Step, message: str) -> None:
-    """Tell a person, in the log of the job."""
+    """Say something to a person, in the log of the job."""
     print(f"traced: {step.name}: {message}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def hold(step: Step) -> tuple[TextIO, bool]:
-    """Return the lock on a step, held, and whether somebody else had it first."""
+    """Take the lock on a step, and tell whether somebody else had it first."""
     file = open_lock(step)
     try:
         if try_lock(file):
@@ -42,7 +42,7 @@ def hold(step: Step) -> tuple[TextIO, bool]:
 
 
 def run(step: Step, command: list[str]) -> int:
-    """Run a step and record it; return the exit status."""
+    """Run a step, record it, and return the exit status."""
     held, waited = hold(step)
     workspace = Workspace()
     before = workspace.entry_of(step, workspace.digests.of_all(step.deps))

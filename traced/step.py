@@ -1,4 +1,4 @@
-"""What a job reads and writes, as Snakemake and DVC both see it."""
+"""What a job reads and writes, in terms that Snakemake and DVC share."""
 
 import json
 import re
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
-# DVC leaves these keys out of what identifies a trace, at any depth: a setting of that name would not count.
+# DVC leaves these keys out of its hashes, at any depth. So a setting of that name would not count.
 IGNORED_BY_DVC = {"size", "nfiles"}
 PARAMS_FILE = "params.yaml"
-# An output of this name holds figures: `dvc metrics show` shows them.
+# An output of this name holds figures, which `dvc metrics show` shows.
 METRICS = "report"
 
 
 def flat(named: Any) -> list[str]:
-    """Return the paths of Snakemake's input or output, each once, sorted."""
+    """List the paths of Snakemake's input or output, each once, sorted."""
     return sorted({str(path) for path in named})
 
 
 def ignored_keys(settings: Any) -> set[str]:
-    """Return the keys in `settings`, at any depth, that DVC would leave out."""
+    """Return the keys in `settings` that DVC would leave out, at any depth."""
     if isinstance(settings, Mapping):
         return IGNORED_BY_DVC.intersection(settings).union(*map(ignored_keys, settings.values()))
     return set().union(*map(ignored_keys, settings)) if isinstance(settings, list) else set()
 
 
 def trace_of(settings: Mapping[str, Any]) -> Callable[..., str]:
-    """Return the function for the param `trace` of a rule: everything its jobs depend on, as one JSON text.
+    """Make the function for the param `trace` of a rule. It returns all that a job depends on, as one JSON text.
 
     A setting may be a function of the wildcards. ValueError if DVC would overlook a setting.
     """
@@ -51,13 +51,13 @@ def trace_of(settings: Mapping[str, Any]) -> Callable[..., str]:
 
 
 def params(**settings: Any) -> dict[str, Any]:
-    """Return the params of a rule: its settings, and `trace`."""
+    """Make the params of a rule: its settings, and `trace`."""
     return {**settings, "trace": trace_of(settings)}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One job: a rule, its wildcards, and everything that its result depends on."""
+    """One job: its rule, its wildcards, and all that its result depends on."""
 
     rule: str
     wildcards: tuple[str, ...]
@@ -70,7 +70,7 @@ class Step:
 
     @classmethod
     def of(cls, rule: str, trace: str) -> "Step":
-        """Return the step that a rule's param `trace` describes."""
+        """Make the step that the param `trace` of a rule describes."""
         given = json.loads(trace)
         settings = json.dumps(given["settings"], sort_keys=True)
         paths = {name: tuple(given.get(name, ())) for name in ("deps", "outs", "metrics")}

@@ -1,7 +1,8 @@
 """The traces: what each step once read and wrote, in DVC's run-cache and in dvc.lock.
 
-An entry is DVC's entry of dvc.lock: {cmd, deps, params, outs}. Its key is the hash of all but the digests of its outs,
-so that the key of a step can be had before it has run. DVC's run-cache is <cache>/runs/<key[:2]>/<key>/<hash of all>.
+An entry is DVC's entry of dvc.lock: {cmd, deps, params, outs}. Its key is the hash of all but the digests of its outs.
+So the key of a step is known before the step has run. An entry of DVC's run-cache is the file
+<cache>/runs/<key[:2]>/<key>/<hash of all>.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ LOCK_FILE = "dvc.lock"
 
 
 def without_sizes(value: Any) -> Any:
-    """Return an entry without what DVC leaves out of its hashes."""
+    """Return an entry without the keys that DVC leaves out of its hashes."""
     if isinstance(value, dict):
         return {key: without_sizes(one) for key, one in value.items() if key not in IGNORED_BY_DVC}
     return [without_sizes(one) for one in value] if isinstance(value, list) else value
@@ -34,12 +35,12 @@ def hash_of(entry: Entry) -> str:
 
 
 def key_of(entry: Entry) -> str:
-    """Return DVC's key of an entry: the hash without the digests of its outs."""
+    """Return DVC's key of an entry: its hash without the digests of its outs."""
     return hash_of({**entry, "outs": [out["path"] for out in entry["outs"]]})
 
 
 def new_entry(step: Step, contents: dict[str, Content], outs: dict[str, Content] | None = None) -> Entry:
-    """Return the entry of a step for what its deps hold, and, when it has run, its outs."""
+    """Make the entry of a step from what its deps hold and, if it has run, what its outs hold."""
     entry: Entry = {"cmd": step.command, "deps": [contents[path].entry(path) for path in step.deps]}
     if step.values:
         entry["params"] = {PARAMS_FILE: {step.name: step.values}}
@@ -53,14 +54,14 @@ def outs_of(entry: Entry) -> dict[str, Content]:
 
 
 def is_entry(value: Any) -> bool:
-    """Tell whether a file of the run-cache holds an entry that can be used."""
+    """Tell whether what a file of the run-cache holds can be used as an entry."""
     if not isinstance(value, dict) or not isinstance(value.get("outs"), list):
         return False
     return all(isinstance(out, dict) and "path" in out and "md5" in out for out in value["outs"])
 
 
 def read_entry(path: Path) -> Entry | None:
-    """Read an entry, which we write as JSON and DVC as YAML; None if it is broken."""
+    """Read an entry. We write it as JSON, and DVC as YAML. None if it is broken."""
     try:
         text = path.read_bytes()
         value = json.loads(text) if text[:1] == b"{" else yaml12.parse(text)
@@ -70,7 +71,7 @@ def read_entry(path: Path) -> Entry | None:
 
 
 class Store:
-    """All traces known here: those of the run-cache, and those of dvc.lock, which may have come by git."""
+    """All traces known here, of the run-cache and of dvc.lock. The latter may have come by git."""
 
     def __init__(self, cache: Cache, lock_file: Path) -> None:
         self.cache = cache
@@ -81,7 +82,7 @@ class Store:
         self.by_key: dict[str, Entry] = {key_of(entry): entry for entry in self.locked.values()}
 
     def lookup(self, key: str) -> list[Entry]:
-        """Return the entries of a key, newest first; several, where a step does not give the same bytes each time."""
+        """List the entries of a key, newest first. A step that does not always give the same bytes has several."""
         folder = self.runs / key[:2] / key
         try:
             names = sorted(os.scandir(folder), key=lambda file: -file.stat().st_mtime_ns)

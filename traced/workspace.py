@@ -1,4 +1,4 @@
-"""One workspace: its digests, its cache, its traces, its remote. Used alike by the scheduler and by every job."""
+"""One workspace: its digests, its cache, its traces and its remote. The scheduler and every job use it alike."""
 
 import os
 import time
@@ -14,7 +14,7 @@ DVC = Path(".dvc")
 
 
 class Workspace:
-    """The current folder. Nothing is written until something is recorded or restored."""
+    """The current folder. It stays as it is until something is recorded or restored."""
 
     def __init__(self) -> None:
         self.digests = Digests(DVC / "tmp/traced")
@@ -23,23 +23,23 @@ class Workspace:
         self.remote = Remote(dvc_settings(DVC), self.cache)
 
     def entry_of(self, step: Step, contents: dict[str, Content | None]) -> Entry:
-        """Return the entry of a step without the digests of its outs; FileNotFoundError for a missing input."""
+        """Make the entry of a step without the digests of its outs. FileNotFoundError if an input is missing."""
         found = {path: content for path in step.deps if (content := contents[path])}
         if missing := [path for path in step.deps if path not in found]:
             raise FileNotFoundError(f"{missing[0]}: no such file or folder, and step {step.name} reads it")
         return new_entry(step, found)
 
     def lookup(self, key: str) -> list[Entry]:
-        """Return the traces of a key, from here, else from the remote."""
+        """List the traces of a key: those that are here, else those of the remote."""
         return self.store.lookup(key) or self.remote.lookup(key)
 
     def available(self, entry: Entry) -> bool:
-        """Tell whether the bytes of all outs of a trace are here or on the remote; fetches only lists of folders."""
+        """Tell whether the bytes of all outs of a trace are here or on the remote. Only folder lists are fetched."""
         lacking = [content.md5 for content in outs_of(entry).values() if not self.cache.holds(content.md5)]
         return not lacking or self.remote.holds(lacking)
 
     def restore(self, entry: Entry) -> list[str]:
-        """Make the outs on disk those of a trace; return the names under which files edited by hand are kept."""
+        """Put the outs of a trace on disk. Return the names under which files edited by hand are kept."""
         wanted = outs_of(entry)
         disk = self.digests.of_all(wanted)
         differing = {path: content for path, content in wanted.items() if not same(disk[path], content)}
@@ -51,7 +51,7 @@ class Workspace:
         return kept
 
     def set_aside(self, disk: dict[str, Content | None]) -> list[str]:
-        """Rename what no trace and no cache knows, since somebody made it by hand; return the new names."""
+        """Rename what no trace and no cache knows, since somebody made it by hand. Return the new names."""
         kept = []
         for path, content in disk.items():
             if content and not self.known(path, content):
@@ -63,13 +63,13 @@ class Workspace:
         return kept
 
     def known(self, path: str, content: Content) -> bool:
-        """Tell whether what is on disk came from a step: then it can be made again, and need not be kept."""
+        """Tell whether what is on disk came from a step. If so, it can be made again and need not be kept."""
         if self.cache.object(content.md5).exists():
             return True
         return any(path in outs and same(outs[path], content) for outs in map(outs_of, self.store.locked.values()))
 
     def record(self, step: Step, before: Entry) -> None:
-        """Store what a step wrote, then its trace. RuntimeError if something it read has changed meanwhile."""
+        """Store what a step wrote, then its trace. RuntimeError if something that it read has changed meanwhile."""
         contents = self.digests.of_all(step.deps)
         now = self.entry_of(step, contents)
         if key_of(now) != key_of(before):

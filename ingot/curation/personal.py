@@ -1,4 +1,4 @@
-"""Personal data and secrets in a text: where they are and what they are."""
+"""Find personal data and secrets in a text: where they are, and of which kind."""
 
 import ipaddress
 import re
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """A part of a text that should not be learned: from `start` to before `end`."""
+    """A stretch of a text that should not be learned, from `start` to before `end`."""
 
     start: int
     end: int
@@ -34,7 +34,7 @@ def is_iban(text: str) -> bool:
 
 
 def is_public_address(text: str) -> bool:
-    """Tell whether a text is an IP address that belongs to somebody; examples and private nets do not."""
+    """Tell whether a text is an IP address that belongs to somebody, and not one for examples or private networks."""
     try:
         return ipaddress.ip_address(text).is_global
     except ValueError:
@@ -42,13 +42,13 @@ def is_public_address(text: str) -> bool:
 
 
 def anything(text: str) -> bool:
-    """Accept what the pattern has found."""
+    """Accept whatever the pattern has matched."""
     return True
 
 
-# Four digits near each other, which every number below has: most texts are done with after this search.
+# Every number below has four digits near each other. Most texts have not, and need no other search.
 FOUR_DIGITS = re.compile(r"\d\D{0,2}\d\D{0,2}\d\D{0,2}\d")
-# kind: (how it must begin to be looked for at all; what it looks like; what else must hold)
+# kind: (a quick search that must succeed first; the pattern; a test that the match must pass)
 PERSONAL: dict[str, tuple[re.Pattern[str], re.Pattern[str], Callable[[str], bool]]] = {
     "e-mail address": (re.compile("@"), re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-zA-Z]{2,}"), anything),
     "card number": (
@@ -72,11 +72,11 @@ PERSONAL: dict[str, tuple[re.Pattern[str], re.Pattern[str], Callable[[str], bool
         is_public_address,
     ),
 }
-# A number that may be a phone's: seven digits or more, with the usual signs between them.
+# A phone number has seven digits or more, with the usual signs between them.
 SEVEN_DIGITS = re.compile(r"\d(?:[\s().\-/]{0,2}\d){6}")
 MAYBE_PHONE = re.compile(r"(?<![\w.,$€£])[+(]?\d(?:[\s().\-/]{0,2}\d){6,16}(?![\w%]|[.,]\d)")
 
-# Formats that their issuers document; after the rules of gitleaks (MIT licence).
+# These formats are documented by their issuers; the patterns follow the rules of gitleaks (MIT licence).
 SECRETS: dict[str, re.Pattern[str]] = {
     "AWS key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     "GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,})"),
@@ -88,41 +88,28 @@ SECRETS: dict[str, re.Pattern[str]] = {
     "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----)?"),
     "JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
 }
-# Of these, each has one somewhere; a search for plain text is fast.
-PARTS_OF_SECRETS = (
-    "AKIA",
-    "ASIA",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "hf_",
-    "sk-",
-    "xox",
-    "AIza",
-    "k_live_",
-    "PRIVATE KEY",
-    "eyJ",
+# Every secret contains one of these, and a search for plain text is fast.
+PIECES_OF_SECRETS = (
+    *("AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    *("hf_", "sk-", "xox", "AIza", "k_live_", "PRIVATE KEY", "eyJ"),
 )
 
 
 def find_phones(text: str, region: str) -> Iterator[Span]:
-    """Yield the phone numbers that are valid where they say they are, or in `region` (ISO 3166) if they do not say."""
+    """Yield the valid phone numbers of a text. One without a prefix is taken to be of `region` (ISO 3166)."""
     import phonenumbers
 
     if not SEVEN_DIGITS.search(text):
         return
-    for maybe in MAYBE_PHONE.finditer(text):
-        for match in phonenumbers.PhoneNumberMatcher(maybe.group(), region):
-            yield Span(maybe.start() + match.start, maybe.start() + match.end, "phone number")
+    for candidate in MAYBE_PHONE.finditer(text):
+        for match in phonenumbers.PhoneNumberMatcher(candidate.group(), region):
+            yield Span(candidate.start() + match.start, candidate.start() + match.end, "phone number")
 
 
 def find_personal(text: str, region: str) -> list[Span]:
-    """Return the addresses and numbers of people in a text."""
+    """Find the addresses and numbers of people in a text."""
     has_numbers = FOUR_DIGITS.search(text)
-    found = [
+    spans = [
         Span(*match.span(), kind)
         for kind, (first, pattern, holds) in PERSONAL.items()
         if (has_numbers or kind == "e-mail address") and first.search(text)
@@ -130,24 +117,28 @@ def find_personal(text: str, region: str) -> list[Span]:
         if holds(match.group())
     ]
     if not has_numbers:
-        return sorted(found)
-    # What is a card or an account number is no phone number, too.
-    phones = [p for p in find_phones(text, region) if not any(p.start < one.end and one.start < p.end for one in found)]
-    return sorted(found + phones)
+        return sorted(spans)
+    # A card or account number is not a phone number as well.
+    phones = [
+        phone
+        for phone in find_phones(text, region)
+        if not any(phone.start < span.end and span.start < phone.end for span in spans)
+    ]
+    return sorted(spans + phones)
 
 
 def find_secrets(text: str) -> list[Span]:
-    """Return the keys, tokens and passwords in a text that have the format of a known issuer."""
-    if not any(part in text for part in PARTS_OF_SECRETS):
+    """Find the keys and tokens in a text that have the format of a known issuer."""
+    if not any(piece in text for piece in PIECES_OF_SECRETS):
         return []
-    return sorted(Span(*m.span(), kind) for kind, pattern in SECRETS.items() for m in pattern.finditer(text))
+    return sorted(Span(*match.span(), kind) for kind, pattern in SECRETS.items() for match in pattern.finditer(text))
 
 
 def mask(text: str, spans: list[Span]) -> str:
-    """Return a text with each span replaced by its kind in brackets."""
-    parts, end = [], 0
+    """Replace each span of a text by its kind in brackets."""
+    pieces, end = [], 0
     for span in sorted(spans):
         if span.start >= end:
-            parts += [text[end : span.start], f"[{span.kind}]"]
+            pieces += [text[end : span.start], f"[{span.kind}]"]
             end = span.end
-    return "".join([*parts, text[end:]])
+    return "".join([*pieces, text[end:]])

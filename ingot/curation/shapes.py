@@ -1,119 +1,132 @@
-"""The shapes in which people keep questions and answers, and how a row of any of them becomes a record."""
+"""The shapes that question and answer come in, and how a row of any shape becomes a record."""
 
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ingot.io.formats import Row
 from ingot.io.records import Record
+from ingot.settings.data import Fields, Shape
 from ingot.text.checkers import CHECKERS
 from ingot.text.forms import record_id
 
-# Shapes that people have, by the name of who made them known: the field of the question, of what goes before or after
-# it (or none), and of the answer.
-SHAPES: dict[str, dict[str, str]] = {
-    "alpaca": {"instruction": "instruction", "input": "input", "response": "output"},
-    "dolly": {"instruction": "instruction", "input": "context", "response": "response"},
-    "openorca": {"system": "system_prompt", "instruction": "question", "response": "response"},
-    "question_answer": {"instruction": "question", "response": "answer"},
-    "prompt_completion": {"instruction": "prompt", "response": "completion"},
-    "instruction_response": {"instruction": "instruction", "response": "response"},
-    "prompt_response": {"instruction": "prompt", "response": "response"},
-    "question_response": {"instruction": "question", "response": "response"},
-    "input_target": {"instruction": "input", "response": "target"},
-    "human_eval": {"instruction": "prompt", "response": "canonical_solution"},
+# Shapes by their usual names: the field of the question, of what goes before or after it (if any), and of the answer.
+SHAPES = {
+    "alpaca": Fields(instruction="instruction", input="input", response="output"),
+    "dolly": Fields(instruction="instruction", input="context", response="response"),
+    "openorca": Fields(system="system_prompt", instruction="question", response="response"),
+    "question_answer": Fields(instruction="question", response="answer"),
+    "prompt_completion": Fields(instruction="prompt", response="completion"),
+    "instruction_response": Fields(instruction="instruction", response="response"),
+    "prompt_response": Fields(instruction="prompt", response="response"),
+    "question_response": Fields(instruction="question", response="response"),
+    "input_target": Fields(instruction="input", response="target"),
+    "human_eval": Fields(instruction="prompt", response="canonical_solution"),
 }
+NAMES_OF_FIELDS = {name: frozenset(fields.model_dump(exclude_none=True).values()) for name, fields in SHAPES.items()}
 TURNS = {"messages": "messages", "sharegpt": "conversations"}
 DIFFICULTIES = ("easy", "medium", "hard")
 NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
 ROLES = {"human": "user", "gpt": "assistant"}
 
 
-def find_turns(turns: Any) -> tuple[str, str] | None:
-    """Return the first question and its answer from a list of messages (OpenAI or ShareGPT names), or None."""
+@dataclass(frozen=True)
+class Labels:
+    """What the metadata of records say where the records themselves say nothing."""
+
+    source: str
+    domain: str
+    difficulty: str
+    licence: str | None
+
+
+def find_turns(turns: Any) -> tuple[Any, Any] | None:
+    """Find the first question and its answer in a list of messages, with the names of OpenAI or of ShareGPT."""
     if not isinstance(turns, list):
         return None
-    plain = []
+    messages = []
     for turn in turns:
         if not isinstance(turn, dict):
             return None
         role = turn.get("role", turn.get("from"))
-        plain.append((ROLES.get(str(role), role), turn.get("content", turn.get("value"))))
-    for (role, content), (next_role, answer) in itertools.pairwise(plain):
+        messages.append((ROLES.get(str(role), role), turn.get("content", turn.get("value"))))
+    for (role, content), (next_role, answer) in itertools.pairwise(messages):
         if (role, next_role) == ("user", "assistant"):
             return content, answer
     return None
 
 
-def find_instance(source: Record) -> tuple[Any, Any] | None:
-    """Return question and answer of a seed task of Self-Instruct: an instruction and the first of its instances."""
-    instances = source.get("instances")
+def find_instance(row: Record) -> tuple[Any, Any] | None:
+    """Find question and answer in a seed task of Self-Instruct: its instruction, and the first of its instances."""
+    instances = row.get("instances")
     if not (isinstance(instances, list) and instances and isinstance(instances[0], dict)):
         return None
     first = instances[0]
-    return joined(source.get("instruction"), first.get("input")), first.get("output")
+    return joined(row.get("instruction"), first.get("input")), first.get("output")
 
 
-def joined(*parts: Any) -> Any:
-    """Return the parts of a question as one text; what is no text is returned, so that it can be refused."""
-    given = [part for part in parts if part not in (None, "")]
-    wrong = next((part for part in given if not isinstance(part, str)), None)
+def joined(*pieces: Any) -> Any:
+    """Join the pieces of a question to one text. If one of them is no text, return that one, so that it is refused."""
+    given = [piece for piece in pieces if piece not in (None, "")]
+    wrong = next((piece for piece in given if not isinstance(piece, str)), None)
     return "\n\n".join(given) if wrong is None and given else wrong
 
 
-def take(source: Record, fields: Mapping[str, str]) -> tuple[Any, Any] | None:
-    """Return question and answer by the names of their fields, or None if one is not there."""
-    if fields["instruction"] not in source or fields["response"] not in source:
+def take(row: Record, fields: Fields) -> tuple[Any, Any] | None:
+    """Take question and answer by the names of their fields; None if one of these fields is not there."""
+    if fields.instruction not in row or fields.response not in row:
         return None
-    before, after = (source.get(fields[name]) if name in fields else None for name in ("system", "input"))
-    return joined(before, source[fields["instruction"]], after), source[fields["response"]]
+    before, after = (row.get(name) if name is not None else None for name in (fields.system, fields.input))
+    return joined(before, row[fields.instruction], after), row[fields.response]
 
 
-def find_pair(source: Record, shape: str | dict[str, str] | None) -> tuple[Any, Any] | None:
-    """Return question and answer of a source record, or None; of any known shape, where `shape` is None."""
-    if isinstance(shape, dict):
-        return take(source, shape)
+def find_pair(row: Record, shape: Shape | None) -> tuple[Any, Any] | None:
+    """Find question and answer in a row of a shape, or of any known shape if none is named; None if there are none."""
+    if isinstance(shape, Fields):
+        return take(row, shape)
     for name, key in TURNS.items():
-        if shape == name or (shape is None and key in source):
-            return find_turns(source.get(key))
-    if shape == "self_instruct" or (shape is None and "instances" in source):
-        return find_instance(source)
+        if shape == name or (shape is None and key in row):
+            return find_turns(row.get(key))
+    if shape == "self_instruct" or (shape is None and "instances" in row):
+        return find_instance(row)
     if shape is not None:
-        return take(source, SHAPES[shape])
-    # The shape that uses most of the fields: OpenOrca has those of a plain question and answer, too.
-    fitting = (fields for fields in SHAPES.values() if set(fields.values()) <= source.keys())
-    best = max(fitting, key=len, default=None)
-    return take(source, best) if best else next(filter(None, (take(source, f) for f in SHAPES.values())), None)
+        return take(row, SHAPES[shape])
+    # The shape that uses most of the fields: a row of OpenOrca also has the fields of a plain question and answer.
+    fitting = (name for name, fields in NAMES_OF_FIELDS.items() if fields <= row.keys())
+    best = max(fitting, key=lambda name: len(NAMES_OF_FIELDS[name]), default=None)
+    if best is not None:
+        return take(row, SHAPES[best])
+    return next(filter(None, (take(row, fields) for fields in SHAPES.values())), None)
 
 
-def describe(source: Record, defaults: Record) -> Record | None:
-    """Return the metadata of a source record, with defaults where it says nothing, or None if it says nonsense."""
-    given = {key: value for key, value in source.items() if value is not None}
-    found = {
-        "domain": given.get("domain", defaults["domain"]),
-        "difficulty": given.get("difficulty", defaults["difficulty"]),
+def describe(row: Record, labels: Labels) -> Record | None:
+    """Make the metadata of a row, with labels where it says nothing; None if what it says is nonsense."""
+    given = {key: value for key, value in row.items() if value is not None}
+    metadata = {
+        "domain": given.get("domain", labels.domain),
+        "difficulty": given.get("difficulty", labels.difficulty),
         "teacher": given.get("teacher"),
         "quality_score": given.get("quality_score"),
         "tokens": None,  # counted by `filter`, which knows the tokenizer
-        "source": defaults["source"],
-        "licence": defaults["licence"],
+        "source": labels.source,
+        "licence": labels.licence,
         "checker": given.get("checker", "text"),
     }
-    score = found["quality_score"]
+    score = metadata["quality_score"]
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score)
     sound = (
-        isinstance(found["domain"], str)
-        and found["difficulty"] in DIFFICULTIES
-        and found["checker"] in tuple(CHECKERS)
+        isinstance(metadata["domain"], str)
+        and metadata["difficulty"] in DIFFICULTIES
+        and metadata["checker"] in tuple(CHECKERS)
         and (score is None or is_number)
     )
-    return found if sound else None
+    return metadata if sound else None
 
 
 def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
-    """Return why question, answer and metadata cannot make a record, or "" if they can."""
+    """Say why question, answer and metadata cannot make a record; "" if they can."""
     if not isinstance(instruction, str) or not isinstance(response, str):
         return "not_text"
     if not instruction.strip() or not response.strip():
@@ -127,21 +140,21 @@ def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
     return ""
 
 
-def standardise(source: Any, defaults: Record, shape: str | dict[str, str] | None = None) -> tuple[Record | None, str]:
-    """Return (record, "") for a source record, or (None, reason)."""
-    if not isinstance(source, dict):
+def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record | None, str]:
+    """Make a record of the value of a row: return (record, ""), or (None, reason)."""
+    if not isinstance(value, dict):
         return None, "not_an_object"
-    pair = find_pair(source, shape)
+    pair = find_pair(value, shape)
     if pair is None:
         return None, "missing_fields"
     instruction, response = pair
-    metadata = describe(source, defaults)
+    metadata = describe(value, labels)
     if reason := fault(instruction, response, metadata):
         return None, reason
     identity = record_id(instruction, response)
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""
 
 
-def record_of(row: Row, defaults: Record, shape: str | dict[str, str] | None) -> tuple[Record | None, str]:
-    """Return (record, "") for a row of a source, or (None, reason)."""
-    return (None, row.reason) if row.reason else standardise(row.value, defaults, shape)
+def record_of(row: Row, labels: Labels, shape: Shape | None) -> tuple[Record | None, str]:
+    """Make a record of a row of a source: return (record, ""), or (None, reason)."""
+    return (None, row.reason) if row.reason else standardise(row.value, labels, shape)

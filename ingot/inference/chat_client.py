@@ -1,4 +1,4 @@
-"""Questions to a chat endpoint: several at a time, retried, remembered by the bytes of the request, and paid for."""
+"""Ask a chat endpoint: several questions at a time, retried, kept by the bytes of the request, and within a budget."""
 
 import asyncio
 import contextlib
@@ -11,34 +11,36 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ingot.errors import InputError
 from ingot.io.records import read_json
+from ingot.settings.judge import Endpoint
 
 T = TypeVar("T")
-# The codes with which an endpoint refuses a text, and not all that we ask.
+# With these codes an endpoint refuses one text; with any other it would refuse all that we ask.
 UNWANTED = ("content_filter", "content_policy_violation")
 TOGETHER = 256  # requests that are under way, or wait for their turn, at a time
 Request = dict[str, Any]
 
 
 class BudgetSpentError(Exception):
-    """The next request could cost more than the budget allows."""
+    """The next request could cost more than is left of the budget."""
 
 
 class EndpointError(Exception):
-    """The endpoint did not answer, after all retries."""
+    """The endpoint has not answered, after all retries."""
 
 
 async def gather(asked: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
-    """Wait for all; an exception is returned in place of what was asked."""
+    """Wait for all answers; an exception stands in place of the answer that raised it."""
     return await asyncio.gather(*asked, return_exceptions=True)
 
 
 def response_format(schema: dict[str, Any], structured: str) -> dict[str, Any]:
-    """Return the part of a request that binds the answer to a JSON schema, as the endpoint understands it."""
+    """Return the part of a request that tells the endpoint the JSON schema of the answer, in the way it understands."""
     if structured == "json_schema":
         named = {"name": "answer", "strict": True, "schema": schema}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
@@ -53,76 +55,93 @@ def write_whole(path: Path, text: str) -> None:
     partial.rename(path)
 
 
-class Ledger:
-    """What has been spent at an endpoint, by all runs together, in a file that several processes may write to."""
+@dataclass(frozen=True)
+class Amount:
+    """Tokens, and what they cost in USD."""
 
-    def __init__(self, path: Path, settings: dict[str, Any]) -> None:
-        self.path, self.prices, self.budget = path, settings["prices"], settings["budget"]
-        self.reserved = {"tokens": 0, "cost": 0.0}
+    tokens: int = 0
+    cost: float = 0.0
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
-        """Return what tokens cost in USD."""
-        return float(tokens_in * self.prices["input"] + tokens_out * self.prices["output"]) / 1e6
+    def plus(self, other: "Amount") -> "Amount":
+        """Add two amounts."""
+        return Amount(self.tokens + other.tokens, self.cost + other.cost)
 
-    def spent(self, tokens: int = 0, cost: float = 0.0) -> dict[str, float]:
-        """Add to what was spent, and return all of it."""
+    def minus(self, other: "Amount") -> "Amount":
+        """Subtract an amount."""
+        return Amount(self.tokens - other.tokens, self.cost - other.cost)
+
+
+class Spending:
+    """What all runs together have spent at an endpoint, in a file that several processes may write to."""
+
+    def __init__(self, path: Path, settings: Endpoint) -> None:
+        self.path, self.prices, self.budget = path, settings.prices, settings.budget
+        self.reserved = Amount()
+        """What the requests that are under way may cost."""
+
+    def amount(self, tokens_in: int, tokens_out: int) -> Amount:
+        """Return what tokens, asked and answered, are together, and what they cost."""
+        cost = float(tokens_in * self.prices.input + tokens_out * self.prices.output) / 1e6
+        return Amount(tokens_in + tokens_out, cost)
+
+    def add(self, amount: Amount) -> Amount:
+        """Add to what was spent, and return all that was."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path.with_suffix(".lock"), "w") as lock:
-            with contextlib.suppress(OSError):  # a file system without locks: then one job at a time is counted right
+            with contextlib.suppress(OSError):  # a file system without locks: then only one job may ask at a time
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            known = read_json(self.path) if self.path.exists() else {"tokens": 0, "cost": 0.0}
-            total = {"tokens": known["tokens"] + tokens, "cost": known["cost"] + cost}
-            if tokens:
-                write_whole(self.path, json.dumps(total))
+            before = Amount(**read_json(self.path)) if self.path.exists() else Amount()
+            total = before.plus(amount)
+            if amount.tokens:
+                write_whole(self.path, json.dumps(asdict(total)))
         return total
 
-    def reserve(self, tokens: int, cost: float) -> None:
-        """Set apart what a request may cost while it is under way, or, if negative, give it back."""
-        self.reserved["tokens"] += tokens
-        self.reserved["cost"] += cost
+    def total(self) -> Amount:
+        """Return all that was spent."""
+        return self.add(Amount())
 
-    def allows(self, tokens: int, cost: float) -> bool:
-        """Tell whether the budget covers a request besides those that are under way."""
-        total = self.spent()
-        wanted = {"tokens": total["tokens"] + self.reserved["tokens"] + tokens}
-        wanted["cost"] = total["cost"] + self.reserved["cost"] + cost
-        return all(self.budget[name] is None or wanted[name] <= self.budget[name] for name in wanted)
+    def allows(self, amount: Amount) -> bool:
+        """Tell whether the budget covers a request, besides those that are under way."""
+        after = self.total().plus(self.reserved).plus(amount)
+        within_tokens = self.budget.tokens is None or after.tokens <= self.budget.tokens
+        return within_tokens and (self.budget.cost is None or after.cost <= self.budget.cost)
 
 
 class ChatClient:
     """Asks an endpoint with the interface of OpenAI's chat completions.
 
     Args:
-        settings: `judge` of the configuration, or another endpoint, whose key there is `role`.
-        answers: folder of the answers that are known: <folder>/<hash[:2]>/<hash>.json. They are found again by the
+        settings: the judge, or another endpoint.
+        remembered: the folder where answers are kept, as <folder>/<hash[:2]>/<hash>.json. They are found again by the
             bytes of the request and the address of the endpoint, so a second run costs nothing and needs no network.
+        role: what messages call the endpoint; its key in the configuration.
     """
 
-    def __init__(self, settings: dict[str, Any], answers: Path, role: str = "judge") -> None:
-        self.settings, self.answers, self.role = settings, answers, role
-        self.address = settings["endpoint"] or "https://api.openai.com/v1"
+    def __init__(self, settings: Endpoint, remembered: Path, role: str = "judge") -> None:
+        self.settings, self.remembered, self.role = settings, remembered, role
+        self.address = settings.endpoint or "https://api.openai.com/v1"
         name = hashlib.sha256(self.address.encode()).hexdigest()[:16]
-        self.ledger = Ledger(answers / f"spent-{name}.json", settings)
+        self.spending = Spending(remembered / f"spent-{name}.json", settings)
         self.used, self.paid = Counter[str](), Counter[str]()
-        self.places = asyncio.Semaphore(settings["concurrency"])
+        self.places = asyncio.Semaphore(settings.concurrency)
         self.settled = asyncio.Condition()
         self.client: Any = None
 
     def open(self) -> Any:
-        """Return the client of the library, made when the first question must really be asked."""
+        """Return the client of OpenAI's library. It is made when the first question must really be asked."""
         import openai
 
         if self.client is None:
-            key = os.environ.get(self.settings["key_variable"])
-            if not key and self.settings["endpoint"] is None:
+            key = os.environ.get(self.settings.key_variable)
+            if not key and self.settings.endpoint is None:
                 raise InputError(
-                    f"{self.role}: the environment variable {self.settings['key_variable']} must hold the key"
+                    f"{self.role}: the environment variable {self.settings.key_variable} must hold the key"
                 )
             self.client = openai.AsyncOpenAI(
                 api_key=key or "none",
                 base_url=self.address,
-                timeout=self.settings["timeout"],
-                max_retries=self.settings["retries"],  # connection, 408, 409, 429, 5xx; waits longer each time
+                timeout=self.settings.timeout,
+                max_retries=self.settings.retries,  # connection, 408, 409, 429, 5xx; waits longer each time
             )
         return self.client
 
@@ -130,55 +149,54 @@ class ChatClient:
         """Return where the answer to a request is kept."""
         data = json.dumps({"endpoint": self.address, "request": request}, sort_keys=True, ensure_ascii=False)
         digest = hashlib.sha256(data.encode()).hexdigest()
-        return self.answers / digest[:2] / f"{digest}.json"
+        return self.remembered / digest[:2] / f"{digest}.json"
 
-    async def reserve(self, request: Request) -> tuple[int, float]:
-        """Wait until the budget covers a request at its worst; BudgetSpentError if it never will."""
+    async def reserve(self, request: Request) -> Amount:
+        """Wait until the budget covers the most that a request can cost; BudgetSpentError if it never will."""
         # A token is a byte at least; templates add some.
         most_in = len(json.dumps(request["messages"], ensure_ascii=False).encode()) + 64
-        tokens = most_in + request["max_tokens"]
-        cost = self.ledger.cost(most_in, request["max_tokens"])
+        amount = self.spending.amount(most_in, request["max_tokens"])
         async with self.settled:
-            while not self.ledger.allows(tokens, cost):
-                if not self.ledger.reserved["tokens"]:
+            while not self.spending.allows(amount):
+                if not self.spending.reserved.tokens:
                     raise BudgetSpentError
                 await self.settled.wait()
-            self.ledger.reserve(tokens, cost)
-        return tokens, cost
+            self.spending.reserved = self.spending.reserved.plus(amount)
+        return amount
 
     async def ask(self, request: Request) -> str:
-        """Return the text of an answer, from memory or from the endpoint; "" if that will not read the question.
+        """Return the text of an answer, kept or new; "" if the endpoint refuses to read the question.
 
         Raises BudgetSpentError and EndpointError.
         """
         place = self.place(request)
         if place.exists():
             with contextlib.suppress(ValueError, KeyError):
-                known = json.loads(place.read_text(encoding="utf-8"))
-                self.used.update(answers=1, tokens_in=known["usage"]["in"], tokens_out=known["usage"]["out"])
-                return str(known["answer"])
+                kept = json.loads(place.read_text(encoding="utf-8"))
+                self.used.update(answers=1, tokens_in=kept["usage"]["in"], tokens_out=kept["usage"]["out"])
+                return str(kept["answer"])
         async with self.places:
-            tokens, cost = await self.reserve(request)
+            reserved = await self.reserve(request)
             try:
                 answer, usage = await self.send(request)
-                known = {"endpoint": self.address, "request": request, "answer": answer, "usage": usage}
-                write_whole(place, json.dumps(known, ensure_ascii=False, indent=1))
+                kept = {"endpoint": self.address, "request": request, "answer": answer, "usage": usage}
+                write_whole(place, json.dumps(kept, ensure_ascii=False, indent=1))
             finally:
                 async with self.settled:
-                    self.ledger.reserve(-tokens, -cost)
+                    self.spending.reserved = self.spending.reserved.minus(reserved)
                     self.settled.notify_all()
         return answer
 
     async def send(self, request: Request) -> tuple[str, dict[str, int]]:
-        """Ask the endpoint and pay."""
+        """Ask the endpoint, and pay; return the answer and its tokens."""
         import openai
 
         client = self.open()
-        for attempt in range(self.settings["retries"] + 1):
+        for attempt in range(self.settings.retries + 1):
             try:
-                found = await client.chat.completions.create(**request)
-                answer = found.choices[0].message.content or ""
-                usage = {"in": found.usage.prompt_tokens, "out": found.usage.completion_tokens}
+                completion = await client.chat.completions.create(**request)
+                answer = completion.choices[0].message.content or ""
+                usage = {"in": completion.usage.prompt_tokens, "out": completion.usage.completion_tokens}
                 break
             except (
                 openai.AuthenticationError,
@@ -197,22 +215,22 @@ class ChatClient:
             except openai.APIConnectionError as error:
                 raise EndpointError(str(error)) from None
             except (openai.APIError, AttributeError, IndexError, TypeError, ValueError) as error:
-                # A body that is no answer of a chat endpoint.
-                if attempt == self.settings["retries"]:
+                # What came back is no answer of a chat endpoint.
+                if attempt == self.settings.retries:
                     raise EndpointError(f"garbage: {type(error).__name__}") from None
                 self.paid["garbage"] += 1
                 await asyncio.sleep(min(8, 0.5 * 2**attempt))
-        self.ledger.spent(usage["in"] + usage["out"], self.ledger.cost(usage["in"], usage["out"]))
+        self.spending.add(self.spending.amount(usage["in"], usage["out"]))
         for counts in (self.used, self.paid):
             counts.update(answers=1, tokens_in=usage["in"], tokens_out=usage["out"])
         return answer, usage
 
     async def ask_for(self, request: Request, parse: Callable[[str], T | None]) -> T | None:
-        """Return what `parse` makes of the answer; None if every attempt was malformed.
+        """Return what `parse` makes of the answer; None if the answers of all attempts were malformed.
 
-        Each attempt is another request, with another seed, and kept like any other.
+        Each attempt is a request of its own, with another seed, and its answer is kept like any other.
         """
-        for attempt in range(self.settings["retries"] + 1):
+        for attempt in range(self.settings.retries + 1):
             answer = await self.ask({**request, "seed": attempt, "temperature": 0.0 if attempt == 0 else 0.7})
             if (value := parse(answer)) is not None:
                 return value
@@ -220,10 +238,11 @@ class ChatClient:
         return None
 
     def ask_each(self, requests: Iterable[Request], parse: Callable[[str], T | None], what: str) -> Iterator[T | None]:
-        """Yield what `ask_for` returns for each request, in their order, some of them under way at a time.
+        """Yield what `ask_for` returns for each request, in order. Several requests are under way at a time.
 
-        Raises InputError, after all that can be answered is answered and kept, where the budget is spent or the
-        endpoint does not answer; `what` a request is about is named there. None is yielded in place of those.
+        Raises InputError at the end if the budget is spent or the endpoint did not answer. By then, everything that
+        could be answered is answered and kept; in place of the rest, None was yielded. The message calls the things
+        that the requests are about `what`.
         """
         waiting = iter(requests)
         beyond_budget = unanswered = 0
@@ -231,15 +250,15 @@ class ChatClient:
         with asyncio.Runner() as runner:
             while batch := list(itertools.islice(waiting, TOGETHER)):
                 asked = (self.ask_for(request, parse) for request in batch)
-                for found in runner.run(gather(asked)):
-                    if isinstance(found, BudgetSpentError):
+                for result in runner.run(gather(asked)):
+                    if isinstance(result, BudgetSpentError):
                         beyond_budget += 1
-                    elif isinstance(found, EndpointError):
+                    elif isinstance(result, EndpointError):
                         unanswered += 1
-                        reason = str(found)
-                    elif isinstance(found, BaseException):
-                        raise found
-                    yield None if isinstance(found, BaseException) else found
+                        reason = str(result)
+                    elif isinstance(result, BaseException):
+                        raise result
+                    yield None if isinstance(result, BaseException) else result
         logging.getLogger("ingot").warning(self.account())
         if beyond_budget:
             raise InputError(
@@ -253,16 +272,16 @@ class ChatClient:
             )
 
     def figures(self) -> dict[str, float]:
-        """Return what the answers that were used have cost, in this run or in an earlier one."""
+        """Return what the answers that were used have cost, whether this run or an earlier one paid for them."""
         names = ("answers", "malformed", "tokens_in", "tokens_out")
-        cost = self.ledger.cost(self.used["tokens_in"], self.used["tokens_out"])
+        cost = self.spending.amount(self.used["tokens_in"], self.used["tokens_out"]).cost
         return {**{name: self.used[name] for name in names}, "cost_usd": round(cost, 6)}
 
     def account(self) -> str:
-        """Return what this run has paid, and what all runs have, in words."""
-        total = self.ledger.spent()
-        cost = self.ledger.cost(self.paid["tokens_in"], self.paid["tokens_out"])
+        """Say what this run has paid, and what all runs have."""
+        total = self.spending.total()
+        paid = self.spending.amount(self.paid["tokens_in"], self.paid["tokens_out"])
         return (
-            f"this run asked {self.paid['answers']} times, {self.paid['tokens_in'] + self.paid['tokens_out']:,} tokens,"
-            f" {cost:.4f} USD; all runs {total['tokens']:,} tokens, {total['cost']:.4f} USD"
+            f"this run asked {self.paid['answers']} times, {paid.tokens:,} tokens, {paid.cost:.4f} USD;"
+            f" all runs {total.tokens:,} tokens, {total.cost:.4f} USD"
         )

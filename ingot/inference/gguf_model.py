@@ -8,7 +8,6 @@ from ingot.errors import InputError
 from ingot.inference.answer import Answer
 from ingot.inference.decoding import Decoder
 from ingot.io.progress import progress
-from ingot.text import chat
 
 
 def check_gguf(path: Path) -> None:
@@ -24,7 +23,7 @@ def check_gguf(path: Path) -> None:
         raise InputError(f"{path}: cut off at byte {path.stat().st_size}, {end} expected; build or fetch it again")
 
 
-class Engine:
+class GgufModel:
     """Answers questions with one memory-mapped GGUF and, when told so, one of its LoRA modifiers."""
 
     def __init__(self, model: Path, tokenizer: Any, context: int, threads: int, modifiers: dict[str, Path]) -> None:
@@ -61,12 +60,14 @@ class Engine:
         """Return llama.cpp's token ids of a text that may hold special tokens."""
         return list(self.llama.tokenize(text.encode(), add_bos=False, special=True))
 
-    def complete(self, prompts: list[str], longest: int) -> list[Answer]:
-        """Answer rendered prompts greedily with at most `longest` tokens each.
+    def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
+        """Answer rendered prompts greedily with at most `longest` tokens each; there is no sampling (`temperature`).
 
         The confidence of an answer is the geometric mean of the probabilities of its tokens. A question that does not
         fit into the context is not answered.
         """
+        if temperature:
+            raise InputError("GGUF models answer greedily here; ask without a temperature")
         ids = [self.tokenize(prompt) for prompt in prompts]
         answers = [Answer("", False, 0.0)] * len(prompts)
         fitting = [i for i, tokens in enumerate(ids) if len(tokens) < self.context]
@@ -78,19 +79,15 @@ class Engine:
             answers[fitting[sequence.place]] = Answer(text, sequence.stopped, confidence)
         return answers
 
-    def ask(self, instructions: list[str], longest: int) -> list[Answer]:
-        """Answer questions as `complete` does."""
-        return self.complete([chat.prompt_text(self.tokenizer, text) for text in instructions], longest)
-
     def logits(self, ids: list[int]) -> Any:
         """Return logits [t, vocabulary] along token ids [t]."""
         return self.decoder.logits(ids)
 
 
-def open_engine(
-    model: Path, checkpoint: Path, context: int, threads: int, modifiers: dict[str, Path] | None = None
-) -> Engine:
-    """Load a GGUF with the tokenizer and chat template of the checkpoint that it was made from."""
+def open_gguf(
+    model: Path, tokenizer: Path, context: int, threads: int, modifiers: dict[str, Path] | None = None
+) -> GgufModel:
+    """Load a GGUF file; `tokenizer` is a folder with the tokenizer and chat template that it was trained with."""
     from transformers import AutoTokenizer
 
-    return Engine(model, AutoTokenizer.from_pretrained(checkpoint), context, threads, modifiers or {})
+    return GgufModel(model, AutoTokenizer.from_pretrained(tokenizer), context, threads, modifiers or {})

@@ -1,4 +1,4 @@
-"""Rows of a source file in any format that people have: streamed, bounded, with damage named by file and place."""
+"""Read the rows of a source file in any common format: as a stream, within limits, naming damage by file and place."""
 
 import csv
 import io
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ingot.errors import InputError
+from ingot.settings.data import Read
 
 FORMATS = ("jsonl", "json", "csv", "parquet")
 ENDINGS = {
@@ -22,34 +23,32 @@ ENDINGS = {
     ".parquet": "parquet",
 }
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-BLOCK = 1000  # rows: so many in a row go to one shard, the next ones to the next
+BLOCK = 1000  # rows: the parts of a source take turns, with so many rows at a time
 CHUNK = 1 << 20  # bytes
 ALWAYS_ALLOWED = 64 << 20  # bytes to which a small file may unpack, whatever its ratio
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How much of a source may be unpacked: the longest row, in bytes, and the bytes unpacked per byte of the file."""
+class Part:
+    """One of the parts of a source. They take turns in blocks of rows, so rows added at the end touch few parts."""
 
-    row: int
-    ratio: int
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One of `count` shards of a source: blocks of rows go round, so that rows added at its end touch few shards."""
-
-    index: int
-    count: int
+    place: int
+    """Which part it is, from 0 on."""
+    of: int
+    """How many parts there are."""
 
     def has(self, number: int) -> bool:
-        """Tell whether the row `number`, counted from 0, belongs to this shard."""
-        return number // BLOCK % self.count == self.index
+        """Tell whether the row `number`, counted from 0, belongs to this part."""
+        return number // BLOCK % self.of == self.place
+
+
+WHOLE = Part(0, 1)
+"""All rows of a source."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a source: where it is, its value, or the reason why it has none and how it begins."""
+    """A row of a source: its number and its value; or, if it cannot be read, the reason and how it begins."""
 
     number: int
     value: Any = None
@@ -58,9 +57,9 @@ class Row:
 
 
 class Bounded(io.RawIOBase):
-    """A source as it is when unpacked; InputError where it grows beyond its limit or is damaged."""
+    """The unpacked bytes of a source; InputError if there are more than allowed, or if the file is damaged."""
 
-    def __init__(self, path: Path, ratio: int) -> None:
+    def __init__(self, path: Path, unpacking: int) -> None:
         import pyarrow
 
         with open(path, "rb") as file:
@@ -68,15 +67,15 @@ class Bounded(io.RawIOBase):
         packing = next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
         raw = pyarrow.OSFile(str(path))
         self.path, self.offset = path, 0
-        self.most = max(ALWAYS_ALLOWED, ratio * path.stat().st_size) if packing else None
+        self.most = max(ALWAYS_ALLOWED, unpacking * path.stat().st_size) if packing else None
         self.stream = pyarrow.CompressedInputStream(raw, packing) if packing else raw
 
     def readable(self) -> bool:
-        """Return True: it is there to be read."""
+        """Return True, as a file that can be read does."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as there is something; return how many bytes."""
+        """Put the next bytes into `buffer`, and return how many there were."""
         try:
             data = self.stream.read(len(buffer))
         except OSError as error:
@@ -93,21 +92,24 @@ class Bounded(io.RawIOBase):
         return len(data)
 
 
-def open_source(path: Path, ratio: int) -> IO[bytes]:
-    """Open a source for reading bytes; what is packed by gzip or zstd is unpacked on the way, whatever its name."""
+def open_source(path: Path, unpacking: int) -> IO[bytes]:
+    """Open a source for reading. Bytes packed by gzip or zstd are unpacked on the way, whatever the file is called.
+
+    `unpacking` says how many times its own size the file may unpack to.
+    """
     if not path.exists():
         raise InputError(f"{path}: no such source; correct `sources` in config.yaml")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the source is empty; remove it from `sources` or fill it")
-    return io.BufferedReader(Bounded(path, ratio), CHUNK)
+    return io.BufferedReader(Bounded(path, unpacking), CHUNK)
 
 
-def format_of(path: Path, ratio: int) -> str:
-    """Return the format of a source: by the ending of its name, else by how it begins."""
+def format_of(path: Path, unpacking: int) -> str:
+    """Tell the format of a source by the ending of its name, or else by its first bytes."""
     for ending in reversed(path.suffixes):
         if ending in ENDINGS:
             return ENDINGS[ending]
-    with open_source(path, ratio) as file:
+    with open_source(path, unpacking) as file:
         start = file.read(4096).lstrip()
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -117,22 +119,22 @@ def format_of(path: Path, ratio: int) -> str:
 
 
 class DuplicateKeyError(ValueError):
-    """An object has a key twice: which value counts nobody can know."""
+    """An object has the same key twice, and nothing says which value counts."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object; DuplicateKeyError if a key comes twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    """Make an object of its keys and values; DuplicateKeyError if a key comes twice."""
+    value = dict(pairs)
+    if len(value) < len(pairs):
         raise DuplicateKeyError
-    return found
+    return value
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=unique)
 
 
 def parse(line: bytes) -> tuple[Any, str]:
-    """Return (value, "") for a line of JSON, or (None, reason)."""
+    """Parse a line of JSON: return (value, ""), or (None, reason) if it is broken."""
     if b"\x00" in line:
         return None, "nul_byte"
     try:
@@ -148,7 +150,7 @@ def parse(line: bytes) -> tuple[Any, str]:
 
 
 def lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:
-    """Yield the lines of a file that are not blank; one of more than `limit` bytes is skipped and yielded as None."""
+    """Yield the lines of a file that are not blank, and None in place of a line of more than `limit` bytes."""
     while line := file.readline(limit + 1):
         if len(line) <= limit:
             if line.strip():
@@ -160,15 +162,15 @@ def lines(file: IO[bytes], limit: int) -> Iterator[bytes | None]:
 
 
 def badly_encoded(text: str) -> bool:
-    """Tell whether a text that was read with `surrogateescape` was no UTF-8."""
+    """Tell whether a text, read with `surrogateescape`, was not valid UTF-8."""
     return not text.isascii() and any("\udc80" <= sign <= "\udcff" for sign in text)
 
 
-def read_jsonl(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
-    """Yield the rows of a JSON Lines file; those of other shards without looking at them."""
-    with open_source(path, limits.ratio) as file:
-        for number, line in enumerate(lines(file, limits.row)):
-            if not shard.has(number):
+def read_jsonl(path: Path, settings: Read, part: Part) -> Iterator[Row]:
+    """Yield the rows of a JSON Lines file that belong to a part; the others are not parsed."""
+    with open_source(path, settings.unpacking) as file:
+        for number, line in enumerate(lines(file, settings.row_bytes)):
+            if not part.has(number):
                 continue
             if line is None:
                 yield Row(number + 1, reason="row_too_long")
@@ -178,19 +180,22 @@ def read_jsonl(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
 
 
 def find_list(text: str, path: Path) -> int:
-    """Return where the records of a JSON document begin: its list, or the first list among its values."""
+    """Find where the records of a JSON document begin: in its list, or in the first list among its values."""
     start = len(text) - len(text.lstrip("\ufeff \t\r\n"))
     if text[start : start + 1] == "[":
         return start + 1
-    at = text.find("[", start)
-    if text[start : start + 1] != "{" or at < 0 or text[start + 1 : at].count("{"):
+    bracket = text.find("[", start)
+    if text[start : start + 1] != "{" or bracket < 0 or text[start + 1 : bracket].count("{"):
         raise InputError(f"{path}: a JSON document must be a list of records, or an object with one such list")
-    return at + 1
+    return bracket + 1
 
 
-def read_json_list(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
-    """Yield the elements of the list in a JSON document, without holding the document; damage ends the build."""
-    with open_source(path, limits.ratio) as file:
+def read_json_list(path: Path, settings: Read, part: Part) -> Iterator[Row]:
+    """Yield the elements of the list in a JSON document, without holding the whole document in memory.
+
+    A damaged document cannot be read on: InputError.
+    """
+    with open_source(path, settings.unpacking) as file:
         stream = io.TextIOWrapper(file, encoding="utf-8", errors="surrogateescape")
         text = stream.read(CHUNK)
         position, number, ended = find_list(text, path), 0, False
@@ -207,12 +212,12 @@ def read_json_list(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
             except (ValueError, RecursionError):
                 whole = False
             if not whole:
-                if ended or len(text) - start > limits.row:
+                if ended or len(text) - start > settings.row_bytes:
                     raise InputError(f"{path}: record {number + 1}: not valid JSON, or longer than read.row_bytes")
                 more = stream.read(max(CHUNK, len(text) - start))
                 text, position, ended = text[start:] + more, 0, not more
                 continue
-            if shard.has(number):
+            if part.has(number):
                 raw = text[start:position]
                 try:
                     DECODER.decode(raw)
@@ -226,10 +231,10 @@ def read_json_list(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
                 text, position = text[position:], 0
 
 
-def read_csv(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
-    """Yield the rows of a table with a header; the sign between fields is found in the header."""
-    csv.field_size_limit(limits.row)
-    with open_source(path, limits.ratio) as file:
+def read_csv(path: Path, settings: Read, part: Part) -> Iterator[Row]:
+    """Yield the rows of a table with a header, which also tells which sign separates the fields."""
+    csv.field_size_limit(settings.row_bytes)
+    with open_source(path, settings.unpacking) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
         header = text.readline()
         delimiter = max("\t;,", key=header.count)
@@ -248,14 +253,14 @@ def read_csv(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
                 number += 1
                 continue
             if fields:
-                if shard.has(number):
+                if part.has(number):
                     raw = delimiter.join(fields).encode("utf-8", "surrogateescape")
                     yield Row(number + 1, *row_of(names, fields, raw))
                 number += 1
 
 
 def row_of(names: list[str], fields: list[str], raw: bytes) -> tuple[Any, str, bytes]:
-    """Return (value, reason, excerpt) of a row of a table."""
+    """Make a row of a table into (value, reason, excerpt)."""
     if len(fields) != len(names):
         return None, "wrong_number_of_columns", raw
     if b"\x00" in raw:
@@ -265,28 +270,28 @@ def row_of(names: list[str], fields: list[str], raw: bytes) -> tuple[Any, str, b
     return dict(zip(names, fields, strict=True)), "", b""
 
 
-def read_parquet(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
-    """Yield the rows of a Parquet file, a batch at a time; a packed one is unpacked into a temporary file first."""
+def read_parquet(path: Path, settings: Read, part: Part) -> Iterator[Row]:
+    """Yield the rows of a Parquet file, batch by batch. A packed file is first unpacked into a temporary one."""
     import pyarrow
     import pyarrow.parquet
 
-    with open_source(path, limits.ratio) as file, tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
+    with open_source(path, settings.unpacking) as file, tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
         start = file.read(4)
-        place = path
+        plain = path
         if open(path, "rb").read(4) != start:  # noqa: SIM115
             unpacked.write(start)
             shutil.copyfileobj(file, unpacked, CHUNK)
             unpacked.flush()
-            place = Path(unpacked.name)
+            plain = Path(unpacked.name)
         try:
-            table = pyarrow.parquet.ParquetFile(place)
+            table = pyarrow.parquet.ParquetFile(plain)
             number = 0
             for batch in table.iter_batches(batch_size=BLOCK):
-                # No longer than a block, a batch lies in two of them at most.
-                if shard.has(number) or shard.has(number + batch.num_rows - 1):
-                    for i, value in enumerate(batch.to_pylist(), number):
-                        if shard.has(i):
-                            yield Row(i + 1, value)
+                # A batch is no longer than a block, so it lies in two blocks at most.
+                if part.has(number) or part.has(number + batch.num_rows - 1):
+                    for place, value in enumerate(batch.to_pylist(), number):
+                        if part.has(place):
+                            yield Row(place + 1, value)
                 number += batch.num_rows
         except (OSError, pyarrow.ArrowException) as error:
             raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from None
@@ -295,9 +300,9 @@ def read_parquet(path: Path, limits: Limits, shard: Shard) -> Iterator[Row]:
 READERS = {"jsonl": read_jsonl, "json": read_json_list, "csv": read_csv, "parquet": read_parquet}
 
 
-def rows(path: Path, form: str | None, limits: Limits, shard: Shard) -> Iterator[Row]:
-    """Yield the rows of a shard of a source, numbered from 1 in the whole of it; blank lines are none.
+def rows(path: Path, form: str | None, settings: Read, part: Part) -> Iterator[Row]:
+    """Yield the rows of a part of a source. Rows are numbered from 1 in the whole source; blank lines do not count.
 
-    Raises InputError with file and place where the source is missing, empty, damaged, or unpacks without end.
+    InputError names file and place if the source is missing, empty or damaged, or unpacks to too much.
     """
-    yield from READERS[form or format_of(path, limits.ratio)](path, limits, shard)
+    yield from READERS[form or format_of(path, settings.unpacking)](path, settings, part)

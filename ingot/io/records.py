@@ -1,7 +1,7 @@
-"""Records on disk: reading and writing JSON and JSON Lines, with errors that name the file and the line."""
+"""Records on disk: JSON and JSON Lines, read and written, with errors that name the file and the line."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +10,29 @@ from ingot.errors import InputError
 Record = dict[str, Any]
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Yield the records of a JSON Lines file that one of our own steps wrote; InputError names a broken line."""
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
+def read_lines(path: Path, loads: Callable[[bytes], Any]) -> Iterator[tuple[bytes, Record]]:
+    """Yield the lines of a JSON Lines file that a step of ours wrote, each with its record.
+
+    `loads` decodes a line: `json.loads`, or `orjson.loads` where that is installed. InputError names a broken line.
+    """
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
             try:
-                yield json.loads(line)
+                yield line, loads(line)
             except ValueError as error:
                 raise InputError(
-                    f"{path}:{number}: not a JSON record ({error}); the file was changed or cut off: delete it and"
-                    " run again"
+                    f"{path}:{number}: not a JSON record ({error}); the file was changed or cut off: delete it and run"
+                    " again"
                 ) from None
 
 
+def read_records(path: Path) -> Iterator[Record]:
+    """Yield the records of a JSON Lines file that a step of ours wrote; InputError names a broken line."""
+    return (record for _, record in read_lines(path, lambda line: json.loads(line.decode())))
+
+
 def write_records(path: Path, records: Iterable[Record]) -> int:
-    """Write records as JSON Lines and return how many there were."""
+    """Write records as JSON Lines, and return how many there were."""
     count = 0
     with open(path, "w", encoding="utf-8") as file:
         for record in records:
@@ -33,7 +41,7 @@ def write_records(path: Path, records: Iterable[Record]) -> int:
     return count
 
 
-def of_difficulty(records: Iterable[Record], difficulties: list[str]) -> list[Record]:
+def of_difficulty(records: Iterable[Record], difficulties: Sequence[str]) -> list[Record]:
     """Return the records of the wanted difficulties; InputError if there are none."""
     chosen = [record for record in records if record["metadata"]["difficulty"] in difficulties]
     if not chosen:
@@ -42,7 +50,7 @@ def of_difficulty(records: Iterable[Record], difficulties: list[str]) -> list[Re
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; InputError names it where it is broken."""
+    """Read a JSON file; InputError names it if it is broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:

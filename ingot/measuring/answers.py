@@ -1,37 +1,58 @@
-"""Questions, answers, and which of them are right."""
+"""Asking a model: questions in, answers out, and which of them are right.
+
+All answers of all models have one format, a line of JSON each:
+
+    id, instruction, response, domain, difficulty, checker    the question, with its reference answer
+    sample                                                    0, or which of several samples it is
+    answer, stopped, confidence                               as ingot.inference.answer.Answer says
+    right                                                     what the checker says
+"""
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any
 
-from ingot.inference.answer import Answer
+from ingot.inference.answer import Answer, Backend
 from ingot.io.records import Record
 from ingot.measuring.significance import proportion
+from ingot.text import chat
 from ingot.text.checkers import is_right
 
-
-@dataclass(frozen=True)
-class Item:
-    """A question that a model is asked."""
-
-    instruction: str
-    response: str
-    domain: str
-    difficulty: str
-    checker: str
+LABELS = ("domain", "difficulty", "checker")
 
 
-def item_of(record: Record) -> Item:
-    """Return the question in a record of the data stage or a benchmark item."""
-    labels = record["metadata"]
-    return Item(record["instruction"], record["response"], labels["domain"], labels["difficulty"], labels["checker"])
+def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
+    """Return the row of one answer to a question, which is a record of the data stage or a benchmark item."""
+    labels = question["metadata"]
+    return {
+        **{key: question[key] for key in ("id", "instruction", "response")},
+        **{key: labels[key] for key in LABELS},
+        "sample": sample,
+        "answer": answer.text,
+        "stopped": answer.stopped,
+        "confidence": answer.confidence,
+        "right": is_right(labels["checker"], answer.text, question["response"]),
+    }
 
 
-def judged(items: list[Item], answers: list[Answer]) -> list[Record]:
-    """Return one record per question: what was asked, answered and expected, and whether it is right."""
+def ask(model: Backend, questions: list[Record], longest: int) -> list[Record]:
+    """Ask a model and return the rows of its answers, in the order of the questions.
+
+    A question is answered once, greedily, unless its key `ask` says how many `samples` it wants at which `temperature`.
+    """
+    wanted = [question.get("ask", {"samples": 1, "temperature": 0.0}) for question in questions]
+    answers: dict[int, list[Answer]] = {}
+    for temperature in sorted({each["temperature"] for each in wanted}):
+        places = [i for i, each in enumerate(wanted) if each["temperature"] == temperature]
+        prompts = [chat.prompt_text(model.tokenizer, questions[i]["instruction"]) for i in places]
+        counts = [wanted[i]["samples"] for i in places]
+        repeated = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]
+        answered = iter(model.complete(repeated, longest, temperature))
+        for i, count in zip(places, counts, strict=True):
+            answers[i] = [next(answered) for _ in range(count)]
     return [
-        {**vars(item), "answer": a.text, "stopped": a.stopped, "right": is_right(item.checker, a.text, item.response)}
-        for item, a in zip(items, answers, strict=True)
+        answer_row(question, answer, sample)
+        for i, question in enumerate(questions)
+        for sample, answer in enumerate(answers[i])
     ]
 
 

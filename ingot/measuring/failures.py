@@ -2,9 +2,7 @@
 
 import random
 
-from ingot.inference.answer import Answer
 from ingot.io.records import Record
-from ingot.measuring.answers import Item
 from ingot.text.checkers import is_readable
 
 KINDS = ("wrong", "error", "unended", "tie", "loss")
@@ -12,11 +10,11 @@ KINDS = ("wrong", "error", "unended", "tie", "loss")
 answer; tie, loss: a judge found the reference as good, or better."""
 
 
-def kind_of(item: Item, answer: Answer) -> str:
-    """Return in what way a wrong answer fails."""
-    if not answer.stopped:
+def kind_of(answer: Record) -> str:
+    """Return in what way a wrong answer (ingot.measuring.answers) fails."""
+    if not answer["stopped"]:
         return "unended"
-    return "wrong" if is_readable(item.checker, answer.text) else "error"
+    return "wrong" if is_readable(answer["checker"], answer["answer"]) else "error"
 
 
 def failure(record: Record, kind: str, answer: str, model: str) -> Record:

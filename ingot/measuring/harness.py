@@ -5,12 +5,12 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lm_eval.api.model import LM
 
 from ingot.errors import InputError
-from ingot.inference.answer import Answer
+from ingot.inference.answer import Backend
 from ingot.io.records import Record, read_json, read_records, write_json, write_records
 from ingot.measuring.sandbox import require_sandbox
 from ingot.measuring.scoring import RUN_CODE, SCORERS
@@ -19,18 +19,6 @@ from ingot.measuring.suites import load_task
 from ingot.text import chat
 
 UNLIKELY = -1e9  # the log-probability of what follows a question that is too long to be asked
-
-
-class Backend(Protocol):
-    """A model, whatever runs it."""
-
-    tokenizer: Any
-
-    def complete(self, prompts: list[str], longest: int) -> list[Answer]:
-        """Answer rendered prompts greedily, with at most `longest` tokens each, up to the token that ends an answer."""
-
-    def logits(self, ids: list[int]) -> Any:
-        """Return the logits [t, vocabulary] along token ids [t]; those at i are for token i + 1."""
 
 
 class ChatModel(LM):
@@ -170,11 +158,13 @@ def ask(backend: Backend, path: Path, questions: list[Record], longest: int, con
     return [
         {
             "id": item["id"],
-            "prompt": prompt,
+            "instruction": item["instruction"],
+            "response": sample["target"],
+            "domain": path.stem,
             "answer": sample["resps"][0][0] if task.OUTPUT_TYPE == "generate_until" else sample["filtered_resps"],
-            "expected": sample["target"],
-            "too_long": not fits,
             "right": fits and bool(sample[about["score"]]),
+            "prompt": prompt,
+            "too_long": not fits,
         }
         for item, sample, prompt, fits in zip(items, samples, prompts, map(model.fits, prompts), strict=True)
     ]

@@ -1,29 +1,43 @@
-"""The figures of a model, whatever runs it."""
+"""What is measured of every model, whatever runs it: its answers to the benchmark, and its predictions."""
 
 from pathlib import Path
 
+from ingot.inference.answer import Backend
 from ingot.io.records import Record, write_json, write_records
-from ingot.measuring.answers import exact_match
-from ingot.measuring.predictions import Prediction
+from ingot.measuring.answers import ask, exact_match
+from ingot.measuring.predictions import predict
+from ingot.settings.measure import Measure
+from ingot.text import chat
 
 
 def write_measurement(
     name: str,
-    prediction: Prediction,
-    rows: list[Record],
+    model: Backend,
+    texts: list[Record],
+    questions: list[Record],
     token_mismatches: int,
+    settings: Measure,
     paths: tuple[Path, Path, Path],
 ) -> None:
-    """Write report, predictions and answers of a model."""
+    """Measure a model and write report, predictions and answers to `paths`.
+
+    `texts` are the held-out conversations that it predicts; `token_mismatches` of all were read as other tokens than in
+    training.
+    """
     report_path, logprobs_path, answers_path = paths
-    report = {
-        "model": name,
-        "perplexity": round(prediction.perplexity(), 4),
-        "tokens": len(prediction.tokens),
-        "exact_match": exact_match(rows),
-        "unstopped": sum(not row["stopped"] for row in rows),
-        "token_mismatches": token_mismatches,
-    }
+    conversations = (chat.encode(model.tokenizer, text["instruction"], text["response"]) for text in texts)
+    prediction = predict(model.logits, conversations, settings.fidelity_tokens)
+    rows = ask(model, questions, settings.longest)
     prediction.save(logprobs_path)
     write_records(answers_path, rows)
-    write_json(report_path, report)
+    write_json(
+        report_path,
+        {
+            "model": name,
+            "perplexity": round(prediction.perplexity(), 4),
+            "tokens": len(prediction.tokens),
+            "exact_match": exact_match(rows),
+            "unstopped": sum(not row["stopped"] for row in rows),
+            "token_mismatches": token_mismatches,
+        },
+    )

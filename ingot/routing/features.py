@@ -7,16 +7,10 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.routing.token_vectors import TokenVectors
-from ingot.text.forms import words
+from ingot.text.terms import terms
 
 COUNTS = 8  # how many features `counts` gives
 RARE = 3  # a term in fewer prompts than this is left out
-
-
-def terms(prompt: str) -> list[str]:
-    """Return words and word pairs of a prompt, with its beginning ^ and end $; each digit run is one kind of word."""
-    found = ["0" if word.isdigit() else word for word in words(prompt)]
-    return found + [f"{a} {b}" for a, b in itertools.pairwise(["^", *found, "$"])]
 
 
 def counts(prompt: str) -> list[float]:

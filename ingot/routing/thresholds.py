@@ -11,23 +11,28 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.io.records import Record, read_records
 from ingot.measuring.significance import compare_pairs
+from ingot.settings.router import Costs
 
 Chances = dict[str, Any]
 
 
-def joined(labels: Sequence[Path], routes: Sequence[str]) -> list[Record]:
-    """Return one row per prompt of the files that `label` wrote for `routes`: base and modifiers, in this order.
+def joined(files: Sequence[Path], routes: Sequence[str]) -> list[Record]:
+    """Return one row per question of the answers of all `routes`: of the base and of each modifier, in this order.
 
-    It has the prompt, its domain, under `right` who answers it right, and the confidence of the base.
+    It has the question, its domain, under `answers` what each route answers, under `right` who is right, and the
+    confidence of the base.
     """
-    asked = [list(read_records(path)) for path in labels]
-    rows = []
-    for answers in zip(*asked, strict=True):
-        if len({answer["prompt"] for answer in answers}) > 1:
-            raise InputError(f"{labels[0].parent}: not all were asked the same questions; build all of them again")
-        right = {route: answer["right"] for route, answer in zip(routes, answers, strict=True)}
-        rows.append({**{key: answers[0][key] for key in ("prompt", "domain", "confidence")}, "right": right})
-    return rows
+    asked = [list(read_records(path)) for path in files]
+    if len({tuple(answer["instruction"] for answer in answers) for answers in asked}) > 1:
+        raise InputError(f"{files[0]} and the others do not answer the same questions; build all of them again")
+    return [
+        {
+            **{key: answers[0][key] for key in ("id", "instruction", "domain", "confidence")},
+            "answers": dict(zip(routes, answers, strict=True)),
+            "right": {route: answer["right"] for route, answer in zip(routes, answers, strict=True)},
+        }
+        for answers in zip(*asked, strict=True)
+    ]
 
 
 def routes_at(chances: Chances, threshold: float) -> list[str]:
@@ -40,10 +45,10 @@ def routes_at(chances: Chances, threshold: float) -> list[str]:
     return [names[k] if table[k, i] >= threshold else "base" for i, k in enumerate(best.tolist())]
 
 
-def outcome(rows: Sequence[Record], routes: Sequence[str], costs: dict[str, float]) -> tuple[list[bool], float]:
+def outcome(rows: Sequence[Record], routes: Sequence[str], costs: Costs) -> tuple[list[bool], float]:
     """Return which answers are right, and what one costs on average."""
     right = [bool(row["right"][route]) for row, route in zip(rows, routes, strict=True)]
-    spent = sum(costs["base" if route == "base" else "modifier"] for route in routes)
+    spent = sum(costs.base if route == "base" else costs.modifier for route in routes)
     return right, spent / max(1, len(rows))
 
 
@@ -52,7 +57,7 @@ def utility(right: Sequence[bool], cost: float, worth: float) -> float:
     return worth * sum(right) / max(1, len(right)) - cost
 
 
-def tune(rows: Sequence[Record], chances: Chances, costs: dict[str, float], worth: float) -> list[dict[str, float]]:
+def tune(rows: Sequence[Record], chances: Chances, costs: Costs, worth: float) -> list[dict[str, float]]:
     """Return accuracy, cost and utility at every threshold in steps of 0.05."""
     table = []
     for step in range(1, 20):
@@ -69,7 +74,7 @@ def better(
     rows: Sequence[Record],
     chances: Chances,
     thresholds: tuple[float, float],
-    costs: dict[str, float],
+    costs: Costs,
     worth: float,
     most_p: float,
 ) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def better(
     }
 
 
-def curves(rows: Sequence[Record], chances: Chances, costs: dict[str, float]) -> dict[str, Any]:
+def curves(rows: Sequence[Record], chances: Chances, costs: Costs) -> dict[str, Any]:
     """Return accuracy against cost of the ways to route.
 
     `router` and `confidence` are lists over their thresholds. By confidence, the base answers first, and the likeliest
@@ -100,7 +105,7 @@ def curves(rows: Sequence[Record], chances: Chances, costs: dict[str, float]) ->
     always) and `oracle` (the cheapest that is right) are single points; between the first two lies choosing at random.
     """
     likeliest = routes_at(chances, 0.0)
-    both = costs["base"] + costs["modifier"]
+    both = costs.base + costs.modifier
 
     def point(right: Sequence[bool], cost: float) -> dict[str, float]:
         return {"accuracy": round(sum(right) / max(1, len(right)), 4), "cost": round(cost, 4)}
@@ -110,7 +115,7 @@ def curves(rows: Sequence[Record], chances: Chances, costs: dict[str, float]) ->
         routes = ["base" if one else other for one, other in zip(sure, likeliest, strict=True)]
         kept = sum(sure) / max(1, len(sure))
         right, _ = outcome(rows, routes, costs)
-        return {"threshold": round(threshold, 4), **point(right, kept * costs["base"] + (1 - kept) * both)}
+        return {"threshold": round(threshold, 4), **point(right, kept * costs.base + (1 - kept) * both)}
 
     confidences = sorted({row["confidence"] for row in rows})
     steps = [confidences[len(confidences) * i // 20] for i in range(20)] if confidences else []

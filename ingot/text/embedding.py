@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
+from ingot.text.terms import terms
 
 
 def tfidf(prompts: list[str]) -> tuple[Any, list[str]]:
     """Return the TF-IDF matrix [n, terms] (sparse) of words and word pairs, and the terms."""
     from sklearn.feature_extraction.text import TfidfVectorizer
-
-    from ingot.routing.features import terms
 
     vectorizer = TfidfVectorizer(analyzer=terms, min_df=1, sublinear_tf=True)
     return vectorizer.fit_transform(prompts), vectorizer.get_feature_names_out().tolist()

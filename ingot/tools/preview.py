@@ -1,4 +1,4 @@
-"""Write a page with the records of a step and open it: `make preview STEP=filtered`, or `STEP=filtered.rejected`."""
+"""Write a page with the records of a step and open it: `ingot preview STEP`, such as filtered.rejected."""
 
 import itertools
 import sys
@@ -7,23 +7,27 @@ from pathlib import Path
 
 from ingot.errors import InputError
 from ingot.io.records import Record, read_records
-from ingot.pages.page import brief, brief_rejection, page_of
+from ingot.pages.browser import brief, brief_rejection
+from ingot.pages.page import page_of
 
 SHOWN = 2000
-TEMPLATE = Path(__file__).resolve().parent.parent / "pages/templates/preview.html"
+PAGE = Path("results/preview.html")
 
 
 def files_of(step: str) -> list[Path]:
-    """Return the files of records that a step has written: one, or one per part of the sources."""
+    """List the files of records that a step has written: one, or one per part of the sources."""
     folder = Path("results/data")
-    found = [path for path in (folder / f"{step}.jsonl",) if path.exists()]
-    found += sorted(folder.glob(f"parts/*/*/{step}.jsonl"))
-    if not found:
-        known = {path.name.removesuffix(".jsonl") for path in folder.rglob("*.jsonl")}
-        raise InputError(
-            f"STEP={step}: no such records; there are: {', '.join(sorted(known)) or 'none, run make first'}"
-        )
-    return found
+    whole = folder / f"{step}.jsonl"
+    files = [*([whole] if whole.exists() else []), *sorted(folder.glob(f"parts/*/*/{step}.jsonl"))]
+    if not files:
+        steps = sorted({path.name.removesuffix(".jsonl") for path in folder.rglob("*.jsonl")})
+        raise InputError(f"no step has written records called {step!r}; {of_all(steps)}")
+    return files
+
+
+def of_all(steps: list[str]) -> str:
+    """Say which records there are."""
+    return f"there are {', '.join(steps)}" if steps else "there are none yet: build first"
 
 
 def shown(record: Record) -> Record:
@@ -40,15 +44,21 @@ def preview(step: str, page: Path) -> int:
         first = list(itertools.islice(records, SHOWN // len(files)))
         rows += [shown(record) for record in first]
         total += len(first) + sum(1 for _ in records)
-    page.write_text(page_of(TEMPLATE, title=step, rows=rows, total=total), encoding="utf-8")
+    page.write_text(page_of("preview.html", title=step, rows=rows, total=total), encoding="utf-8")
     return total
 
 
-if __name__ == "__main__":
-    target = Path("results/preview.html")
+def main() -> None:
+    """Show the records of the step that the command line names."""
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
     try:
-        preview(sys.argv[1], target)
+        preview(sys.argv[1], PAGE)
     except InputError as error:
         raise SystemExit(f"ingot: preview: {error}") from None
-    print(target)
-    webbrowser.open(target.absolute().as_uri())
+    print(PAGE)
+    webbrowser.open(PAGE.absolute().as_uri())
+
+
+if __name__ == "__main__":
+    main()

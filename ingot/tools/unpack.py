@@ -1,4 +1,4 @@
-"""Unpack a model: `make unpack FILE=x.gguf.zst`; a file whose size or digest differs is refused."""
+"""Unpack a model: `ingot unpack FILE.zst [TO]`. A file whose size or digest is not the promised one is refused."""
 
 import sys
 from pathlib import Path

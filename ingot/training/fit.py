@@ -1,4 +1,4 @@
-"""A plain training loop on packed rows, for training every weight of a small model: `pretrain` and `recover`."""
+"""Train every weight of a small model on packed rows, in a plain loop: for `pretrain` and `recover`."""
 
 import math
 from collections.abc import Callable
@@ -7,19 +7,20 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.device import compute_dtype
 from ingot.io.progress import progress
+from ingot.settings.training import FullTraining
 from ingot.training.muon import Muon
 
-SHORT = 512  # rows of so many tokens: on a CPU, plain attention is faster than torch's flash kernel, a step by 12 %
+SHORT = 512  # tokens in a row up to which, on a CPU, plain attention beats torch's flash kernel: a step by 12 %
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    """Return the rate of a step: linear warm-up, then a cosine from `peak` down to a twentieth of it."""
+    """Return the rate of a step: a linear warm-up, then a cosine from `peak` down to a twentieth of it."""
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
     return peak * min(1.0, (step + 1) / warmup) * max(0.05, decay)
 
 
 def optimizers(model: Any, peak: float, weight_decay: float) -> list[Any]:
-    """Return Muon for the matrices of the blocks, AdamW for embeddings and vectors.
+    """Make two optimizers: Muon for the matrices of the blocks, and AdamW for embeddings and vectors.
 
     Muon needs less than half the steps of AdamW here: see docs/decisions.md.
     """
@@ -38,23 +39,22 @@ def fit(
     model: Any,
     rows: Any,
     labels: Any,
-    settings: dict[str, Any],
+    settings: FullTraining,
     name: str,
     after_step: Callable[[], None] = lambda: None,
 ) -> list[dict[str, float]]:
-    """Train on packed rows [n, length] for `steps` steps; return {"step", "loss"} every hundred steps.
+    """Train on packed rows [n, length]; return {"step", "loss"} of every hundredth step, and of the last one.
 
-    `settings`: steps, batch (rows), learning_rate, weight_decay, warmup (steps). Raises InputError for fewer rows
-    than a batch and for a loss that is not finite.
+    Raises InputError if the rows are fewer than a batch, or if the loss is not finite.
     """
     import torch
 
-    steps, batch, peak = settings["steps"], settings["batch"], settings["learning_rate"]
+    steps, batch, peak = settings.steps, settings.batch, settings.learning_rate
     if len(rows) < batch:
         raise InputError(f"{len(rows)} packed rows are fewer than a batch of {batch}; lower `batch` or add data")
     if model.device.type == "cpu" and rows.shape[1] <= SHORT:
         model.set_attn_implementation("eager")
-    trainers = optimizers(model, peak, settings["weight_decay"])
+    trainers = optimizers(model, peak, settings.weight_decay)
     order, position = torch.randperm(len(rows)), 0
     mixed = compute_dtype() == torch.bfloat16
     losses = []
@@ -71,7 +71,7 @@ def fit(
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for trainer in trainers:
             for group in trainer.param_groups:
-                group["lr"] = learning_rate(step, steps, peak, settings["warmup"])
+                group["lr"] = learning_rate(step, steps, peak, settings.warmup)
             trainer.step()
         after_step()
         if step % 100 == 0 or step == steps - 1:

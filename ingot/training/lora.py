@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ingot.errors import InputError
+from ingot.settings.training import LoraTraining
 
 # Linear layers of the attention and feed-forward blocks, by `model_type` of the configuration.
 LLAMA_LIKE = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -55,16 +56,16 @@ def target_modules(model: Any, wanted: list[str] | None) -> list[str]:
     return targets
 
 
-def lora_config(model: Any, settings: dict[str, Any]) -> Any:
+def lora_config(model: Any, settings: LoraTraining) -> Any:
     """Return peft's LoraConfig for a model; settings: rank, alpha, dropout, target_modules (or null)."""
     from peft import LoraConfig
 
-    targets = target_modules(model, settings["target_modules"])
+    targets = target_modules(model, settings.target_modules)
     modules = matrix_modules(model)
     return LoraConfig(
-        r=settings["rank"],
-        lora_alpha=settings["alpha"],
-        lora_dropout=settings["dropout"],
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
         target_modules=targets,
         fan_in_fan_out=all(modules[name][2] for name in targets),
         bias="none",

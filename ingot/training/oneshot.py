@@ -3,6 +3,7 @@
 from typing import Any
 
 from ingot.io.records import Record
+from ingot.settings.training import Calibration
 from ingot.text import chat
 
 
@@ -19,8 +20,8 @@ def calibration_set(tokenizer: Any, records: list[Record], count: int, length: i
     return Dataset.from_dict({"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]})
 
 
-def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, count: int, length: int) -> None:
-    """Apply llm-compressor modifiers to `model` in place, calibrated on `count` of the records."""
+def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, settings: Calibration) -> None:
+    """Apply llm-compressor modifiers to `model` in place, calibrated on some of the records."""
     import torch
     from llmcompressor import oneshot as compress
     from llmcompressor.pipelines.cache import IntermediatesCache
@@ -29,12 +30,12 @@ def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, coun
         # llmcompressor 0.14 pins memory whatever the machine: a mere speed hint that fails without an accelerator.
         IntermediatesCache.pin_memory = lambda *_, **__: None
     tokenizer.padding_side = "right"
-    data = calibration_set(tokenizer, records, count, length)
+    data = calibration_set(tokenizer, records, settings.records, settings.length)
     compress(
         model=model,
         dataset=data,
         recipe=recipe,
-        max_seq_length=length,
+        max_seq_length=settings.length,
         num_calibration_samples=len(data),
         processor=tokenizer,
     )

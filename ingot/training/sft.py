@@ -14,6 +14,7 @@ from ingot.errors import InputError
 from ingot.inference.device import compute_dtype, device, make_repeatable
 from ingot.io.container import sha256
 from ingot.io.records import Record
+from ingot.settings.training import LoraTraining
 from ingot.text import chat
 from ingot.training import lora
 
@@ -34,7 +35,7 @@ def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
     )
 
 
-def load_with_trl(base: Path, start: Path | None, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
+def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: int) -> tuple[Any, Any]:
     """Return (model, LoRA configuration for the trainer); the base is held in 4 bit where the settings say so.
 
     With the adapter `start`, it is laid in and goes on learning, and there is no configuration.
@@ -44,44 +45,44 @@ def load_with_trl(base: Path, start: Path | None, settings: dict[str, Any], seed
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     where = {"": device()}
-    quantization = settings["quantization"]
+    quantization = settings.quantization
     if quantization is None:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=where)
     else:
         config = BitsAndBytesConfig(
             load_in_4bit=True,
-            bnb_4bit_quant_type=quantization["type"],
-            bnb_4bit_use_double_quant=quantization["double"],
+            bnb_4bit_quant_type=quantization.type,
+            bnb_4bit_use_double_quant=quantization.double,
             bnb_4bit_compute_dtype=compute_dtype(),
         )
         model = AutoModelForCausalLM.from_pretrained(
             base, dtype=compute_dtype(), quantization_config=config, device_map=where
         )
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings["gradient_checkpointing"])
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
     model.config.use_cache = False
     if start:
         return PeftModel.from_pretrained(model, start, is_trainable=True), None
     return model, lora.lora_config(model, settings)
 
 
-def load_with_unsloth(base: Path, start: Path | None, settings: dict[str, Any], seed: int) -> tuple[Any, Any]:
+def load_with_unsloth(base: Path, start: Path | None, settings: LoraTraining, seed: int) -> tuple[Any, Any]:
     """Return (model with its LoRA laid in by unsloth, None); needs a GPU, and begins with a new LoRA (no `start`)."""
     from unsloth import FastLanguageModel
 
     model, _ = FastLanguageModel.from_pretrained(
         model_name=str(base),
-        max_seq_length=settings["length"],
-        load_in_4bit=settings["quantization"] is not None,
+        max_seq_length=settings.length,
+        load_in_4bit=settings.quantization is not None,
         trust_remote_code=False,
     )
     model = FastLanguageModel.get_peft_model(
         model,
-        r=settings["rank"],
-        lora_alpha=settings["alpha"],
-        lora_dropout=settings["dropout"],
-        target_modules=lora.target_modules(model, settings["target_modules"]),
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=lora.target_modules(model, settings.target_modules),
         bias="none",
-        use_gradient_checkpointing="unsloth" if settings["gradient_checkpointing"] else False,
+        use_gradient_checkpointing="unsloth" if settings.gradient_checkpointing else False,
         random_state=seed,
     )
     return FastLanguageModel.for_training(model), None
@@ -126,7 +127,7 @@ def watch(explosion: float) -> Any:
     return Watch()
 
 
-def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
+def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
     """Return TRL's configuration for the training settings of the preset."""
     import torch
     from trl import SFTConfig
@@ -134,32 +135,32 @@ def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
     cpu = device() == "cpu"
     return SFTConfig(
         output_dir=str(work),
-        num_train_epochs=settings["epochs"],
-        max_steps=settings["max_steps"] or -1,
-        per_device_train_batch_size=settings["batch"],
-        per_device_eval_batch_size=settings["batch"],
-        gradient_accumulation_steps=settings["accumulation"],
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=settings["schedule"],
-        warmup_steps=settings["warmup"],
-        weight_decay=settings["weight_decay"],
-        max_grad_norm=settings["clip"],
-        optim=settings["optimizer"],
-        gradient_checkpointing=settings["gradient_checkpointing"],
-        packing=settings["packing"],
-        max_length=settings["length"],
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.batch,
+        per_device_eval_batch_size=settings.batch,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.clip,
+        optim=settings.optimizer,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        packing=settings.packing,
+        max_length=settings.length,
         completion_only_loss=True,
         bf16=compute_dtype() == torch.bfloat16,
         use_cpu=cpu,
         eval_strategy="steps",
         save_strategy="steps",
-        eval_steps=settings["evaluate_every"],
-        save_steps=settings["evaluate_every"],
+        eval_steps=settings.evaluate_every,
+        save_steps=settings.evaluate_every,
         save_total_limit=2,
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        logging_steps=max(1, settings["evaluate_every"] // 5),
+        logging_steps=max(1, settings.evaluate_every // 5),
         report_to="tensorboard",
         logging_nan_inf_filter=False,  # it would hide from `watch` what it is there for
         seed=seed,
@@ -169,13 +170,13 @@ def arguments(settings: dict[str, Any], work: Path, seed: int) -> Any:
 
 
 def fingerprint(
-    folders: list[Path], train: list[Record], valid: list[Record], settings: dict[str, Any], seed: int
+    folders: list[Path], train: list[Record], valid: list[Record], settings: LoraTraining, seed: int
 ) -> str:
     """Return a digest of everything that a training depends on, except for how long it goes on.
 
     `folders` are the base, and the adapter to start from, if there is one.
     """
-    lasting = {key: value for key, value in settings.items() if key not in ("max_steps", "epochs", "patience")}
+    lasting = settings.model_dump(mode="json", exclude={"max_steps", "epochs", "patience"})
     weights = {path.name: sha256(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))}
     # A record that was taught another answer keeps its id.
     ids = [[(record["id"], record["response"]) for record in part] for part in (train, valid)]
@@ -223,7 +224,7 @@ def new_trainer(
     loaded: tuple[Any, Any],
     tokenizer: Any,
     parts: tuple[list[Record], list[Record]],
-    settings: dict[str, Any],
+    settings: LoraTraining,
     work: Path,
     seed: int,
 ) -> tuple[Any, dict[str, Any]]:
@@ -232,7 +233,7 @@ def new_trainer(
     from trl import SFTTrainer
 
     model, peft_config = loaded
-    train, valid = (dataset(tokenizer, part, settings["length"]) for part in parts)
+    train, valid = (dataset(tokenizer, part, settings.length) for part in parts)
     trainer = SFTTrainer(
         model=model,
         args=arguments(settings, work, seed),
@@ -240,10 +241,10 @@ def new_trainer(
         eval_dataset=valid,
         processing_class=tokenizer,
         peft_config=peft_config,
-        callbacks=[watch(settings["explosion"]), EarlyStoppingCallback(settings["patience"])],
+        callbacks=[watch(settings.explosion), EarlyStoppingCallback(settings.patience)],
     )
     lora.keep_in_float32(trainer.model)
-    counts = lora.check_trainable(trainer.model, tuple(settings["trainable_share"]))
+    counts = lora.check_trainable(trainer.model, settings.trainable_share)
     lora.check_optimizer(trainer.model.parameters(), trainer.create_optimizer())
     return trainer, counts
 
@@ -253,7 +254,7 @@ def fine_tune(
     train: list[Record],
     valid: list[Record],
     adapter: Path,
-    settings: dict[str, Any],
+    settings: LoraTraining,
     *,
     work: Path,
     seed: int,

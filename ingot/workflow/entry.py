@@ -3,8 +3,8 @@
     python -m ingot.workflow.entry workflow_scripts/THEME/STEP.py SPEC
 
 SPEC is JSON: {"input": {name: path}, "output": {name: path}, "params": {name: value}}. The step is the function STEP
-of that script; it takes all of them by name. It writes to temporary paths beside its outputs, which get their
-final names only after it has returned, so an output is there whole or not at all.
+of that script. It takes all of them by name, the parameters in the types that it declares. It writes to temporary paths
+beside its outputs, which get their final names only after it has returned: an output is there whole or not at all.
 """
 
 import errno
@@ -17,7 +17,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
 
 from ingot.errors import InputError
 
@@ -89,13 +91,20 @@ def function_of(script: Path) -> Any:
     return getattr(importlib.import_module(module), script.stem)
 
 
+def typed(function: Any, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the values from JSON in the types that a step declares, such as a section of the settings."""
+    declared = get_type_hints(function)
+    return {name: TypeAdapter(declared.get(name, Any)).validate_python(value) for name, value in params.items()}
+
+
 def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
     """Run one step; a user's mistake or a full disk ends in one clear message, a defect of ours in a traceback."""
     step = script.stem
     inputs = {name: as_paths(value) for name, value in spec["input"].items()}
     try:
         with whole_outputs(spec["output"]) as outputs:
-            function_of(script)(**inputs, **outputs, **spec["params"])
+            function = function_of(script)
+            function(**inputs, **outputs, **typed(function, spec["params"]))
     except InputError as error:
         fail(step, str(error))
     except Exception as error:

@@ -5,33 +5,33 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from ingot.errors import InputError
+from ingot.settings.everything import Settings
 
 
-def check_backend(config: dict[str, Any]) -> None:
+def check_backend(settings: Settings) -> None:
     """Raise InputError where the adapter is to be trained by unsloth on a machine without a GPU."""
-    if config["adapt"]["backend"] == "unsloth" and not shutil.which("nvidia-smi"):
+    if "adapt" in settings.chain and settings.adapt.backend == "unsloth" and not shutil.which("nvidia-smi"):
         raise InputError(
             "adapt.backend: unsloth needs a GPU, and this machine has none (no nvidia-smi); set it to trl, or run with"
             " a cluster profile"
         )
 
 
-def check_base(config: dict[str, Any], root: Path) -> None:
+def check_base(settings: Settings, root: Path) -> None:
     """Raise InputError where the base is a folder that is not there, or a hub model that cannot be had."""
-    base = config["base"]
-    if base["kind"] == "local" and not Path(base["model"]).is_dir():
-        raise InputError(f"base.model: {base['model']}: no such folder")
-    if base["kind"] == "hub":
+    base = settings.base
+    if base.kind in ("local", "tokenizer") and not Path(base.model or "").is_dir():
+        raise InputError(f"base.model: {base.model}: no such folder")
+    if base.kind == "hub":
         environment = {**os.environ, "PYTHONPATH": str(root)}
         command: list[str | Path] = [sys.executable, root / "envs/build.py", "ml"]
         built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if built.returncode:
             raise InputError("the environment `ml` cannot be built; see above")
         python = Path(built.stdout.strip()) / "bin/python"
-        command = [python, "-m", "workflow_scripts.base.fetch", base["model"], base["revision"]]
+        command = [python, "-m", "workflow_scripts.base.fetch", str(base.model), str(base.revision)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError((done.stderr.strip() or "the hub could not be asked").splitlines()[-1])
@@ -44,9 +44,9 @@ def build_environments(locks: set[str], root: Path) -> None:
         raise InputError("an environment cannot be built; see above")
 
 
-def check(config: dict[str, Any], root: Path, here: bool) -> None:
+def check(settings: Settings, root: Path, here: bool) -> None:
     """Run all checks; `here` is False where the jobs run on other machines than this one."""
     if here:
-        check_backend(config)
+        check_backend(settings)
     if not Path("results/base").exists():
-        check_base(config, root)
+        check_base(settings, root)

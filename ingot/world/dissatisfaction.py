@@ -1,8 +1,8 @@
-"""Messages that ask for another try, and messages that only sound like it, for training the escalation detector.
+"""Make messages that ask for another try, and messages that only sound like it, for the escalation detector to learn.
 
-Both are made from small grammars. Every fourth grammar is a family of phrasings that is only tested with; of the
-others, a share of the sentences is held out by its hash. So the detector is tested on sentences that it never saw, and
-on ways to say it that it never saw.
+Each comes from a small grammar. Every fourth grammar is kept for testing as a whole; of the others, a share of the
+sentences is, by their hash. So the detector is tested on sentences that it never saw, and on ways to complain that it
+never saw.
 """
 
 import itertools
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from ingot.text.forms import unit_hash
 
-HELD_OUT = 0.3  # share of the sentences of a learned family that are tested with
-QUOTED = 20  # complaints that every way to expand a frame is filled with
-FAMILY = 4  # every so many-th grammar is only tested with
+HELD_OUT = 0.3  # share of the sentences of a learned grammar that are kept for testing
+QUOTED = 20  # complaints that are put into each sentence of a frame
+FAMILY = 4  # every grammar in so many is kept for testing
 
-# Every line is a grammar: {a|b} stands for one of the alternatives, which may be empty.
+# Every line is a grammar: {a|b} stands for one of its alternatives, and an alternative may be empty.
 COMPLAINTS = (
     "{that|this|your answer|the result|your last reply} {is|was|looks|seems} {wrong|not right|incorrect|false|nonsense}"
     "{|, try again|, do it over|, please redo it}",
@@ -69,7 +69,7 @@ LOOKALIKES = (
     "film|the book}?",
     "{this helped|no problem at all|not bad|that was not wrong}{|, thanks|, next question|, go on please}",
 )
-# A complaint that somebody else makes, or that is only talked about, is none.
+# If somebody else complains, or a complaint is only talked about, nobody asks for another try.
 FRAMES = (
     "translate into {French|German|Spanish|Latin}: {complaint}",
     "{he|she|my boss|the teacher|a customer} said: {complaint}. {What does it mean?|What do I answer?|Was that fair?}",
@@ -91,52 +91,52 @@ FRAMES = (
 
 
 def expand(grammar: str) -> list[str]:
-    """Return every sentence of a grammar."""
-    parts = re.split(r"\{([^}]*)\}", grammar)
-    choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(parts)]
+    """List every sentence of a grammar."""
+    pieces = re.split(r"\{([^}]*)\}", grammar)
+    choices = [piece.split("|") if i % 2 else [piece] for i, piece in enumerate(pieces)]
     return ["".join(words) for words in itertools.product(*choices)]
 
 
 def quoting(frame: str, complaints: Sequence[str], r: random.Random) -> list[str]:
-    """Return, for every way to expand a frame, `QUOTED` sentences with a complaint in it."""
+    """Make `QUOTED` sentences of each sentence of a frame, with a complaint in its blank."""
     sentences = expand(frame.replace("{complaint}", "<>"))
     return [sentence.replace("<>", r.choice(complaints)) for sentence in sentences for _ in range(QUOTED)]
 
 
 def families(grammars: tuple[str, ...], held_out: bool) -> list[str]:
-    """Return the grammars to learn from, or those that are only tested with."""
+    """List the grammars to learn from, or those that are kept for testing."""
     return [grammar for i, grammar in enumerate(grammars, 1) if (i % FAMILY == 0) == held_out]
 
 
 def phrasings(side: str) -> tuple[list[list[str]], list[list[str]]]:
-    """Return (lookalikes, complaints), a list of sentences per family.
+    """Return (lookalikes, complaints), each as one list of sentences per grammar.
 
-    `side` is "train", "sentences" (held out of the same families) or "families" (held out as a whole, but for what a
-    learned family says, too).
+    `side` is "train", "sentences" (those of the same grammars that are kept for testing) or "families" (the grammars
+    that are kept for testing as a whole, without the sentences that a learned grammar has, too).
     """
     whole = side == "families"
-    learned = [*phrasings("train"), *phrasings("sentences")] if whole else []
-    known = {sentence for part in learned for family in part for sentence in family}
+    other_sides = [*phrasings("train"), *phrasings("sentences")] if whole else []
+    said_elsewhere = {sentence for grammars in other_sides for sentences in grammars for sentence in sentences}
 
     def chosen(sentences: list[str]) -> list[str]:
         if whole:
-            return [s for s in sentences if s not in known]
-        return [s for s in sentences if (unit_hash(s) < HELD_OUT) == (side == "sentences")]
+            return [sentence for sentence in sentences if sentence not in said_elsewhere]
+        return [sentence for sentence in sentences if (unit_hash(sentence) < HELD_OUT) == (side == "sentences")]
 
     complaints = [chosen(expand(grammar)) for grammar in families(COMPLAINTS, whole)]
     lookalikes = [chosen(expand(grammar)) for grammar in families(LOOKALIKES, whole)]
-    said = [sentence for family in complaints for sentence in family]
+    all_complaints = [sentence for sentences in complaints for sentence in sentences]
     r = random.Random(0)
-    quoted = [chosen(quoting(frame, said, r)) for frame in families(FRAMES, whole)]
+    quoted = [chosen(quoting(frame, all_complaints, r)) for frame in families(FRAMES, whole)]
     return lookalikes + quoted, complaints
 
 
 def messages(seed: int, count: int, side: str) -> list[tuple[str, int]]:
-    """Return `count` (message, 1 if it complains else 0), half of each, from one side of the split."""
+    """Draw `count` messages of one side of the split, half of them complaints: (message, 1 if it complains else 0)."""
     r = random.Random(seed)
-    sides = phrasings(side)
-    found = []
+    lookalikes_and_complaints = phrasings(side)
+    drawn = []
     for i in range(count):
-        text = r.choice(r.choice(sides[i % 2])) + r.choice(("", ".", "!", " ..."))
-        found.append((text.capitalize() if r.random() < 0.5 else text, i % 2))
-    return found
+        text = r.choice(r.choice(lookalikes_and_complaints[i % 2])) + r.choice(("", ".", "!", " ..."))
+        drawn.append((text.capitalize() if r.random() < 0.5 else text, i % 2))
+    return drawn

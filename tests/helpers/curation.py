@@ -1,20 +1,19 @@
 """The curation steps, called one after the other on files, as their rules call them."""
 
-from ingot.io.records import read_json, read_records
+import json
 
-SHINGLES = {"unit": "words", "length": 3}
-BANDS = {"permutations": 128, "threshold": 0.8, "recall": 0.99}
-DEFAULTS = {"domain": "code", "difficulty": "medium", "source": "test", "licence": None}
-READ = {
-    "format": None,
-    "shape": None,
-    "defaults": DEFAULTS,
-    "sample": 1,
-    "shard": 0,
-    "shards": 1,
-    "row_bytes": 1 << 20,
-    "unpacking": 100,
-}
+from helpers.settings import changed
+from helpers.workspaces import ROOT
+from ingot.curation.shapes import Labels
+from ingot.io.formats import WHOLE
+from ingot.io.records import read_json, read_records
+from ingot.settings.data import Decontaminate, Deduplicate, Read, Sign
+from ingot.settings.measure import Suite
+
+LABELS = Labels(source="test", domain="code", difficulty="medium", licence=None)
+READ = Read(row_bytes=1 << 20, unpacking=100)
+SIGN = Sign(shingles={"unit": "words", "length": 3}, permutations=128, threshold=0.8, recall=0.99)
+DECONTAMINATE = Decontaminate(shingle=3, threshold=0.8)
 
 
 def three(folder, name):
@@ -27,27 +26,47 @@ def results(paths):
     """What a lossy step has written; its counts must add up."""
     kept, rejected, report = list(read_records(paths[0])), list(read_records(paths[1])), read_json(paths[2])
     assert report["read"] == len(kept) + len(rejected) == report["kept"] + report["rejected"]
-    assert report["rejected"] == sum(sum(found.values()) for found in report["reasons"].values())
+    assert report["rejected"] == sum(sum(counts.values()) for counts in report["reasons"].values())
     return kept, rejected, report
 
 
-def read_file(path, folder, **settings):
+def read_file(path, folder, sample=1.0, part=WHOLE, **settings):
+    """Read a source, and return what `read` wrote."""
     from workflow_scripts.data.read import read
 
     paths = three(folder, "records")
-    read(path, *paths, **READ | settings)
+    settings = changed(READ, **settings)
+    read(path, *paths, settings=settings, format=None, shape=None, sample=sample, labels=LABELS, part=part)
     return results(paths)
 
 
-def deduplicate_files(paths, folder, limits=None, shingles=SHINGLES, **settings):
+def deduplicate_files(paths, folder, limits=None, **settings):
     """Sign files of records, join them, and return what `deduplicate` wrote."""
     from workflow_scripts.data.deduplicate import deduplicate
     from workflow_scripts.data.sign import sign
 
-    bands = BANDS | settings
+    signing = changed(SIGN, **settings)
     signed = [folder / f"{i}.safetensors" for i in range(len(paths))]
     for path, target in zip(paths, signed, strict=True):
-        sign(path, target, shingles=shingles, **bands)
+        sign(path, target, settings=signing)
     out = three(folder, "deduplicated")
-    deduplicate(paths, signed, *out, shingles=shingles, threshold=bands["threshold"], limits=limits or {})
+    deduplicate(paths, signed, *out, settings=Deduplicate(limits=limits or {}), signing=signing)
     return results(out)
+
+
+def write_rows(path, rows):
+    """Write rows as JSON Lines."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def read_items(folder, task, rows, answers=(), name="data.jsonl", examples=(), **settings):
+    """Write the rows of a suite, read them, and return the items and the report of `read_suite`."""
+    from workflow_scripts.data.read_suite import read_suite
+
+    data = write_rows(folder / name, rows)
+    questions, report = folder / "items.jsonl", folder / "items.json"
+    suite = Suite(name="mine", task=task, data=str(data), **settings)
+    inputs = (data, list(answers), list(examples), ROOT / f"suites/{task}.yaml")
+    read_suite(*inputs, questions, report, settings=READ, suite=suite)
+    return list(read_records(questions)), read_json(report)

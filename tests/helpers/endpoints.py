@@ -10,12 +10,14 @@ import urllib.request
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from ingot.settings.judge import Judge
+
 KEY = "test-key"
 
 
 def judge_at(address, **changes):
     """The settings of a judge behind an endpoint."""
-    return {
+    judge = {
         "endpoint": address,
         "model": "tiny",
         "structured": "json_object",
@@ -25,8 +27,8 @@ def judge_at(address, **changes):
         "timeout": 60,
         "prices": {"input": 1.0, "output": 10.0},
         "budget": {"tokens": None, "cost": None},
-        **changes,
     }
+    return Judge.model_validate(judge | changes)
 
 
 def free_port():
@@ -58,7 +60,7 @@ def llama_server(gguf, log):
 
 
 class FaultyProxy:
-    """Passes requests on, but for those for which `faults` (a list, from its front) names something else to do."""
+    """Passes requests on, or does what `faults` says: the first of them to the first request, and so on."""
 
     def __init__(self, target, faults):
         self.target, self.faults = target, list(faults)
@@ -100,8 +102,8 @@ class FaultyProxy:
                 body,
                 {"Content-Type": "application/json", "Authorization": authorization},
             )
-            with urllib.request.urlopen(request) as found:
-                self.send(handler, found.read(), "application/json")
+            with urllib.request.urlopen(request) as response:
+                self.send(handler, response.read(), "application/json")
 
     def reply(self, handler, content, tokens_in, tokens_out):
         """Answer as a chat endpoint does."""

@@ -22,9 +22,10 @@ def make_record(instruction, response, domain="code", difficulty="easy", **metad
     }
 
 
-def write_labels(folder, rows):
-    """Write rows with `right` per route as `label` does, a file for each route; return the files."""
+def write_answers(folder, rows):
+    """Write rows with `right` per route as answers, a file for each route; return the files."""
     folder.mkdir(exist_ok=True)
     for route in rows[0]["right"]:
-        write_records(folder / f"{route}.jsonl", ({**row, "answer": "", "right": row["right"][route]} for row in rows))
+        answers = ({"answer": "", "id": "", **row, "right": row["right"][route]} for row in rows)
+        write_records(folder / f"{route}.jsonl", answers)
     return [folder / f"{route}.jsonl" for route in rows[0]["right"]]

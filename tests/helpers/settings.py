@@ -1,44 +1,47 @@
 """Settings of steps for tests, small enough for seconds."""
 
-TRAINING = {
-    "rank": 4,
-    "alpha": 8,
-    "dropout": 0.0,
-    "target_modules": None,
-    "quantization": {"type": "nf4", "double": True},
-    "epochs": 50,
-    "max_steps": 12,
-    "batch": 2,
-    "accumulation": 1,
-    "length": 64,
-    "packing": True,
-    "learning_rate": 0.005,
-    "schedule": "cosine",
-    "warmup": 2,
-    "weight_decay": 0.01,
-    "clip": 1.0,
-    "optimizer": "adamw_8bit",
-    "gradient_checkpointing": False,
-    "evaluate_every": 4,
-    "patience": 5,
-    "explosion": 3.0,
-    "trainable_share": [0.001, 0.5],
-}
+from ingot.settings.adapter import Consistency
+from ingot.settings.measure import Measure
+from ingot.settings.router import Router
+from ingot.settings.training import LoraTraining
 
-CONSISTENCY = {
-    "samples": 10,
-    "majority": 0.6,
-    "temperatures": {"reasoning": 0.1, "creativity": 0.7},
-    "diverse": {"creativity": 3},
-    "likeness": 0.5,
-}
+TRAINING = LoraTraining(
+    rank=4,
+    alpha=8,
+    dropout=0.0,
+    target_modules=None,
+    quantization={"type": "nf4", "double": True},
+    epochs=50,
+    max_steps=12,
+    batch=2,
+    accumulation=1,
+    length=64,
+    packing=True,
+    learning_rate=0.005,
+    schedule="cosine",
+    warmup=2,
+    weight_decay=0.01,
+    clip=1.0,
+    optimizer="adamw_8bit",
+    gradient_checkpointing=False,
+    evaluate_every=4,
+    patience=5,
+    explosion=3.0,
+    trainable_share=(0.001, 0.5),
+)
+CONSISTENCY = Consistency(
+    samples=10,
+    majority=0.6,
+    temperatures={"reasoning": 0.1, "creativity": 0.7},
+    diverse={"creativity": 3},
+    likeness=0.5,
+)
+ROUTER = Router(
+    features=128, embedding=None, dimensions=16, threshold=0.8, costs={"base": 1, "modifier": 1.2}, worth=10
+)
+MEASURE = Measure(longest=8, batch=16, fidelity_tokens=300)
 
-ROUTER = {
-    "domains": ["code", "automation"],
-    "features": 128,
-    "dimensions": 16,
-    "threshold": 0.8,
-    "costs": {"base": 1, "modifier": 1.2},
-    "worth": 10,
-    "seed": 0,
-}
+
+def changed(settings, **changes):
+    """Settings with some values changed, checked like any others."""
+    return type(settings).model_validate(settings.model_dump() | changes)

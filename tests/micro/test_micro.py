@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from helpers.models import answer_of
 from helpers.workspaces import SECRET
 
 pytestmark = pytest.mark.graph
@@ -144,22 +145,22 @@ def test_f16_computes_what_the_checkpoint_computes(built):
 
 
 def test_a_modifier_swaps_in_place_and_answers_as_if_freshly_loaded(built):
-    from ingot.inference.gguf_model import open_engine
+    from ingot.inference.gguf_model import open_gguf
 
     model, scaled = built / "results/gguf/IQ4_XS.gguf", built / "results/scaled"
     lora = built / "results/modifiers/code/lora.gguf"
     prompts = ["Write a lambda f that doubles x.", "Sort: 3 1 2", "What is 1 + 2? Ann asks."]
 
     def fresh(modifier, prompt):
-        engine = open_engine(model, scaled, 128, 1, {"code": lora})
+        engine = open_gguf(model, scaled, 128, 1, {"code": lora})
         engine.use(modifier)
-        return engine.ask([prompt], 12), engine.logits(engine.tokenize(prompt)).tolist()
+        return answer_of(engine, prompt, 12), engine.logits(engine.tokenize(prompt)).tolist()
 
-    engine = open_engine(model, scaled, 128, 1, {"code": lora})
+    engine = open_gguf(model, scaled, 128, 1, {"code": lora})
     for modifier in (None, "code", None, "code", "code", None):
         for prompt in prompts:
             engine.use(modifier)
-            assert (engine.ask([prompt], 12), engine.logits(engine.tokenize(prompt)).tolist()) == fresh(
+            assert (answer_of(engine, prompt, 12), engine.logits(engine.tokenize(prompt)).tolist()) == fresh(
                 modifier, prompt
             )
     assert fresh(None, prompts[0])[1] != fresh("code", prompts[0])[1], "the modifier changes nothing"

@@ -8,20 +8,21 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 
 import pytest
-import yaml
 
-from helpers.curation import BANDS, READ, SHINGLES
-from helpers.settings import CONSISTENCY, ROUTER, TRAINING
+from helpers.curation import LABELS, READ, SIGN
+from helpers.settings import CONSISTENCY, ROUTER, TRAINING, changed
+from helpers.settings_of import settings_of
 from helpers.workspaces import ROOT
 from ingot.io.records import write_records
+from ingot.workflow.build import plain
 
 pytestmark = pytest.mark.slow
 
 KILLS = 6
-PRESET = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())
-FILTERS = [{"name": name, "settings": PRESET["filter"].get(name, {})} for name in PRESET["filter"]["order"]]
+SETTINGS = settings_of("tiny")
 LOSSY = ("kept", "rejected", "report")
 
 
@@ -34,33 +35,44 @@ ASKING = {"batch": 32, "longest": 8}
 
 # step: (inputs, outputs, params), in the order of the flow
 STEPS = {
-    "read": ({"source": "source.jsonl"}, lossy("records", "records"), READ),
+    "read": (
+        {"source": "source.jsonl"},
+        lossy("records", "records"),
+        {
+            "settings": READ,
+            "format": None,
+            "shape": None,
+            "sample": 1,
+            "labels": asdict(LABELS),
+            "part": {"place": 0, "of": 1},
+        },
+    ),
     "filter": (
         {"records": "records.jsonl", "tokenizer": "tokenizer"},
         lossy("filtered"),
-        {"filters": FILTERS, "appeals": []},
+        {"settings": SETTINGS.filter},
     ),
-    "sign": ({"records": "filtered.jsonl"}, {"signed": "signed.safetensors"}, {"shingles": SHINGLES, **BANDS}),
+    "sign": ({"records": "filtered.jsonl"}, {"signed": "signed.safetensors"}, {"settings": SIGN}),
     "deduplicate": (
         {"records": ["filtered.jsonl"], "signed": ["signed.safetensors"]},
         lossy("deduplicated"),
-        {"shingles": SHINGLES, "threshold": 0.8, "limits": {}},
+        {"settings": {"limits": {}}, "signing": SIGN},
     ),
     "decontaminate": (
         {"records": "deduplicated.jsonl", "benchmarks": ["benchmark.jsonl"]},
         lossy("clean"),
-        PRESET["decontaminate"],
+        {"settings": SETTINGS.decontaminate},
     ),
-    "balance": ({"records": "clean.jsonl"}, lossy("balanced"), {**PRESET["balance"], "weights": {}}),
+    "balance": ({"records": "clean.jsonl"}, lossy("balanced"), {"settings": SETTINGS.balance, "weights": {}}),
     "split": (
         {"records": "balanced.jsonl"},
         {name: f"{name}.jsonl" for name in ("train", "valid", "routing", "test")} | {"report": "split.json"},
-        {**PRESET["split"], "domains": []},
+        {"settings": SETTINGS.split, "domains": []},
     ),
     "gate_data": (
         {"trained": ["train.jsonl"], "pretrained": [], "benchmarks": ["benchmark.jsonl"], "test": "test.jsonl"},
         {"verdict": "verdict.json"},
-        PRESET["decontaminate"],
+        {"settings": SETTINGS.decontaminate},
     ),
     "adapt": (
         {"base": "base", "train": "train.jsonl", "valid": "valid.jsonl"},
@@ -123,7 +135,7 @@ STEPS = {
     "train_detector": (
         {},
         {"detector": "detector", "report": "detector.json"},
-        {**PRESET["detector"], "examples": 1000, "seed": 0},
+        {"settings": changed(SETTINGS.detector, examples=1000), "seed": 0},
     ),
 }
 
@@ -133,26 +145,26 @@ def world_files(tmp_path_factory, tokenizer, checkpoint):
     """Source, benchmark, tokenizer, an untrained model and made-up labels, in a folder of their own."""
     import shutil
 
-    from helpers.records import make_record, write_labels
+    from helpers.records import make_record, write_answers
     from ingot.world import tasks
 
     folder = tmp_path_factory.mktemp("world")
     shares = {domain: {"easy": 0.5, "medium": 0.5} for domain in tasks.DOMAINS}
-    tasks = list(itertools.islice(tasks.tasks(3, shares, 0, 1, unique=True), 6100))
-    rows = [{"instruction": task.instruction, "output": task.response, "domain": task.domain} for task in tasks[100:]]
+    drawn = list(itertools.islice(tasks.tasks(3, shares, 0, 1, unique=True), 6100))
+    rows = [{"instruction": task.instruction, "output": task.response, "domain": task.domain} for task in drawn[100:]]
     (folder / "source.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_records(folder / "benchmark.jsonl", (make_record(t.instruction, t.response) for t in tasks[:100]))
+    write_records(folder / "benchmark.jsonl", (make_record(t.instruction, t.response) for t in drawn[:100]))
     tokenizer.save_pretrained(folder / "tokenizer")
     shutil.copytree(checkpoint, folder / "base")
     whose = {"code": "code", "automation": "automation"}
-    sure = [(task.instruction, whose.get(task.domain, "base")) for task in tasks[100:1100]]
+    sure = [(task.instruction, whose.get(task.domain, "base")) for task in drawn[100:1100]]
     labels = [{"prompt": text, "right": {name: name == who for name in ("base", *whose)}} for text, who in sure]
-    write_labels(folder, [{**row, "domain": "any", "confidence": 0.5} for row in labels])
+    write_answers(folder, [{**row, "domain": "any", "confidence": 0.5} for row in labels])
     return folder
 
 
 def command(step, inputs, outputs, params):
-    spec = {"input": inputs, "output": outputs, "params": params}
+    spec = {"input": inputs, "output": outputs, "params": plain(params)}
     return [
         sys.executable,
         "-m",

@@ -1,9 +1,9 @@
 """Train the adapter: QLoRA on the base, on what the data stage has left."""
 
 from pathlib import Path
-from typing import Any
 
 from ingot.io.records import of_difficulty, read_records, write_json
+from ingot.settings.adapter import Adapt
 from ingot.training.sft import fine_tune
 
 
@@ -14,17 +14,23 @@ def adapt(
     adapter: Path,
     report: Path,
     *,
-    backend: str,
-    training: dict[str, Any],
-    difficulties: list[str],
+    settings: Adapt,
     work: str,
     seed: int,
     threads: int,
 ) -> None:
     """Write the adapter with the lowest validation loss, and a report of sizes and losses."""
-    chosen = of_difficulty(read_records(train), difficulties)
-    watched = of_difficulty(read_records(valid), difficulties)
+    chosen = of_difficulty(read_records(train), settings.difficulties)
+    watched = of_difficulty(read_records(valid), settings.difficulties)
     summary = fine_tune(
-        base, chosen, watched, adapter, training, work=Path(work), seed=seed, threads=threads, backend=backend
+        base,
+        chosen,
+        watched,
+        adapter,
+        settings.training,
+        work=Path(work),
+        seed=seed,
+        threads=threads,
+        backend=settings.backend,
     )
     write_json(report, summary)

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from ingot.io.records import Record, read_records, write_json, write_records
 from ingot.measuring.failures import failure
 from ingot.measuring.judging import judge_pairs, require_judgements
+from ingot.settings.judge import Judge
 
 
 def pair_of(record: Record) -> tuple[Record, Record]:
@@ -21,14 +21,14 @@ def judge_round(
     report: Path,
     *,
     turn: str,
-    judge: dict[str, Any],
+    judge: Judge,
     malformed: float,
     remembered: str,
 ) -> None:
     """Write, as failures, the answers that lose against their reference or only equal it."""
     records = list(read_records(open_answers))
     rows, cost = judge_pairs([pair_of(record) for record in records], judge, Path(remembered))
-    require_judgements(len(records), len(rows), malformed, "ask.judged.malformed")
+    require_judgements(len(records), len(rows), malformed, "target.judged.malformed")
     failed = []
     for row in rows:
         if row["verdict"] != "win":

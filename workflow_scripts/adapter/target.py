@@ -7,10 +7,11 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.checkpoint import Checkpoint
 from ingot.io.records import Record, of_difficulty, read_json, read_records, write_json
-from ingot.measuring.answers import domain_shares, item_of, judged
+from ingot.measuring.answers import ask, domain_shares
 from ingot.measuring.failures import with_rehearsal
 from ingot.measuring.significance import compare_pairs, forgetting
-from ingot.text import chat
+from ingot.settings.adapter import RoundLimits
+from ingot.settings.training import LoraTraining
 from ingot.text.forms import unit_hash
 from ingot.training.sft import fine_tune
 
@@ -26,11 +27,10 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
 def marks(folders: list[Path], records: list[Record], batch: int, longest: int) -> list[Record]:
     """Return what a base with an adapter answers to records, and whether it is right."""
     model = Checkpoint(folders, batch)
-    prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
-    return judged([item_of(record) for record in records], model.complete(prompts, longest))
+    return ask(model, records, longest)
 
 
-def verdict(before: list[Record], after: list[Record], limits: dict[str, float]) -> dict[str, Any]:
+def verdict(before: list[Record], after: list[Record], limits: RoundLimits) -> dict[str, Any]:
     """Return the gain of a round, by the paired test and by domain, and whether it is `kept`.
 
     It is if more is right, by McNemar's exact test at `max_p_value`, and no more than `max_forgetting` points are lost
@@ -39,7 +39,7 @@ def verdict(before: list[Record], after: list[Record], limits: dict[str, float])
     paired = compare_pairs([row["right"] for row in after], [row["right"] for row in before])
     shares = domain_shares(before), domain_shares(after)
     lost = forgetting(*shares)
-    better = paired["gain"] > 0 and paired["p_value"] <= limits["max_p_value"]
+    better = paired["gain"] > 0 and paired["p_value"] <= limits.max_p_value
     return {
         "questions": len(after),
         "versus_before": paired,
@@ -47,7 +47,7 @@ def verdict(before: list[Record], after: list[Record], limits: dict[str, float])
         "domains": {
             name: {"before": round(share, 4), "after": round(shares[1][name], 4)} for name, share in shares[0].items()
         },
-        "kept": better and lost <= limits["max_forgetting"],
+        "kept": better and lost <= limits.max_forgetting,
     }
 
 
@@ -68,10 +68,10 @@ def target(
     *,
     turn: str,
     difficulties: list[str],
-    training: dict[str, Any],
+    training: LoraTraining,
     rehearsal: float,
     least_failures: int,
-    limits: dict[str, float],
+    limits: RoundLimits,
     batch: int,
     longest: int,
     work: str,
@@ -100,8 +100,8 @@ def target(
     summary = fine_tune(
         base, taught, watched, candidate, training, work=Path(work), seed=seed, threads=threads, start=before
     )
-    rows = [marks([base, folder], proving, batch, longest) for folder in (before, candidate)]
-    found |= {"taught": len(taught), **verdict(*rows, limits), "training": summary}
+    old, new = (marks([base, folder], proving, batch, longest) for folder in (before, candidate))
+    found |= {"taught": len(taught), **verdict(old, new, limits), "training": summary}
     copy(candidate if found["kept"] else before, adapter)
     shutil.rmtree(candidate)
     write_json(report, found)

@@ -1,20 +1,23 @@
-"""Bring the base model into the workspace: from a folder on this machine, or from the Hugging Face hub."""
+"""Bring the base into the workspace, from a folder on this machine or from the Hugging Face hub."""
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from ingot.converting.llama_cpp_tools import refuse_remote_code
 from ingot.errors import InputError
 from ingot.io.records import write_json
+from ingot.settings.base import Dtype
 
 ALLOWED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]  # no pickled weights, no code
+PAD_TOKENS = ("<|finetune_right_pad_id|>", "<|pad|>", "<pad>")
 
 
-def from_hub(model: str, revision: str, download: bool) -> Path | None:
-    """Return the local snapshot of a hub model, downloading it if wanted; without, None means that it can be had.
+def from_hub(model: str, revision: str | None, download: bool) -> Path | None:
+    """Return the local copy of a hub model, and download it if need be.
 
-    Raises InputError where it is neither in the local cache nor to be had from the hub.
+    Without `download`, None means that it could be downloaded. InputError if the hub refuses it or cannot be reached.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -43,7 +46,7 @@ def from_hub(model: str, revision: str, download: bool) -> Path | None:
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Raise InputError unless the folder holds a configuration, a tokenizer, whole safetensors, and no code."""
+    """Raise InputError unless a folder has a configuration, a tokenizer and whole safetensors, and asks for no code."""
     from safetensors import SafetensorError, safe_open
 
     for name in ("config.json", "tokenizer_config.json"):
@@ -61,10 +64,34 @@ def check_checkpoint(folder: Path) -> None:
             raise InputError(f"{file}: cut off or damaged ({error}); fetch it again") from None
 
 
-def fetch(folder: list[Path], base: Path, report: Path, *, kind: str, model: str, revision: str, dtype: str) -> None:
-    """Write the checkpoint, loaded once and saved anew as safetensors, and where it came from.
+def with_own_pad_token(tokenizer: Any, model: str) -> Any:
+    """Give a tokenizer a pad token that is not its end token; InputError if its vocabulary has none to spare.
 
-    `kind` is hub (`model` an id) or local (`folder` holds one, which is `model`).
+    If pad and end were the same, the loss would leave out the end token, and the model would never learn to stop.
+    """
+    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        vocabulary = tokenizer.get_vocab()
+        spare = next((token for token in PAD_TOKENS if token in vocabulary), None)
+        if spare is None:
+            raise InputError(f"{model}: no pad token of its own; add one to its tokenizer first")
+        tokenizer.pad_token = spare
+    return tokenizer
+
+
+def fetch(
+    folder: list[Path],
+    base: Path,
+    report: Path,
+    *,
+    kind: str,
+    model: str,
+    revision: str | None,
+    dtype: Dtype,
+) -> None:
+    """Write the checkpoint, loaded and saved anew as safetensors, and a report that says where it came from.
+
+    `model` is the id of a hub model if `kind` is hub, and else a folder. `folder` names it, too, so that the step runs
+    again when its files change.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -75,23 +102,16 @@ def fetch(folder: list[Path], base: Path, report: Path, *, kind: str, model: str
     tokenizer = AutoTokenizer.from_pretrained(source)
     if tokenizer.chat_template is None:
         raise InputError(f"{model}: its tokenizer has no chat template; use an instruction-tuned model")
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
-        # With pad = end the loss would leave the end token out, and the model would never learn to stop.
-        spare = next((t for t in ("<|finetune_right_pad_id|>", "<|pad|>", "<pad>") if t in tokenizer.get_vocab()), None)
-        if spare is None:
-            raise InputError(f"{model}: no pad token of its own; add one to its tokenizer first")
-        tokenizer.pad_token = spare
+    with_own_pad_token(tokenizer, model).save_pretrained(base)
     network = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
     network.save_pretrained(base)
-    tokenizer.save_pretrained(base)
-    commit = source.name if kind == "hub" else None
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     write_json(
         report,
         {
             "kind": kind,
             "model": model,
-            "commit": commit,
+            "commit": source.name if kind == "hub" else None,
             "type": config["model_type"],
             "parameters": network.num_parameters(),
         },

@@ -1,29 +1,30 @@
-"""Train a small Llama from scratch: the base of the tiny preset, built in minutes on a CPU."""
+"""Pretrain the base: a small Llama, from scratch."""
 
 from pathlib import Path
 from typing import Any
 
 from ingot.inference.device import device, make_repeatable
 from ingot.io.records import read_records, write_json
+from ingot.settings.base import Architecture, Pretrain
 from ingot.text import chat
 from ingot.training.fit import fit
 
 
-def new_model(tokenizer: Any, shape: dict[str, Any], context: int) -> Any:
-    """Return an untrained Llama of the given shape whose end and pad tokens are the tokenizer's."""
+def new_model(tokenizer: Any, shape: Architecture, context: int) -> Any:
+    """Make an untrained Llama of the given shape, with the end and pad tokens of the tokenizer."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=shape["hidden"],
-        intermediate_size=shape["feed_forward"],
-        num_hidden_layers=shape["layers"],
-        num_attention_heads=shape["heads"],
-        num_key_value_heads=shape["kv_heads"],
+        hidden_size=shape.hidden,
+        intermediate_size=shape.feed_forward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
         max_position_embeddings=context,
         tie_word_embeddings=True,
         rms_norm_eps=1e-5,
-        initializer_range=shape["initializer_range"],
+        initializer_range=shape.initializer_range,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
@@ -41,22 +42,23 @@ def pretrain(
     base: Path,
     report: Path,
     *,
-    shape: dict[str, Any],
-    training: dict[str, Any],
+    settings: Pretrain,
     context: int,
     seed: int,
     threads: int,
 ) -> None:
-    """Pretrain on the answers of `corpus` and write the model with its tokenizer, and a report of the losses."""
+    """Pretrain a model on the answers of a corpus; write it with its tokenizer, and a report of the losses."""
     import torch
     from transformers import AutoTokenizer
 
     make_repeatable(seed, threads)
+    training = settings.training
     tokens = AutoTokenizer.from_pretrained(tokenizer)
-    conversations = [chat.encode(tokens, r["instruction"], r["response"]) for r in read_records(corpus)]
-    ids, targets = chat.pack(conversations, training["length"], tokens.pad_token_id)
+    records = read_records(corpus)
+    conversations = [chat.encode(tokens, record["instruction"], record["response"]) for record in records]
+    ids, targets = chat.pack(conversations, training.length, tokens.pad_token_id)
     rows, labels = torch.tensor(ids), torch.tensor(targets)
-    model = new_model(tokens, shape, context).to(device())
+    model = new_model(tokens, settings.shape, context).to(device())
     losses = fit(model, rows, labels, training, "pretrain")
     model.save_pretrained(base)
     tokens.save_pretrained(base)
@@ -67,7 +69,7 @@ def pretrain(
             "parameters": model.num_parameters(),
             "conversations": len(conversations),
             "rows": len(rows),
-            "tokens_seen": training["steps"] * training["batch"] * training["length"],
+            "tokens_seen": training.steps * training.batch * training.length,
             "losses": losses,
         },
     )

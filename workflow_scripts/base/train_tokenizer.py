@@ -1,15 +1,16 @@
-"""Train the byte-level BPE tokenizer of the model that this project pretrains."""
+"""Train the tokenizer of a base that is pretrained here: byte-level BPE."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ingot.io.records import read_records
+from ingot.settings.base import TrainTokenizer
 from ingot.text import chat
 
 
 def learn(texts: Iterable[str], vocabulary: int) -> Any:
-    """Learn merges from `texts`; return a fast tokenizer with `vocabulary` tokens at most and the chat template."""
+    """Learn merges from texts; return a fast tokenizer of at most `vocabulary` tokens, with the chat template."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -35,9 +36,9 @@ def learn(texts: Iterable[str], vocabulary: int) -> Any:
     return tokenizer
 
 
-def train_tokenizer(corpus: Path, tokenizer: Path, *, vocabulary: int, context: int) -> None:
-    """Write a tokenizer trained on the questions and answers of `corpus`, for contexts of `context` tokens."""
-    texts = (f"{r['instruction']}\n{r['response']}" for r in read_records(corpus))
-    learned = learn(texts, vocabulary)
-    learned.model_max_length = context
-    learned.save_pretrained(tokenizer)
+def train_tokenizer(corpus: Path, tokenizer: Path, *, settings: TrainTokenizer, context: int) -> None:
+    """Write a tokenizer that is trained on the questions and answers of a corpus, for contexts of `context` tokens."""
+    texts = (f"{record['instruction']}\n{record['response']}" for record in read_records(corpus))
+    trained = learn(texts, settings.vocabulary)
+    trained.model_max_length = context
+    trained.save_pretrained(tokenizer)

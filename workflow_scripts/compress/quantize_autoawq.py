@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.io.records import read_records, write_json
+from ingot.settings.training import Calibration
 from ingot.text import chat
 from ingot.training.oneshot import sample
 
@@ -30,14 +31,14 @@ def copies_on_cpu() -> Iterator[None]:
 
 
 def quantize_autoawq(
-    recovered: Path,
+    model: Path,
     train: Path,
     packed: Path,
     scaled: Path,
     report: Path,
     *,
     scheme: str,
-    calibration: dict[str, int],
+    calibration: Calibration,
     dtype: str,
     threads: int,
 ) -> None:
@@ -48,27 +49,27 @@ def quantize_autoawq(
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    tokenizer = AutoTokenizer.from_pretrained(recovered)
-    records = sample(list(read_records(train)), calibration["records"])
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    records = sample(list(read_records(train)), calibration.records)
     texts = [chat.prompt_text(tokenizer, r["instruction"]) + r["response"] + tokenizer.eos_token for r in records]
     settings: dict[str, Any] = {"zero_point": SCHEMES[scheme], "q_group_size": 128, "w_bit": 4, "version": "GEMM"}
-    model = AutoAWQForCausalLM.from_pretrained(str(recovered), device_map={"": "cpu"}, use_cache=False)
+    network = AutoAWQForCausalLM.from_pretrained(str(model), device_map={"": "cpu"}, use_cache=False)
     with copies_on_cpu():
-        model.quantize(
+        network.quantize(
             tokenizer,
             quant_config=settings,
             calib_data=texts,
-            max_calib_seq_len=calibration["length"],
-            apply_clip=False,  # clipping loses something, and `scaled` must compute what `recovered` does
+            max_calib_seq_len=calibration.length,
+            apply_clip=False,  # clipping loses something, and `scaled` must compute what the model does
             export_compatible=True,
         )
-    plain = AutoModelForCausalLM.from_pretrained(recovered, dtype=torch.float32)
-    weights = {k: v for k, v in model.model.state_dict().items() if k in plain.state_dict()}
+    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    weights = {k: v for k, v in network.model.state_dict().items() if k in plain.state_dict()}
     plain.load_state_dict(weights, strict=False)
     plain.tie_weights()
     plain.to(getattr(torch, dtype)).save_pretrained(scaled)
-    model.pack()
-    model.save_quantized(str(packed))
+    network.pack()
+    network.save_quantized(str(packed))
     for folder in (scaled, packed):
         tokenizer.save_pretrained(folder)
     write_json(report, {"backend": "autoawq", "records": len(texts)})

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.io.records import read_records, write_json
+from ingot.settings.training import Calibration
 from ingot.training import sparsity
 from ingot.training.oneshot import oneshot
 
@@ -18,21 +19,21 @@ def scaled_weights(model: Any, tied: bool) -> dict[str, Any]:
 
 
 def quantize_awq(
-    recovered: Path,
+    model: Path,
     train: Path,
     packed: Path,
     scaled: Path,
     report: Path,
     *,
     scheme: str,
-    calibration: dict[str, int],
+    calibration: Calibration,
     dtype: str,
     threads: int,
 ) -> None:
     """Write the packed 4-bit checkpoint and, as an ordinary checkpoint, the scaled weights that it was rounded from.
 
     Method: Lin et al. 2024 (AWQ). Scaling multiplies weights by constants per input and divides them out upstream, so
-    the scaled model computes what the recovered one did, and zeros stay zeros.
+    the scaled model computes what the one before did, and zeros stay zeros.
     """
     import torch
     from llmcompressor.modifiers.quantization import QuantizationModifier
@@ -41,22 +42,22 @@ def quantize_awq(
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
-    tokenizer = AutoTokenizer.from_pretrained(recovered)
-    plain = AutoModelForCausalLM.from_pretrained(recovered, dtype=torch.float32)
-    model = AutoModelForCausalLM.from_pretrained(recovered, dtype=torch.bfloat16)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
     before = sparsity.shares(plain)
     recipe = [
         AWQModifier(duo_scaling="both"),
         QuantizationModifier(targets=["Linear"], ignore=["lm_head"], scheme=scheme),
     ]
-    oneshot(model, tokenizer, list(read_records(train)), recipe, calibration["records"], calibration["length"])
-    weights = scaled_weights(model, bool(plain.config.tie_word_embeddings))
+    oneshot(network, tokenizer, list(read_records(train)), recipe, calibration)
+    weights = scaled_weights(network, bool(plain.config.tie_word_embeddings))
     missing, unexpected = plain.load_state_dict(weights, strict=False)
     if unexpected or [name for name in missing if name != "lm_head.weight"]:
         raise RuntimeError(f"the scaled weights do not fit the model: missing {missing}, unexpected {unexpected}")
     plain.tie_weights()
     plain.to(getattr(torch, dtype)).save_pretrained(scaled)
-    model.save_pretrained(packed, save_compressed=True)
+    network.save_pretrained(packed, save_compressed=True)
     for folder in (scaled, packed):
-        AutoTokenizer.from_pretrained(recovered).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(model).save_pretrained(folder)
     write_json(report, {"zeros_before": before, "zeros_scaled": sparsity.shares(plain)})

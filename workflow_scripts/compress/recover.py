@@ -1,22 +1,22 @@
 """Train the pruned model further with its zeros held at zero, to win back what pruning lost."""
 
 from pathlib import Path
-from typing import Any
 
 from ingot.inference.device import device, make_repeatable
 from ingot.io.records import of_difficulty, read_records, write_json
+from ingot.settings.training import FullTraining
 from ingot.text import chat
 from ingot.training import sparsity
 from ingot.training.fit import fit
 
 
 def recover(
-    pruned: Path,
+    model: Path,
     train: Path,
     recovered: Path,
     report: Path,
     *,
-    training: dict[str, Any],
+    training: FullTraining,
     difficulties: list[str],
     dtype: str,
     seed: int,
@@ -27,19 +27,19 @@ def recover(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     make_repeatable(seed, threads)
-    tokenizer = AutoTokenizer.from_pretrained(pruned)
+    tokenizer = AutoTokenizer.from_pretrained(model)
     # float32: a step of this size is less than the last bit of a bfloat16 weight
-    model = AutoModelForCausalLM.from_pretrained(pruned, dtype=torch.float32).to(device())
-    if model.device.type != "cpu":
-        model.gradient_checkpointing_enable()
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).to(device())
+    if network.device.type != "cpu":
+        network.gradient_checkpointing_enable()
     records = of_difficulty(read_records(train), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
-    ids, targets = chat.pack(conversations, training["length"], tokenizer.pad_token_id)
-    mask = sparsity.Mask(model)
-    losses = fit(model, torch.tensor(ids), torch.tensor(targets), training, "recover", mask.apply)
+    ids, targets = chat.pack(conversations, training.length, tokenizer.pad_token_id)
+    mask = sparsity.Mask(network)
+    losses = fit(network, torch.tensor(ids), torch.tensor(targets), training, "recover", mask.apply)
     if broken := mask.broken():
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
-    model.to(getattr(torch, dtype)).save_pretrained(recovered)
+    network.to(getattr(torch, dtype)).save_pretrained(recovered)
     tokenizer.save_pretrained(recovered)
-    tokens = training["steps"] * training["batch"] * training["length"]
-    write_json(report, {"zeros": sparsity.shares(model), "rows": len(ids), "tokens_seen": tokens, "losses": losses})
+    tokens = training.steps * training.batch * training.length
+    write_json(report, {"zeros": sparsity.shares(network), "rows": len(ids), "tokens_seen": tokens, "losses": losses})

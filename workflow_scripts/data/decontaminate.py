@@ -1,4 +1,4 @@
-"""Remove training records that repeat an item of a benchmark that the configuration evaluates on."""
+"""Drop records that repeat an item of a benchmark or suite."""
 
 import itertools
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 from ingot.curation.accounting import Books, parsed, require_some
 from ingot.curation.overlap import BenchmarkIndex
 from ingot.io.progress import progress
-from ingot.io.records import read_json, read_records
+from ingot.io.records import Record, read_json, read_records
+from ingot.settings.data import Decontaminate
 
-EXAMPLES = 20  # hits shown in the report
+EXAMPLES = 20  # contaminated records shown in the report
 TOGETHER = 2000  # records compared in one call
 
 
@@ -19,17 +20,16 @@ def decontaminate(
     rejected: Path,
     report: Path,
     *,
-    shingle: int,
-    threshold: float,
+    settings: Decontaminate,
 ) -> None:
-    """Write the records that repeat no question and no answer of a benchmark; list the others with the item.
+    """Write the records that repeat no question and no answer of a benchmark; list each of the others with its item.
 
-    `benchmarks` is what `read_benchmarks` wrote, or nothing.
+    `benchmarks` are the files that `read_benchmarks` and `read_suite` wrote, if any.
     """
     items = [item for path in benchmarks for item in read_records(path)]
-    index = BenchmarkIndex(items, shingle, threshold)
+    index = BenchmarkIndex(items, settings)
     hits = {item["metadata"]["source"]: 0 for item in items}
-    examples = []
+    examples: list[Record] = []
     waiting = iter(progress(parsed(records), "decontaminate", "record"))
     with Books(kept, rejected, report) as books:
         while batch := list(itertools.islice(waiting, TOGETHER)):

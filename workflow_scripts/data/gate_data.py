@@ -1,4 +1,4 @@
-"""The gate before training: nothing that is trained on may be among what is evaluated."""
+"""Gate the data: no model may be trained on what it is measured with."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from ingot.curation.overlap import BenchmarkIndex
 from ingot.errors import InputError
 from ingot.io.progress import progress
 from ingot.io.records import Record, read_records, write_json
+from ingot.settings.data import Decontaminate
 from ingot.text.forms import normalise
 
 SHOWN = 5  # of the records that close the gate
@@ -16,7 +17,11 @@ TOGETHER = 2000  # records compared in one call
 
 
 def repeated(path: Path, asked: dict[str, Path], index: BenchmarkIndex | None, items: list[Record]) -> Iterator[str]:
-    """Yield what of the evaluated the records of a file repeat."""
+    """Yield a line for each record of a file that repeats something asked.
+
+    `asked` has the questions, in normal form, with the files that they are in. With an index of the benchmark items,
+    other ways to repeat one of them count, too.
+    """
     waiting = iter(progress((record for _, record in parsed(path)), path.name, "record"))
     while batch := list(itertools.islice(waiting, TOGETHER)):
         matches = index.find_all(batch) if index else [None] * len(batch)
@@ -35,24 +40,23 @@ def gate_data(
     test: Path,
     verdict: Path,
     *,
-    shingle: int,
-    threshold: float,
+    settings: Decontaminate,
 ) -> None:
-    """Write the verdict if nothing that is trained on repeats what is evaluated, else raise InputError with both.
+    """Write the verdict if nothing that is trained on repeats what is asked; else raise InputError that shows both.
 
-    What repeats a benchmark item in whatever dress counts for `trained`, as in `decontaminate`. Of the test part, from
-    which near duplicates were dropped before it was split off, and for `pretrained`, the same question counts.
+    Records of `trained` may not repeat a benchmark item in any way that `decontaminate` knows. No question of the test
+    set may be in them, and none of the benchmark or the test set in `pretrained`. Near duplicates of the test set need
+    no check here: they were dropped before it was split off.
     """
     items = [item for path in benchmarks for item in read_records(path)]
     asked = {normalise(item["instruction"]): path for path in [*benchmarks, test] for item in read_records(path)}
-    index = BenchmarkIndex(items, shingle, threshold)
-
-    found = [
-        what
+    index = BenchmarkIndex(items, settings)
+    lines = [
+        line
         for path in [*trained, *pretrained]
-        for what in repeated(path, asked, index if path in trained else None, items)
+        for line in repeated(path, asked, index if path in trained else None, items)
     ]
-    if found:
-        more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        raise InputError("what is evaluated is also trained on:\n  " + "\n  ".join([*found[:SHOWN], *more]))
+    if lines:
+        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        raise InputError("what is evaluated is also trained on:\n  " + "\n  ".join([*lines[:SHOWN], *more]))
     write_json(verdict, {"passed": True})

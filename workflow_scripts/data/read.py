@@ -1,12 +1,13 @@
-"""Read a part of a source, whatever its shape, into records of one shape; what cannot be read is listed, not lost."""
+"""Read a part of a source, whatever its format and shape, into records of one shape; list the rows that are none."""
 
 from pathlib import Path
 
 from ingot.curation.accounting import Books
-from ingot.curation.shapes import record_of
-from ingot.io.formats import Limits, Row, Shard, rows
+from ingot.curation.shapes import Labels, record_of
+from ingot.io.formats import Part, Row, rows
 from ingot.io.progress import progress
 from ingot.io.records import Record
+from ingot.settings.data import Read, Shape
 from ingot.text.forms import unit_hash
 
 EXCERPT = 200  # bytes of a rejected row that are kept as evidence
@@ -24,23 +25,20 @@ def read(
     rejected: Path,
     report: Path,
     *,
+    settings: Read,
     format: str | None,
-    shape: str | dict[str, str] | None,
-    defaults: Record,
+    shape: Shape | None,
     sample: float,
-    shard: int,
-    shards: int,
-    row_bytes: int,
-    unpacking: int,
+    labels: Labels,
+    part: Part,
 ) -> None:
-    """Write the records of one shard of a source; `defaults` is the metadata that its records lack.
+    """Write the records of one part of a source.
 
-    `sample` is the share of the records to take; which ones depends on nothing but their content.
+    `sample` is the share of the records to take. Which ones are taken depends only on their content.
     """
-    limits = Limits(row_bytes, unpacking)
     with Books(records, rejected, report) as books:
-        for row in progress(rows(source, format, limits, Shard(shard, shards)), source.name, "row"):
-            record, reason = record_of(row, defaults, shape)
+        for row in progress(rows(source, format, settings, part), source.name, "row"):
+            record, reason = record_of(row, labels, shape)
             if record is None:
                 books.reject(place_of(row, source), "read", reason, size=len(row.excerpt))
             elif sample < 1 and unit_hash(record["id"]) >= sample:

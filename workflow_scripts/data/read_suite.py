@@ -1,41 +1,42 @@
-"""Read the items of a suite: what a model is asked and shown, and what of it must not be trained on."""
+"""Read the items of a suite: what models are asked and shown, and what must not be trained on because of it."""
 
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ingot.errors import InputError
-from ingot.io.formats import Limits, Shard, rows
+from ingot.io.formats import WHOLE, rows
 from ingot.io.records import Record, write_json, write_records
 from ingot.measuring.suites import load_task, rendered
+from ingot.settings.data import Read
+from ingot.settings.measure import Suite
 from ingot.text.forms import record_id
 
 
-def items_of(path: Path, limits: Limits) -> Iterator[Record]:
-    """Yield the objects of a file; those in the list `examples`, where it has one object with such a list."""
-    for row in rows(path, None, limits, Shard(0, 1)):
+def items_of(path: Path, settings: Read) -> Iterator[Record]:
+    """Yield the objects of a file. An object with a list `examples` stands for the objects of that list."""
+    for row in rows(path, None, settings, WHOLE):
         if not isinstance(row.value, dict):
             raise InputError(f"{path}:{row.number}: {row.reason or 'not an object'}; a suite may not lose an item")
         examples = row.value.get("examples")
         yield from examples if isinstance(examples, list) else [row.value]
 
 
-def joined(data: Path, answers: list[Path], limits: Limits) -> list[Record]:
-    """Return the items of a file, each with the fields of the object with its `id` in the files of answers."""
-    items = list(items_of(data, limits))
-    known = {str(one.get("id")): one for path in answers for one in items_of(path, limits)}
-    if not known:
+def joined(data: Path, answers: list[Path], settings: Read) -> list[Record]:
+    """Read the items of a file; each gets the fields of the object with the same `id` in the files of answers."""
+    items = list(items_of(data, settings))
+    accepted = {str(answer.get("id")): answer for path in answers for answer in items_of(path, settings)}
+    if not accepted:
         return items
-    missing = [str(item.get("id")) for item in items if str(item.get("id")) not in known]
+    missing = [str(item.get("id")) for item in items if str(item.get("id")) not in accepted]
     if missing:
         raise InputError(f"{data}: {len(missing)} items have no answer in {answers[0]}, the first is {missing[0]}")
-    return [known[str(item["id"])] | item for item in items]
+    return [accepted[str(item["id"])] | item for item in items]
 
 
 def as_question(item: Record, about: Record, suite: str, path: Path) -> Record:
-    """Return an item with the fields of a benchmark item, by which training data is cleaned, and itself as `item`."""
-    question, answer = (rendered(about[part], item, path) for part in ("question", "answer"))
+    """Give an item the fields of a benchmark item, by which training data is cleaned; `item` is the item itself."""
+    question, answer = (rendered(about[template], item, path) for template in ("question", "answer"))
     if not question.strip():
         raise InputError(f"{path}: an item has no question; is it the right file for the suite {suite}?")
     labels = {"source": suite, "domain": suite, "difficulty": "medium", "checker": "text", "licence": None}
@@ -56,32 +57,30 @@ def read_suite(
     questions: Path,
     report: Path,
     *,
-    suite: str,
-    shots: int,
-    most: int | None,
-    limits: dict[str, Any],
+    settings: Read,
+    suite: Suite,
 ) -> None:
-    """Write the items of a suite, at most `most` of them: the first by their hash, which is as good as at random.
+    """Write the items of a suite; if it has more than `most`, those that come first by their hash, so at random.
 
-    The first `shots` of the file of `examples` are written before them, marked as `example`: they are shown with every
-    question, and never asked.
+    Before them come the first items of the file of examples, as many as `shots`, marked as `example`: they are shown
+    before every question, and never asked.
     """
     about = load_task(task)["metadata"]
     if examples and "no_examples" in about:
-        raise InputError(f"evaluate.suites: {suite}: `examples` cannot be shown: {about['no_examples']}")
-    bounds = Limits(limits["row_bytes"], limits["unpacking"])
+        raise InputError(f"ask_suite.suites: {suite.name}: `examples` cannot be shown: {about['no_examples']}")
     shown = [
-        as_question(item, about, suite, path) | {"example": True}
+        as_question(item, about, suite.name, path) | {"example": True}
         for path in examples
-        for item in itertools.islice(items_of(path, bounds), shots)
+        for item in itertools.islice(items_of(path, settings), suite.shots)
     ]
-    if examples and len(shown) < shots:
-        raise InputError(f"{examples[0]}: {len(shown)} examples, fewer than the {shots} of `shots`")
-    known = [one["item"] for one in shown]
-    read = [as_question(item, about, suite, data) for item in joined(data, answers, bounds)]
-    found = sorted((one for one in read if one["item"] not in known), key=lambda one: str(one["id"]))
-    if not found:
-        raise InputError(f"{data}: there is nothing to ask; {len(read)} items, all of them shown as examples")
-    write_records(questions, [*shown, *found[:most]])
-    counts = {"items": len(read), "shown": len(shown), "asked": len(found[:most])}
-    write_json(report, {"suite": suite, "task": task.stem, **counts})
+    if examples and len(shown) < suite.shots:
+        raise InputError(f"{examples[0]}: {len(shown)} examples, fewer than the {suite.shots} of `shots`")
+    shown_items = [question["item"] for question in shown]
+    all_questions = [as_question(item, about, suite.name, data) for item in joined(data, answers, settings)]
+    to_ask = [question for question in all_questions if question["item"] not in shown_items]
+    if not to_ask:
+        raise InputError(f"{data}: there is nothing to ask; {len(all_questions)} items, all of them shown as examples")
+    asked = sorted(to_ask, key=lambda question: str(question["id"]))[: suite.most]
+    write_records(questions, [*shown, *asked])
+    counts = {"items": len(all_questions), "shown": len(shown), "asked": len(asked)}
+    write_json(report, {"suite": suite.name, "task": task.stem, **counts})

@@ -1,50 +1,51 @@
-"""Report what happened to the records, as figures and as one page to look at."""
+"""Report what happened to the records: figures, and one page to look at."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ingot.curation.accounting import MIXED_BY, add_up
 from ingot.io.progress import progress
 from ingot.io.records import Record, read_json, read_records, write_json
+from ingot.pages.browser import brief, brief_rejection
 from ingot.pages.figures import figure
-from ingot.pages.page import brief, brief_rejection, page_of
+from ingot.pages.page import page_of
 
-BROWSED = 500  # kept records, and as many dropped ones of each filter, that the page holds
+BROWSED = 500  # kept records on the page, and dropped ones of each filter
 Report = dict[str, Any]
 
 
 def funnel(steps: dict[str, Report]) -> list[Report]:
-    """Return one row per step: what it read and kept, and why it dropped the rest."""
+    """Make a row per step: what it read and kept, and why it dropped the rest."""
     rows = []
     for name, report in steps.items():
         before, after = report["before"], report["after"]
         reasons = [
             {"filter": filter, "reason": reason, "records": count}
-            for filter, found in report["reasons"].items()
-            for reason, count in found.items()
+            for filter, counts in report["reasons"].items()
+            for reason, count in counts.items()
         ]
         row = {"step": name, "rejected": report["rejected"]}
-        for what in ("records", "bytes", "tokens"):
-            row |= {f"{what}_in": before[what], f"{what}_out": after[what]}
-        rows.append({**row, "reasons": sorted(reasons, key=lambda one: -one["records"])})
+        for measure in ("records", "bytes", "tokens"):
+            row |= {f"{measure}_in": before[measure], f"{measure}_out": after[measure]}
+        rows.append({**row, "reasons": sorted(reasons, key=lambda reason: -reason["records"])})
     return rows
 
 
 def mixes(steps: dict[str, Report]) -> dict[str, dict[str, dict[str, float]]]:
     """Return {field: {value: {step: share of the records that it kept}}}."""
-    found: dict[str, dict[str, dict[str, float]]] = {field: {} for field in MIXED_BY}
+    shares: dict[str, dict[str, dict[str, float]]] = {field: {} for field in MIXED_BY}
     for name, report in steps.items():
         for field in MIXED_BY:
             for value, count in report["after"]["mix"][field].items():
                 share = count / max(1, report["after"]["records"])
-                found[field].setdefault(value, {})[name] = round(share, 4)
-    return found
+                shares[field].setdefault(value, {})[name] = round(share, 4)
+    return shares
 
 
 def histogram(values: list[float], bins: int = 30) -> dict[str, list[float]]:
-    """Return the edges of equal bins and the number of values in each."""
+    """Return the edges of equal bins, and the number of values in each bin."""
     import numpy as np
 
     if not values:
@@ -67,9 +68,9 @@ def plots(report: Report) -> dict[str, str]:
 
     def draw_histogram(name: str, label: str) -> Any:
         def draw(axes: Any) -> None:
-            found = report[name]
-            if found["counts"]:
-                axes.stairs(found["counts"], found["edges"], fill=True, color="#4c72b0")
+            bins = report[name]
+            if bins["counts"]:
+                axes.stairs(bins["counts"], bins["edges"], fill=True, color="#4c72b0")
             axes.set_xlabel(label)
             axes.set_ylabel("records")
 
@@ -89,33 +90,38 @@ def plots(report: Report) -> dict[str, str]:
 
         return draw
 
-    found = {
+    drawn = {
         "funnel": figure(draw_funnel),
         "lengths": figure(draw_histogram("lengths", "tokens of a kept record")),
         **{f"mix_{field}": figure(draw_mix(field)) for field in MIXED_BY},
     }
     if report["scores"]["counts"]:
-        found["scores"] = figure(draw_histogram("scores", "quality score of a kept record"))
-    return found
+        drawn["scores"] = figure(draw_histogram("scores", "quality score of a kept record"))
+    return drawn
 
 
-def some_rejected(paths: Iterable[Path], appeals: list[str]) -> tuple[list[Record], list[str]]:
-    """Return up to BROWSED rejected records of each filter, and the appeals that are among the rejected."""
-    found: dict[str, list[Record]] = {}
+def some_rejected(paths: Iterable[Path], appeals: list[str]) -> tuple[list[Record], list[Record]]:
+    """Return up to BROWSED rejected records of each filter for the page, and all rejected ones that were appealed."""
+    shown: dict[str, list[Record]] = {}
     appealed = []
     for path in paths:
         for rejected in read_records(path):
-            group = found.setdefault(rejected["filter"], [])
-            if len(group) < BROWSED:
-                group.append(brief_rejection(rejected))
+            of_filter = shown.setdefault(rejected["filter"], [])
+            if len(of_filter) < BROWSED:
+                of_filter.append(brief_rejection(rejected))
             if rejected["id"] in appeals:
-                appealed.append(f"{rejected['id']}: {rejected['filter']}: {rejected['reason']}")
-    return list(itertools.chain(*found.values())), appealed
+                appealed.append(rejected)
+    return list(itertools.chain(*shown.values())), appealed
 
 
 def kept_figures(records: Iterable[Record]) -> tuple[list[float], list[float], list[Record]]:
-    """Return the lengths and the scores of all records, and the first BROWSED of them: by id, so at random."""
-    lengths, scores, shown = [], [], []
+    """Return the lengths and the scores of all records, and the first BROWSED records for the page.
+
+    Records are ordered by id, which is a hash, so the first ones are as good as a random choice.
+    """
+    lengths: list[float] = []
+    scores: list[float] = []
+    shown: list[Record] = []
     for record in records:
         lengths.append(float(record["metadata"]["tokens"] or 0))
         if record["metadata"]["quality_score"] is not None:
@@ -125,12 +131,10 @@ def kept_figures(records: Iterable[Record]) -> tuple[list[float], list[float], l
     return lengths, scores, shown
 
 
-def lossy_steps(given: dict[str, Path | list[Path]]) -> Iterator[tuple[str, Report]]:
-    """Yield the name and the report of each step that ran, those of many parts added up."""
-    for name, paths in given.items():
-        reports = [read_json(path) for path in (paths if isinstance(paths, list) else [paths])]
-        if reports:
-            yield name, add_up(reports)
+def add_up_steps(paths: dict[str, list[Path]]) -> dict[str, Report]:
+    """Return the report of each step that ran, added up over the parts of the sources."""
+    reports = {step: [read_json(path) for path in of_step] for step, of_step in paths.items()}
+    return {step: add_up(of_step) for step, of_step in reports.items() if of_step}
 
 
 def report_curation(
@@ -143,7 +147,6 @@ def report_curation(
     split: Path,
     rejected: list[Path],
     records: Path,
-    template: Path,
     page: Path,
     report: Path,
     *,
@@ -151,23 +154,24 @@ def report_curation(
     licences: dict[str, str | None],
 ) -> None:
     """Write the figures of all steps of the curation, and the page."""
-    given: dict[str, Path | list[Path]] = {
-        "read": read,
-        "filter": filtered,
-        "score": scored,
-        "deduplicate": deduplicated,
-        "decontaminate": decontaminated,
-        "balance": balanced,
-    }
-    steps = dict(lossy_steps(given))
-    lengths, scores, shown = kept_figures(progress(read_records(records), "look", "record"))
+    steps = add_up_steps(
+        {
+            "read": read,
+            "filter": filtered,
+            "score": scored,
+            "deduplicate": [deduplicated],
+            "decontaminate": [decontaminated],
+            "balance": [balanced],
+        }
+    )
+    lengths, scores, kept = kept_figures(progress(read_records(records), "look", "record"))
     dropped, refused_again = some_rejected(rejected, appeals)
-    known = {*steps["filter"]["appealed"], *(one.split(":")[0] for one in refused_again)}
-    found = {
+    granted = steps["filter"]["appealed"]
+    of_source = steps["balance"]["after"]["mix"]["source"]
+    figures = {
         "funnel": funnel(steps),
         "sources": {
-            name: {"records": steps["balance"]["after"]["mix"]["source"].get(name, 0), "licence": licence}
-            for name, licence in licences.items()
+            name: {"records": of_source.get(name, 0), "licence": licence} for name, licence in licences.items()
         },
         "mix": mixes(steps),
         "languages": steps["filter"]["languages"],
@@ -177,19 +181,21 @@ def report_curation(
         "duplicates": {key: steps["deduplicate"][key] for key in ("clusters", "threshold", "bands", "rows")},
         "contamination": {"checked": steps["decontaminate"]["items"], "hits": steps["decontaminate"]["hits"]},
         "appeals": {
-            "granted": steps["filter"]["appealed"],
-            "still_refused": refused_again,
-            "unknown": sorted(set(appeals) - known),
+            "granted": granted,
+            "still_refused": [
+                f"{refused['id']}: {refused['filter']}: {refused['reason']}" for refused in refused_again
+            ],
+            "unknown": sorted(set(appeals).difference(granted, (refused["id"] for refused in refused_again))),
         },
-        "split": read_json(split)["parts"],
+        "split": read_json(split)["sides"],
     }
-    write_json(report, found)
+    write_json(report, figures)
     text = page_of(
-        template,
-        report=found,
-        plots=plots(found),
+        "curation.html",
+        report=figures,
+        plots=plots(figures),
         duplicates=steps["deduplicate"]["examples"],
         hits=steps["decontaminate"]["examples"],
-        rows=[*shown, *dropped],
+        rows=[*kept, *dropped],
     )
     page.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Sign a shard: what `deduplicate` needs to know of each record to find its duplicates in all shards."""
+"""Sign the records of a part: note what `deduplicate` must know of each to find its duplicates in all parts."""
 
 import itertools
 from pathlib import Path
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ingot.curation.accounting import MIXED_BY, parsed
 from ingot.io.progress import progress
 from ingot.io.records import Record
+from ingot.settings.data import Sign
 from ingot.text import minhash, signatures
 from ingot.text.compiled_forms import normal_pairs
 from ingot.text.minhash import Bytes, Places
@@ -24,15 +25,16 @@ KINDS: dict[str, type] = {
     "quality": np.float64,
     "label": np.int32,
 }
+"""The number type of each column."""
 
 
 def describe(
     batch: list[tuple[bytes, Record]], normal: tuple[Bytes, Places, Places], labels: dict[Label, int]
 ) -> Columns:
-    """Return the columns of ingot.text.signatures that need no signature, given the normal forms of the records."""
+    """Make the columns of ingot.text.signatures that need no shingles, given the normal forms of the records."""
     data, starts, firsts = normal
     view = data.data
-    # The seed tells where the question ends: the same words are another record if they are cut elsewhere.
+    # The seed says where the question ends: the same words are another record if the answer begins elsewhere.
     exact = b"".join(
         xxhash.xxh3_128_digest(view[begin:end], seed=first)
         for begin, end, first in zip(starts[:-1].tolist(), starts[1:].tolist(), firsts.tolist(), strict=True)
@@ -41,7 +43,7 @@ def describe(
     lines, records = [line for line, _ in batch], [record for _, record in batch]
     about = [record["metadata"] for record in records]
     mixed_by = [tuple(metadata[name] for name in MIXED_BY) for metadata in about]
-    found = {
+    columns = {
         "id": np.frombuffer(bytes.fromhex("".join(record["id"] for record in records)), ">u8"),
         "line": [xxhash.xxh3_64_intdigest(line) for line in lines],
         "exact_high": high,
@@ -52,36 +54,28 @@ def describe(
         "label": [labels.setdefault(label, len(labels)) for label in mixed_by],
         "bytes": [len(line) for line in lines],
     }
-    return {name: np.asarray(column, KINDS[name]) for name, column in found.items()}
+    return {name: np.asarray(column, KINDS[name]) for name, column in columns.items()}
 
 
-def sign(
-    records: Path,
-    signed: Path,
-    *,
-    shingles: dict[str, Any],
-    permutations: int,
-    threshold: float,
-    recall: float,
-) -> None:
-    """Write the signatures of the records of a shard.
+def sign(records: Path, signed: Path, *, settings: Sign) -> None:
+    """Write the signatures of the records of a part.
 
-    `shingles` says of what (`unit`: words or characters) and of how many (`length`) the n-grams are; the bands are as
-    many as propose a pair at `threshold` with probability `recall`.
+    There are as many bands as propose a pair right at the threshold with the probability `recall`.
     """
-    bands, rows = minhash.banding(permutations, threshold, recall)
-    kind = minhash.KINDS[shingles["unit"]]
-    factors, summands = minhash.permutations_of(permutations)
+    shingles = settings.shingles
+    bands, rows = minhash.banding(settings.permutations, settings.threshold, settings.recall)
+    kind = minhash.KINDS[shingles.unit]
+    factors, summands = minhash.permutations_of(settings.permutations)
     labels: dict[Label, int] = {}
-    parts: list[Columns] = []
+    batches: list[Columns] = []
     waiting = iter(progress(parsed(records), "sign", "record"))
     batch: list[tuple[bytes, Record]] | None = None
-    while batch is None or batch:  # once for a shard without records, too
+    while batch is None or batch:  # at least once: a part without records has columns, too
         batch = list(itertools.islice(waiting, TOGETHER))
         normal = normal_pairs([record for _, record in batch])
-        keys, counts = minhash.sign(*normal[:2], kind, shingles["length"], factors, summands, bands, rows)
-        parts.append({**describe(batch, normal, labels), "keys": keys, "count": counts})
-    columns = {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
+        keys, counts = minhash.sign(*normal[:2], kind, shingles.length, factors, summands, bands, rows)
+        batches.append({**describe(batch, normal, labels), "keys": keys, "count": counts})
+    columns = {name: np.concatenate([columns[name] for columns in batches], axis=-1) for name in batches[0]}
     columns["start"] = np.concatenate([[0], np.cumsum(columns.pop("bytes"))])
-    about = {**shingles, "permutations": permutations, "bands": bands, "rows": rows}
+    about = {**shingles.model_dump(), "permutations": settings.permutations, "bands": bands, "rows": rows}
     signatures.save(signed, columns, [dict(zip(MIXED_BY, label, strict=True)) for label in labels], about)

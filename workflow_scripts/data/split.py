@@ -1,4 +1,4 @@
-"""Split records by the hash of their prompt, so that a prompt is on one side only, in every build and every clone."""
+"""Split records by the hash of their prompt, so that a prompt is on the same side in every build and every clone."""
 
 import contextlib
 from collections import Counter
@@ -8,20 +8,22 @@ from ingot.curation.accounting import parsed
 from ingot.errors import InputError
 from ingot.io.progress import progress
 from ingot.io.records import write_json
+from ingot.settings.data import Shares, Split
 from ingot.text.forms import unit_hash
 
 
-def part_of(prompt: str, shares: dict[str, float]) -> str:
-    """Return the part that a prompt belongs to: train, valid, routing or test, in this order along the unit hash."""
-    edge = 1 - sum(shares.values())
+def edges_of(shares: Shares) -> dict[str, float]:
+    """Return where along the unit hash each side ends: train, valid, routing and test, in this order."""
+    edges = {"train": 1 - sum(share for _, share in shares)}
+    for side, share in shares:
+        edges[side] = list(edges.values())[-1] + share
+    return edges
+
+
+def side_of(prompt: str, edges: dict[str, float]) -> str:
+    """Return the side that a prompt is on."""
     position = unit_hash(prompt)
-    if position < edge:
-        return "train"
-    for part, share in shares.items():
-        edge += share
-        if position < edge:
-            return part
-    return list(shares)[-1]
+    return next((side for side, edge in edges.items() if position < edge), list(edges)[-1])
 
 
 def split(
@@ -32,27 +34,28 @@ def split(
     test: Path,
     report: Path,
     *,
-    shares: dict[str, float],
+    settings: Split,
     domains: list[str],
 ) -> None:
-    """Write the four parts: to learn from, to choose checkpoints by, to train the router on, and to measure with.
+    """Write the four sides: to learn from, to choose checkpoints by, to train the router on, and to measure with.
 
-    Raises InputError, before anything is trained, where one of the `domains` that get a modifier has no records.
+    Raises InputError, before anything is trained, if one of the `domains` that get a modifier has no records.
     """
     paths = {"train": train, "valid": valid, "routing": routing, "test": test}
-    found: dict[str, Counter[str]] = {name: Counter() for name in paths}
+    edges = edges_of(settings.shares)
+    by_domain: dict[str, Counter[str]] = {side: Counter() for side in paths}
     with contextlib.ExitStack() as stack:
-        files = {name: stack.enter_context(open(path, "wb")) for name, path in paths.items()}
+        files = {side: stack.enter_context(open(path, "wb")) for side, path in paths.items()}
         for line, record in progress(parsed(records), "split", "record"):
-            part = part_of(record["instruction"], shares)
-            files[part].write(line)
-            found[part][record["metadata"]["domain"]] += 1
-    for name in ("train", "valid"):
-        if absent := set(domains) - set(found[name]):
+            side = side_of(record["instruction"], edges)
+            files[side].write(line)
+            by_domain[side][record["metadata"]["domain"]] += 1
+    for side in ("train", "valid"):
+        if absent := set(domains) - set(by_domain[side]):
             raise InputError(
-                f"no record of the {name} part has domain {', '.join(sorted(absent))}, which `modifiers.domains` lists;"
-                f" the data have {sorted(set().union(*found.values()))}"
+                f"no record of the {side} part has domain {', '.join(sorted(absent))}, which `modifiers.domains` lists;"
+                f" the data have {sorted(set().union(*by_domain.values()))}"
             )
-    counts = {name: counter.total() for name, counter in found.items()}
-    sorted_domains = {name: dict(sorted(counter.items())) for name, counter in found.items()}
-    write_json(report, {"records": sum(counts.values()), "parts": counts, "domains": sorted_domains})
+    counts = {side: counter.total() for side, counter in by_domain.items()}
+    sorted_domains = {side: dict(sorted(counter.items())) for side, counter in by_domain.items()}
+    write_json(report, {"records": sum(counts.values()), "sides": counts, "domains": sorted_domains})

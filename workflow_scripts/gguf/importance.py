@@ -8,6 +8,7 @@ from ingot.converting.llama_cpp_tools import SOURCES
 from ingot.inference.device import device
 from ingot.io.progress import progress
 from ingot.io.records import read_records
+from ingot.settings.gguf import Importance
 from ingot.text import chat
 from ingot.training.oneshot import sample
 
@@ -25,8 +26,8 @@ def tensor_names(model: Any) -> dict[str, str]:
     return {name: gguf_name for name, gguf_name in found.items() if gguf_name and name != "lm_head"}
 
 
-def importance(scaled: Path, train: Path, matrix: Path, *, records: int, length: int, threads: int) -> None:
-    """Write, per GGUF tensor, the mean square of each input over the first `records` training conversations.
+def importance(model: Path, train: Path, matrix: Path, *, settings: Importance, threads: int) -> None:
+    """Write, per GGUF tensor, the mean square of each input over some training conversations.
 
     The definition is llama.cpp's (tools/imatrix). Float32 vectors [inputs], in a safetensors file.
     """
@@ -35,9 +36,9 @@ def importance(scaled: Path, train: Path, matrix: Path, *, records: int, length:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(threads)
-    tokenizer = AutoTokenizer.from_pretrained(scaled)
-    model = AutoModelForCausalLM.from_pretrained(scaled, dtype="auto").to(device())
-    names = tensor_names(model)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForCausalLM.from_pretrained(model, dtype="auto").to(device())
+    names = tensor_names(network)
     sums: dict[str, Any] = {}
     seen = 0
 
@@ -48,13 +49,13 @@ def importance(scaled: Path, train: Path, matrix: Path, *, records: int, length:
 
         return hook
 
-    for name, module in model.named_modules():
+    for name, module in network.named_modules():
         if name in names:
             module.register_forward_hook(listen(names[name]))
-    chosen = sample(list(read_records(train)), records)
+    chosen = sample(list(read_records(train)), settings.records)
     with torch.no_grad():
         for record in progress(chosen, "importance", "record"):
-            ids = chat.encode(tokenizer, record["instruction"], record["response"]).ids[:length]
-            model(torch.tensor([ids], device=model.device))
+            ids = chat.encode(tokenizer, record["instruction"], record["response"]).ids[: settings.length]
+            network(torch.tensor([ids], device=network.device))
             seen += len(ids)
     save_file({name: (total / seen).cpu().contiguous() for name, total in sums.items()}, matrix)

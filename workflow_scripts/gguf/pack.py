@@ -4,11 +4,12 @@ from pathlib import Path
 
 from ingot.io.container import pack_file, unpack_file
 from ingot.io.records import write_json
+from ingot.settings.gguf import Pack
 
 
-def pack(model: Path, packed: Path, report: Path, *, level: int, threads: int) -> None:
+def pack(model: Path, packed: Path, report: Path, *, settings: Pack, threads: int) -> None:
     """Write the packed file and check, by unpacking it once, that the content comes back to the byte."""
-    facts = pack_file(model, packed, level, threads)
+    facts = pack_file(model, packed, settings.level, threads)
     trial = packed.with_name(f"{packed.name}.trial")
     try:
         unpack_file(packed, trial)

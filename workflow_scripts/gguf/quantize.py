@@ -36,15 +36,19 @@ def importance_entries(matrix: Path) -> tuple[Any, list[Any]]:
     return entries, buffers
 
 
-def quantize(gguf: Path, matrix: Path, quantized: Path, *, quant: str, threads: int) -> None:
-    """Write the GGUF in type `quant`; raises InputError where llama.cpp refuses the file."""
+def quantize(gguf: Path, matrix: list[Path], quantized: Path, *, quant: str, threads: int) -> None:
+    """Write the GGUF in type `quant`; `matrix` is [] or the importance matrix.
+
+    Raises InputError where llama.cpp refuses the file.
+    """
     import llama_cpp
 
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = file_type(quant)
     parameters.nthread = threads
-    entries, buffers = importance_entries(matrix)
-    parameters.imatrix = entries
+    buffers: list[Any] = []
+    for path in matrix:
+        parameters.imatrix, buffers = importance_entries(path)
     code = llama_cpp.llama_model_quantize(str(gguf).encode(), str(quantized).encode(), ctypes.byref(parameters))
     del buffers
     if code:

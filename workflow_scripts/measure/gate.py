@@ -5,6 +5,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
+from ingot.settings.measure import Gate
 
 # limit in the preset: (figure, 1 if it may be at most the limit or -1 if at least, what to try when it is not met)
 LIMITS = {
@@ -21,26 +22,27 @@ LIMITS = {
 }
 
 
-def failures(figures: dict[str, Any], limits: dict[str, float]) -> list[str]:
+def broken_limits(figures: dict[str, Any], limits: dict[str, float]) -> list[str]:
     """Return one sentence for every limit that the figures of a model do not keep."""
-    found = figures | {"exact_match_loss": -figures["exact_match_gain"]}
+    figures = figures | {"exact_match_loss": -figures["exact_match_gain"]}
     broken = []
     for name, limit in limits.items():
         figure, sign, advice = LIMITS[name]
-        if not sign * found[figure] <= sign * limit:  # so written, a figure that is not a number fails
+        if not sign * figures[figure] <= sign * limit:  # so written, a figure that is not a number fails
             bound = "at most" if sign > 0 else "at least"
-            broken.append(f"{figure} is {found[figure]}, {bound} {limit} is allowed ({name}); try: {advice}")
+            broken.append(f"{figure} is {figures[figure]}, {bound} {limit} is allowed ({name}); try: {advice}")
     return broken
 
 
-def gate(measured: Path, versus_parent: Path, verdict: Path, *, limits: dict[str, float]) -> None:
+def gate(measured: Path, versus_parent: Path, verdict: Path, *, limits: Gate) -> None:
     """Write the verdict if every limit is kept, else raise InputError with the figures, the limits and what to try.
 
-    Limits are set on figures of the model itself, and on how it compares with its parent.
-    The verdict holds no figures: what depends on it need not run again because a figure moved within its limit.
+    Limits are set on figures of the model itself, and on how it compares with its parent. The verdict holds no figures:
+    what depends on it need not run again because a figure moved within its limit.
     """
-    found = read_json(measured) | read_json(versus_parent)
-    if broken := failures(found, limits):
-        edge = f"{found['parent']} -> {found['model']}"
+    figures = read_json(measured) | read_json(versus_parent)
+    asked = limits.model_dump(exclude_none=True)
+    if broken := broken_limits(figures, asked):
+        edge = f"{figures['parent']} -> {figures['model']}"
         raise InputError(f"the gate {edge} is closed (see {versus_parent}):\n  " + "\n  ".join(broken))
-    write_json(verdict, {"model": found["model"], "parent": found["parent"], "passed": sorted(limits)})
+    write_json(verdict, {"model": figures["model"], "parent": figures["parent"], "passed": sorted(asked)})

@@ -1,48 +1,40 @@
-"""Measure a GGUF file as its Hugging Face parent was measured, and check that both read text as the same tokens."""
+"""Measure a GGUF file as its parent was measured, and check that both read text as the same tokens."""
 
 from pathlib import Path
 
-from ingot.inference.gguf_model import Engine, open_engine
-from ingot.io.records import read_records
-from ingot.measuring.answers import Item, item_of, judged
+from ingot.inference.gguf_model import GgufModel, open_gguf
+from ingot.io.records import Record, read_records
 from ingot.measuring.measurement import write_measurement
-from ingot.measuring.predictions import predict
+from ingot.settings.measure import Measure
 from ingot.text import chat
 
 
-def token_mismatches(engine: Engine, items: list[Item]) -> int:
-    """Return in how many conversations llama.cpp's token ids differ from those of training and evaluation."""
+def token_mismatches(model: GgufModel, records: list[Record]) -> int:
+    """Return how many conversations llama.cpp reads as other tokens than the tokenizer of training."""
     wrong = 0
-    for item in items:
-        expected = chat.encode(engine.tokenizer, item.instruction, item.response).ids
-        question = engine.tokenize(chat.prompt_text(engine.tokenizer, item.instruction))
-        answer = engine.tokenize(item.response + engine.tokenizer.eos_token)
-        wrong += question + answer != expected
+    for question, answer in {(record["instruction"], record["response"]) for record in records}:
+        expected = chat.encode(model.tokenizer, question, answer).ids
+        prompt = model.tokenize(chat.prompt_text(model.tokenizer, question))
+        wrong += prompt + model.tokenize(answer + model.tokenizer.eos_token) != expected
     return wrong
 
 
 def measure_gguf(
-    gguf: Path,
+    model: Path,
     tokenizer: Path,
-    test: Path,
+    texts: Path,
     benchmark: Path,
     report: Path,
     logprobs: Path,
     answers: Path,
     *,
-    quant: str,
+    name: str,
+    settings: Measure,
     context: int,
-    longest: int,
-    fidelity_tokens: int,
     threads: int,
 ) -> None:
-    """Write the figures, predictions and answers of the GGUF; `tokenizer` is the folder that training used."""
-    engine = open_engine(gguf, tokenizer, context, threads)
-    held_out = [item_of(record) for record in read_records(test)]
-    items = [item_of(record) for record in read_records(benchmark)]
-    conversations = (chat.encode(engine.tokenizer, item.instruction, item.response) for item in held_out)
-    prediction = predict(engine.logits, conversations, fidelity_tokens)
-    engine.use(None)
-    rows = judged(items, engine.ask([item.instruction for item in items], longest))
-    mismatches = token_mismatches(engine, held_out + items)
-    write_measurement(quant, prediction, rows, mismatches, (report, logprobs, answers))
+    """Write figures, predictions and answers of a GGUF file; `tokenizer` is the folder that training used."""
+    opened = open_gguf(model, tokenizer, context, threads)
+    held_out, questions = list(read_records(texts)), list(read_records(benchmark))
+    mismatches = token_mismatches(opened, held_out + questions)
+    write_measurement(name, opened, held_out, questions, mismatches, settings, (report, logprobs, answers))

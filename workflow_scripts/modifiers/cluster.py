@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.io.records import Record, read_records, write_json, write_records
+from ingot.settings.modifiers import Cluster
 from ingot.text.embedding import tfidf, vectors
 
 SHOWN = 5  # terms and prompts that the report shows of a cluster
@@ -65,9 +66,7 @@ def cluster(
     report: Path,
     *,
     domain: str,
-    dimensions: int,
-    least: int,
-    most: int,
+    settings: Cluster,
     seed: int,
 ) -> None:
     """Write the failures with the number of their cluster, and a report of the clusters.
@@ -80,8 +79,8 @@ def cluster(
     records = list(read_records(failures))
     with threadpool_limits(1):  # so that sums, and with them clusters, do not depend on the number of cores
         prompts = [record["instruction"] for record in records]
-        points = vectors(prompts, encoder[0] if encoder else None, dimensions, seed)
-        labels, silhouettes = partition(points, least, most, seed)
+        points = vectors(prompts, encoder[0] if encoder else None, settings.dimensions, seed)
+        labels, silhouettes = partition(points, settings.least, settings.most, seed)
     write_records(clustered, ({**record, "cluster": k} for record, k in zip(records, labels, strict=True)))
     found = describe(records, labels)
     write_json(report, {"domain": domain, "clusters": len(found), "silhouettes": silhouettes, "found": found})

@@ -7,10 +7,11 @@ from typing import Any
 from ingot.converting import llama_cpp_tools
 from ingot.converting.gguf_files import recast
 from ingot.errors import InputError
-from ingot.inference.gguf_model import open_engine
+from ingot.inference.gguf_model import open_gguf
 from ingot.io.records import Record, read_records, write_json
-from ingot.measuring.answers import item_of, judged
+from ingot.measuring.answers import ask
 from ingot.measuring.significance import compare_pairs
+from ingot.settings.modifiers import Convert
 
 FULL = "F32"
 
@@ -51,41 +52,37 @@ def choose(lines: list[dict[str, Any]], types: list[str], most_bytes: int | None
 
 def convert_modifier(
     adapter: Path,
-    scaled: Path,
+    model: Path,
     gguf: Path,
     valid: Path,
     lora: Path,
     report: Path,
     *,
     domain: str,
-    types: list[str],
-    most_bytes: int | None,
-    max_loss: float,
-    context: int,
+    settings: Convert,
     longest: int,
+    context: int,
     work: str,
     threads: int,
 ) -> None:
     """Write the LoRA, and a report of what each type weighs and answers on the validation prompts of `domain`.
 
-    `scaled` is the checkpoint that the adapter was trained on, `gguf` the base that it will be laid over.
+    `model` is the checkpoint that the adapter was trained on, `gguf` the base that it will be laid over.
     """
     folder = Path(work)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     whole = folder / f"{FULL}.gguf"
-    llama_cpp_tools.convert_lora(adapter, scaled, whole, "f32")
-    written = candidates(whole, types, folder)
+    llama_cpp_tools.convert_lora(adapter, model, whole, "f32")
+    written = candidates(whole, list(settings.types), folder)
     records: list[Record] = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
-    items = [item_of(record) for record in records]
-    engine = open_engine(gguf, scaled, context, threads, written)
+    opened = open_gguf(gguf, model, context, threads, written)
     right = {}
     for name in written:
-        engine.use(name)
-        answers = engine.ask([item.instruction for item in items], longest)
-        right[name] = [row["right"] for row in judged(items, answers)]
+        opened.use(name)
+        right[name] = [row["right"] for row in ask(opened, records, longest)]
     lines = compare_types(right, {name: path.stat().st_size for name, path in written.items()})
-    chosen = choose(lines, types, most_bytes, max_loss)
+    chosen = choose(lines, list(settings.types), settings.most_bytes, settings.max_loss)
     shutil.copyfile(written[chosen], lora)
-    write_json(report, {"domain": domain, "chosen": chosen, "questions": len(items), "types": lines})
+    write_json(report, {"domain": domain, "chosen": chosen, "questions": len(records), "types": lines})
     shutil.rmtree(folder)

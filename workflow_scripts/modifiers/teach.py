@@ -8,8 +8,8 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.chat_client import ChatClient
 from ingot.io.records import Record, read_records, write_json, write_records
-from ingot.measuring.answers import item_of
 from ingot.measuring.failures import with_rehearsal
+from ingot.settings.modifiers import LocalTeacher, PaidTeacher, Teach
 from ingot.text import chat
 from ingot.text.checkers import is_right
 
@@ -31,16 +31,16 @@ def references() -> Teacher:
     return lambda records: ([[record["response"]] for record in records], {"answers": len(records)})
 
 
-def endpoint(tier: dict[str, Any], remembered: Path) -> Teacher:
+def endpoint(tier: PaidTeacher, remembered: Path) -> Teacher:
     """Return a teacher behind an endpoint with OpenAI's interface."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
-        client = ChatClient(tier, remembered, f"teacher {tier['name']}")
+        client = ChatClient(tier, remembered, f"teacher {tier.name}")
         requests: list[dict[str, Any]] = [
             {
-                "model": tier["model"],
+                "model": tier.model,
                 "messages": [{"role": "user", "content": record["instruction"]}],
-                "max_tokens": tier["longest"],
+                "max_tokens": tier.longest,
             }
             for record in records
         ]
@@ -50,7 +50,7 @@ def endpoint(tier: dict[str, Any], remembered: Path) -> Teacher:
     return answer
 
 
-def checkpoint(tier: dict[str, Any], batch: int, longest: int, seed: int, threads: int) -> Teacher:
+def checkpoint(tier: LocalTeacher, batch: int, longest: int, seed: int, threads: int) -> Teacher:
     """Return a local model that answers several times, at a temperature."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
@@ -60,11 +60,11 @@ def checkpoint(tier: dict[str, Any], batch: int, longest: int, seed: int, thread
 
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
-        model = Checkpoint([Path(tier["checkpoint"])], batch)
+        model = Checkpoint([Path(tier.checkpoint)], batch)
         prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
-        repeated = [prompt for prompt in prompts for _ in range(tier["samples"])]
-        answers = iter(model.complete(repeated, longest, tier["temperature"]))
-        several = [list(itertools.islice(answers, tier["samples"])) for _ in records]
+        repeated = [prompt for prompt in prompts for _ in range(tier.samples)]
+        answers = iter(model.complete(repeated, longest, tier.temperature))
+        several = [list(itertools.islice(answers, tier.samples)) for _ in records]
         return [[a.text for a in found if a.stopped] for found in several], {"answers": len(repeated)}
 
     return answer
@@ -72,8 +72,8 @@ def checkpoint(tier: dict[str, Any], batch: int, longest: int, seed: int, thread
 
 def first_right(record: Record, answers: list[str]) -> str | None:
     """Return the first answer that is right, or None."""
-    item = item_of(record)
-    return next((text for text in answers if is_right(item.checker, text, item.response)), None)
+    checker, reference = record["metadata"]["checker"], record["response"]
+    return next((text for text in answers if is_right(checker, text, reference)), None)
 
 
 def cascade(
@@ -104,39 +104,37 @@ def cascade(
 
 def teach(
     clustered: Path,
-    passed: Path,
+    solved: Path,
     models: list[Path],
     taught: Path,
     report: Path,
     *,
     domain: str,
-    most: int | None,
-    rehearsal: float,
-    tiers: list[dict[str, Any]],
+    settings: Teach,
     batch: int,
     longest: int,
     remembered: str,
     seed: int,
     threads: int,
 ) -> None:
-    """Write what a modifier learns: right answers to failures, and `rehearsal` passed records per taught failure.
+    """Write what a modifier learns: right answers to failures, and some solved records per taught failure.
 
     `models` are the folders of the tiers that are local models. Raises InputError where no tier knows a right answer.
     """
     teachers = []
-    for tier in tiers:
-        if "endpoint" in tier:
+    for tier in settings.tiers:
+        if isinstance(tier, PaidTeacher):
             teacher = endpoint(tier, Path(remembered))
-        elif "checkpoint" in tier:
+        elif isinstance(tier, LocalTeacher):
             teacher = checkpoint(tier, batch, longest, seed, threads)
         else:
             teacher = references()
-        teachers.append((tier["name"], tier["share"], teacher))
-    wanted = chosen(list(read_records(clustered)), most)
+        teachers.append((tier.name, tier.share, teacher))
+    wanted = chosen(list(read_records(clustered)), settings.most)
     learned, lines, untaught = cascade(wanted, teachers)
     if not learned:
         raise InputError(f"no teacher has a right answer to any of the {len(wanted)} failures in {domain}; add a tier")
-    lesson = with_rehearsal(learned, list(read_records(passed)), rehearsal, seed)
+    lesson = with_rehearsal(learned, list(read_records(solved)), settings.rehearsal, seed)
     write_records(taught, lesson)
     write_json(
         report,

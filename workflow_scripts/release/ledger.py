@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.io.records import read_json, write_json
+from ingot.pages.page import page_of
 
 SMALL_GAIN = 0.02  # a step that saves less than this share of its parent's bytes says so
 
@@ -80,26 +81,6 @@ def make_row(name: str, path: Path, parent: Row | None, weights: int, figures: d
     }
 
 
-def as_markdown(rows: list[Row]) -> str:
-    """Return the ledger as a Markdown table."""
-    head = "| artifact | bytes | bits/weight | zeros | parent | ratio | perplexity | exact match | |"
-    lines = ["# Size ledger", "", head, "|---|---:|---:|---:|---|---:|---:|---:|---|"]
-    for row in rows:
-        cells = [
-            row["artifact"],
-            f"{row['bytes']:,}",
-            f"{row['bits_per_weight']:.2f}",
-            "" if row["zeros"] is None else f"{row['zeros']:.1%}",
-            row["parent"] or "",
-            "" if row["ratio"] is None else f"{row['ratio']:.3f}",
-            "" if row["perplexity"] is None else f"{row['perplexity']:.3f}",
-            "" if row["exact_match"] is None else f"{row['exact_match']:.1%}",
-            row["note"],
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def ledger(
     artifacts: list[Path],
     reports: list[Path],
@@ -111,11 +92,11 @@ def ledger(
     measured: list[str],
 ) -> None:
     """Write the ledger of `artifacts`, called `names` and made from `parents`; `reports` are those of `measured`."""
-    known = dict(zip(measured, reports, strict=True))
+    report_of = dict(zip(measured, reports, strict=True))
     rows: dict[str, Row] = {}
     weights = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored, and counted, once
     for name, path, parent in zip(names, artifacts, parents, strict=True):
         above = rows[parent] if parent else None
-        rows[name] = make_row(name, path, above, weights, quality(known, name))
+        rows[name] = make_row(name, path, above, weights, quality(report_of, name))
     write_json(table, list(rows.values()))
-    markdown.write_text(as_markdown(list(rows.values())), encoding="utf-8")
+    markdown.write_text(page_of("ledger.md", ledger=list(rows.values())), encoding="utf-8")

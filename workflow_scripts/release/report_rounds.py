@@ -7,33 +7,20 @@ from ingot.errors import InputError
 from ingot.io.records import Record, read_json, read_records, write_json
 from ingot.measuring.answers import domain_shares, exact_match
 from ingot.measuring.significance import compare_pairs, forgetting
-
-SYSTEM = "system"
-
-
-def answers_of(path: Path) -> list[Record]:
-    """Return prompt, domain and whether it was answered right; of a system, by the route that it took."""
-    return [
-        {
-            "prompt": row.get("instruction", row.get("prompt")),
-            "domain": row["domain"],
-            "right": row["right"][row["route"]] if "route" in row else row["right"],
-        }
-        for row in read_records(path)
-    ]
+from ingot.pages.page import page_of
 
 
 def stage(name: str, rows: list[Record], before: list[Record] | None, costs: dict[str, int]) -> dict[str, Any]:
     """Return the shares of right answers of a stage, and how they compare with the stage before."""
-    found: dict[str, Any] = {"stage": name, "exact_match": exact_match(rows), "costs": costs}
+    line: dict[str, Any] = {"stage": name, "exact_match": exact_match(rows), "costs": costs, "versus_before": None}
     if before is not None:
-        if [row["prompt"] for row in rows] != [row["prompt"] for row in before]:
+        if [row["instruction"] for row in rows] != [row["instruction"] for row in before]:
             raise InputError(f"{name} was not asked the same questions as the stage before; build both again")
-        found["versus_before"] = {
+        line["versus_before"] = {
             **compare_pairs([row["right"] for row in rows], [row["right"] for row in before]),
             "forgetting": forgetting(domain_shares(before), domain_shares(rows)),
         }
-    return found
+    return line
 
 
 def tokens_in(report: dict[str, Any]) -> int:
@@ -47,34 +34,12 @@ def bytes_in(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def markdown(stages: list[dict[str, Any]]) -> str:
-    """Return the table of the stages."""
-    domains = [name for name in stages[0]["exact_match"] if name != "all"]
-    heads = ["stage", "all", *domains, "against the stage before", "forgetting", "tokens trained on", "bytes added"]
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * (len(heads) - 2) + "---:|---:|"]
-    for one in stages:
-        cells = [one["stage"]]
-        for name in ("all", *domains):
-            share = one["exact_match"][name]
-            cells.append(f"{share['share']:.1%} ({share['low']:.0%} to {share['high']:.0%})")
-        pair = one.get("versus_before")
-        cells.append(
-            f"{pair['gain']:+.1f} ({pair['gain_low']:+.1f} to {pair['gain_high']:+.1f}), p = {pair['p_value']}"
-            if pair
-            else ""
-        )
-        cells.append(f"{pair['forgetting']}" if pair else "")
-        cells += [f"{one['costs']['tokens']:,}", f"{one['costs']['bytes']:,}"]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def report_rounds(
     answers: list[Path],
     trainings: list[Path],
     artifacts: list[Path],
     table: Path,
-    text: Path,
+    markdown: Path,
     *,
     names: list[str],
     trainings_per_stage: list[int],
@@ -89,7 +54,8 @@ def report_rounds(
     stages = []
     before = None
     for name, path, trained, made in zip(names, answers, trainings_per_stage, artifacts_per_stage, strict=True):
-        rows = answers_of(path)
+        # By domain alone: a column for every difficulty would be too much to look at.
+        rows = [{key: row[key] for key in ("instruction", "domain", "right")} for row in read_records(path)]
         costs = {
             "tokens": sum(tokens_in(read_json(next(reports))) for _ in range(trained)),
             "bytes": sum(bytes_in(next(added)) for _ in range(made)),
@@ -97,4 +63,4 @@ def report_rounds(
         stages.append(stage(name, rows, before, costs))
         before = rows
     write_json(table, stages)
-    text.write_text(markdown(stages), encoding="utf-8")
+    markdown.write_text(page_of("rounds.md", stages=stages), encoding="utf-8")

@@ -89,7 +89,7 @@ def draw_rounds(stages: list[Report]) -> Any:
     return draw
 
 
-def report_routing(system: Path, router: Path, detector: Path, rounds: Path, template: Path, page: Path) -> None:
+def report_routing(system: Path, router: Path, detector: list[Path], rounds: Path, page: Path) -> None:
     """Write the page from the reports of `measure_system`, `train_router`, `train_detector` and `report_rounds`."""
     measured, trained = read_json(system), read_json(router)
     plots = {
@@ -98,6 +98,12 @@ def report_routing(system: Path, router: Path, detector: Path, rounds: Path, tem
         "reliability": figure(draw_reliability(measured["reliability"]), 6.4, 4.2),
     }
     page.write_text(
-        page_of(template, measured=measured, trained=trained, detector=read_json(detector), plots=plots),
+        page_of(
+            "routing.html",
+            measured=measured,
+            trained=trained,
+            detector=read_json(detector[0]) if detector else None,
+            plots=plots,
+        ),
         encoding="utf-8",
     )

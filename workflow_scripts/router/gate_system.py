@@ -5,6 +5,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
+from ingot.settings.measure import GateSystem
 
 # limit in the preset: (what it limits, 1 if it may be at most the limit or -1 if at least, what to try)
 LIMITS = {
@@ -14,8 +15,12 @@ LIMITS = {
     "max_oracle_gap": ("points below a perfect router", 1, "a larger routing share in `split`, or better modifiers"),
     "max_forgetting": ("points lost by domain against the base alone", 1, "a larger routing share in `split`"),
     "max_p_value": ("p value of the gain", 1, "more benchmark items, or a larger gain"),
-    "min_system_gain": ("points of the system above the adapter alone", -1, "better modifiers, or none"),
-    "max_compressed_loss": ("points that the served type loses against merged", 1, "a type with more bits"),
+    "min_system_gain": ("points of the system above the uncompressed model", -1, "better modifiers, or none"),
+    "max_compressed_loss": (
+        "points that the served type loses against the uncompressed model",
+        1,
+        "a type with more bits",
+    ),
     "max_compressed_share": ("packed bytes of the served type over those of F16", 1, "a type with fewer bits"),
 }
 
@@ -27,7 +32,7 @@ def percent(report: dict[str, Any]) -> float:
 
 def figures(
     system: dict[str, Any],
-    merged: dict[str, Any],
+    uncompressed: dict[str, Any],
     served: dict[str, Any],
     whole: dict[str, Any],
     packed: dict[str, Any],
@@ -38,9 +43,9 @@ def figures(
         ("max_calibration_error", "router", system["expected_calibration_error"]),
         ("max_oracle_gap", "system", system["oracle_gap"]),
         ("max_forgetting", "system", system["forgetting"]),
-        ("min_system_gain", "system", system["versus_adapter"]["gain"]),
-        ("max_p_value", "system", system["versus_adapter"]["p_value"]),
-        ("max_compressed_loss", served["model"], round(percent(merged) - percent(served), 2)),
+        ("min_system_gain", "system", system["versus_uncompressed"]["gain"]),
+        ("max_p_value", "system", system["versus_uncompressed"]["p_value"]),
+        ("max_compressed_loss", served["model"], round(percent(uncompressed) - percent(served), 2)),
         ("max_compressed_share", served["model"], round(packed["packed_bytes"] / whole["bytes"], 4)),
     ]
     for domain, measured in system["modifiers"].items():
@@ -51,32 +56,33 @@ def figures(
     return found
 
 
-def failures(found: list[tuple[str, str, float]], limits: dict[str, float]) -> list[str]:
+def broken_limits(measured: list[tuple[str, str, float]], limits: GateSystem) -> list[str]:
     """Return one sentence for every limit that is not kept."""
     broken = []
-    for name, of, figure in found:
+    for name, of, figure in measured:
+        limit = getattr(limits, name)
         about, sign, advice = LIMITS[name]
-        if not sign * figure <= sign * limits[name]:  # so written, a figure that is not a number fails
+        if not sign * figure <= sign * limit:  # so written, a figure that is not a number fails
             bound = "at most" if sign > 0 else "at least"
-            broken.append(f"{of}: {about}: {figure}, {bound} {limits[name]} is asked for ({name}); try: {advice}")
+            broken.append(f"{of}: {about}: {figure}, {bound} {limit} is asked for ({name}); try: {advice}")
     return broken
 
 
 def gate_system(
     system: Path,
-    merged: Path,
+    uncompressed: Path,
     served: Path,
     whole: Path,
     packed: Path,
     verdict: Path,
     *,
-    limits: dict[str, float],
+    limits: GateSystem,
 ) -> None:
     """Write the verdict if every limit is kept, else raise InputError with figure, limit and what to try.
 
     `whole` and `packed` are the reports on packing F16 and the served type.
     """
-    reports = [read_json(path) for path in (system, merged, served, whole, packed)]
-    if broken := failures(figures(*reports), limits):
+    reports = [read_json(path) for path in (system, uncompressed, served, whole, packed)]
+    if broken := broken_limits(figures(*reports), limits):
         raise InputError(f"the gate of the system is closed (see {system}):\n  " + "\n  ".join(broken))
-    write_json(verdict, {"model": "system", "passed": sorted(limits)})
+    write_json(verdict, {"model": "system", "passed": sorted(LIMITS)})

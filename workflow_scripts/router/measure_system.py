@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from ingot.io.records import Record, read_json, read_records, write_json, write_records
+from ingot.io.records import Record, read_records, write_json, write_records
 from ingot.measuring.answers import domain_shares, exact_match
 from ingot.measuring.significance import compare_pairs, forgetting, proportion
 from ingot.routing.calibrators import calibration_error, reliability
 from ingot.routing.router import Router, is_right
 from ingot.routing.thresholds import curves, joined, routes_at
+from ingot.settings.router import Costs
 
 
 def share(rows: list[Record], route: str) -> dict[str, float]:
@@ -16,7 +17,7 @@ def share(rows: list[Record], route: str) -> dict[str, float]:
     return proportion(sum(row["right"][route] for row in rows), len(rows))
 
 
-def system(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]:
+def system_shares(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]:
     """Return the share of right answers of the system, of a perfect router, and of right decisions."""
     pairs = list(zip(rows, routes, strict=True))
     return {
@@ -45,45 +46,59 @@ def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> 
     return reliability(np.array(confidence), np.array(truth, dtype=float))
 
 
+def system_row(row: Record, route: str, chances: dict[str, float]) -> Record:
+    """Return the answer that the system gives to a question: that of the chosen route, with the chance of each."""
+    return {**row["answers"][route], "route": route, "chances": {name: round(c, 4) for name, c in chances.items()}}
+
+
 def measure_system(
-    labels: list[Path],
+    answers: list[Path],
     router: Path,
-    adapter: list[Path],
+    uncompressed: Path,
     report: Path,
-    decisions: Path,
+    system: Path,
     *,
     domains: list[str],
-    costs: dict[str, float],
+    costs: Costs,
+    uncompressed_model: str,
 ) -> None:
-    """Write the report of the system and its decision on every item.
+    """Write the report of the system, and what it answers to every question of the benchmark.
 
-    `labels` are what `label` wrote of the base and of the modifiers of `domains`, in this order; `adapter` is
-    [report, answers] of the adapter's measurement on the same benchmark.
+    `answers` are those of the served model and of the modifiers of `domains`, in this order; `uncompressed` are those
+    of the model that compression started from, called `uncompressed_model`.
     """
-    rows = joined(labels, ["base", *domains])
+    rows = joined(answers, ["base", *domains])
     chooser = Router(router)
-    chances = chooser.probabilities([row["prompt"] for row in rows])
+    chances = chooser.probabilities([row["instruction"] for row in rows])
     routes = routes_at(chances, chooser.threshold)
-    found: dict[str, Any] = {**system(rows, routes), "base": share(rows, "base")}
-    found["adapter"] = read_json(adapter[0])["exact_match"]["all"]
-    right = [row["right"][route] for row, route in zip(rows, routes, strict=True)]
-    answered = [{**row, "right": mark} for row, mark in zip(rows, right, strict=True)]
-    alone = [{**row, "right": row["right"]["base"]} for row in rows]
-    found["exact_match"] = exact_match(answered)
-    found["forgetting"] = forgetting(domain_shares(alone), domain_shares(answered))
-    found["oracle_gap"] = round(100 * (found["oracle"]["share"] - found["system"]["share"]), 2)
-    found["versus_base"] = compare_pairs(right, [row["right"] for row in alone])
-    found["versus_adapter"] = compare_pairs(right, [row["right"] for row in read_records(adapter[1])])
+    answered = [
+        system_row(row, route, {name: float(chance[i]) for name, chance in chances.items()})
+        for i, (row, route) in enumerate(zip(rows, routes, strict=True))
+    ]
+    alone = [row["answers"]["base"] for row in rows]
+    before = list(read_records(uncompressed))
+    right = [row["right"] for row in answered]
     bins = sureness(rows, routes, chances)
-    found["expected_calibration_error"] = round(calibration_error(bins), 4)
-    found["reliability"] = bins
-    found["threshold"] = chooser.threshold
-    found["curves"] = curves(rows, chances, costs)
-    found["routes"] = {route: routes.count(route) for route in ("base", *domains)}
-    found["modifiers"] = {}
+    figures: dict[str, Any] = {
+        **system_shares(rows, routes),
+        "base": share(rows, "base"),
+        "uncompressed_model": uncompressed_model,
+        "uncompressed": proportion(sum(row["right"] for row in before), len(before)),
+        "exact_match": exact_match(answered),
+        "forgetting": forgetting(domain_shares(alone), domain_shares(answered)),
+        "versus_base": compare_pairs(right, [row["right"] for row in alone]),
+        "versus_uncompressed": compare_pairs(right, [row["right"] for row in before]),
+        "expected_calibration_error": round(calibration_error(bins), 4),
+        "reliability": bins,
+        "threshold": chooser.threshold,
+        "curves": curves(rows, chances, costs),
+        "routes": {route: routes.count(route) for route in ("base", *domains)},
+        "modifiers": {},
+    }
+    figures["oracle_gap"] = round(100 * (figures["oracle"]["share"] - figures["system"]["share"]), 2)
     for domain in domains:
         own = [row for row in rows if row["domain"] == domain]
         paired = compare_pairs([row["right"][domain] for row in own], [row["right"]["base"] for row in own])
-        found["modifiers"][domain] = {"base": share(own, "base"), "modifier": share(own, domain), **paired}
-    write_records(decisions, ({**row, "route": route} for row, route in zip(rows, routes, strict=True)))
-    write_json(report, found)
+        figures["modifiers"][domain] = {"base": share(own, "base"), "modifier": share(own, domain), **paired}
+    write_records(system, answered)
+    write_json(report, figures)

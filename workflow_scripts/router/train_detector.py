@@ -5,23 +5,24 @@ from pathlib import Path
 from ingot.io.records import write_json
 from ingot.routing import classifier
 from ingot.routing.features import Features
+from ingot.settings.router import Detector
 from ingot.world.dissatisfaction import messages
 
 THRESHOLD = 0.5
 
 
-def train_detector(detector: Path, report: Path, *, examples: int, features: int, seed: int) -> None:
+def train_detector(detector: Path, report: Path, *, settings: Detector, seed: int) -> None:
     """Write the detector and what it says of sentences, and of families of phrasings, that it was not trained on."""
     import numpy as np
 
-    train = messages(seed, examples, "train")
-    learned = Features.learn([text for text, _ in train], [str(label) for _, label in train], features)
+    train = messages(seed, settings.examples, "train")
+    learned = Features.learn([text for text, _ in train], [str(label) for _, label in train], settings.features)
     x, y = learned.matrix([text for text, _ in train]), np.array([label for _, label in train])
     decision = classifier.train_decision(x, y, seed)
     classifier.save(detector, learned, {"escalate": decision}, threshold=THRESHOLD)
     held_out = {}
     for side in ("sentences", "families"):
-        tested = messages(seed + 1, examples, side)
+        tested = messages(seed + 1, settings.examples, side)
         truth = np.array([label for _, label in tested])
         said = decision.probability(learned.matrix([text for text, _ in tested])) >= THRESHOLD
         held_out[side] = {

@@ -7,6 +7,7 @@ from ingot.io.records import Record, write_json
 from ingot.routing import calibrators, classifier, thresholds
 from ingot.routing.features import Features
 from ingot.routing.token_vectors import TokenVectors
+from ingot.settings.router import Router
 from ingot.text.forms import unit_hash
 
 MOST_P = 0.05  # from which another threshold than that of the preset is taken
@@ -16,7 +17,7 @@ def tenths(rows: list[Record]) -> tuple[list[Record], list[Record], list[Record]
     """Split by prompt hash: 80 % to train on, 10 % to choose calibration and threshold with, 10 % held out."""
     parts: tuple[list[Record], list[Record], list[Record]] = ([], [], [])
     for row in rows:
-        position = unit_hash(f"router {row['prompt']}")
+        position = unit_hash(f"router {row['instruction']}")
         parts[0 if position < 0.8 else 1 if position < 0.9 else 2].append(row)
     return parts
 
@@ -27,33 +28,30 @@ def needs(row: Record, modifier: str) -> bool:
 
 
 def train_router(
-    labels: list[Path],
+    answers: list[Path],
     embedding: list[Path],
     router: Path,
     report: Path,
     *,
     domains: list[str],
-    features: int,
-    dimensions: int,
-    threshold: float,
-    costs: dict[str, float],
-    worth: float,
+    settings: Router,
     seed: int,
 ) -> None:
     """Write the router and what it does on the prompts that it was neither trained nor calibrated on.
 
-    `labels` are what `label` wrote of the base and of the modifiers of `domains`, in this order. `embedding` is [] or a
-    folder for ingot.routing.token_vectors, of which `dimensions` of the `features` are made. Another threshold than
-    `threshold` is taken if it is better, on prompts on which it was not tuned: see ingot.routing.thresholds.better.
+    `answers` are those of the served model and of the modifiers of `domains`, in this order, to the routing prompts.
+    `embedding` is [] or a folder for ingot.routing.token_vectors, of which some of the features are made. Another
+    threshold than that of the settings is taken if it is better, on prompts on which it was not tuned: see
+    ingot.routing.thresholds.better.
     """
     import numpy as np
 
-    parts = tenths(thresholds.joined(labels, ["base", *domains]))
+    parts = tenths(thresholds.joined(answers, ["base", *domains]))
     classes = [next((domain for domain in domains if needs(row, domain)), "base") for row in parts[0]]
-    prompts = [row["prompt"] for row in parts[0]]
-    vectors = TokenVectors.reduced(embedding[0], prompts, dimensions) if embedding else None
-    learned = Features.learn(prompts, classes, features, vectors)
-    x = [learned.matrix([row["prompt"] for row in part]) for part in parts]
+    prompts = [row["instruction"] for row in parts[0]]
+    vectors = TokenVectors.reduced(embedding[0], prompts, settings.dimensions) if embedding else None
+    learned = Features.learn(prompts, classes, settings.features, vectors)
+    x = [learned.matrix([row["instruction"] for row in part]) for part in parts]
     decisions, details = {}, {}
     unseen: dict[str, Any] = {}
     for domain in domains:
@@ -68,15 +66,15 @@ def train_router(
             "calibration": decision.calibrator.kind,
             "log_loss_by_calibration": losses,
             "parameters": decision.parameters,
-            "held_out_accuracy": round(float(((probability >= threshold) == y[2]).mean()), 4),
+            "held_out_accuracy": round(float(((probability >= settings.threshold) == y[2]).mean()), 4),
             "held_out_ece": round(calibrators.calibration_error(bins), 4),
             "held_out_bins": bins,
             "needed": int(y[2].sum()),
         }
-    table = thresholds.tune(parts[0], unseen, costs, worth)
+    table = thresholds.tune(parts[0], unseen, settings.costs, settings.worth)
     tuned = max(table, key=lambda row: (row["utility"], row["threshold"]))["threshold"]
     chances = {domain: decision.probability(x[1]) for domain, decision in decisions.items()}
-    test = thresholds.better(parts[1], chances, (threshold, tuned), costs, worth, MOST_P)
+    test = thresholds.better(parts[1], chances, (settings.threshold, tuned), settings.costs, settings.worth, MOST_P)
     chosen = test[test["taken"]]["threshold"]
     classifier.save(router, learned, decisions, threshold=chosen)
     counts = dict(zip(("train", "calibrate", "held_out"), map(len, parts), strict=True))

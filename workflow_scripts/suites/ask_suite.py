@@ -1,4 +1,4 @@
-"""Evaluate a Hugging Face checkpoint of the chain on a suite."""
+"""Ask a checkpoint of the chain the items of a suite."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from ingot.measuring.harness import write_evaluation
 
 
 def ask_suite(
-    checkpoint: list[Path],
+    model: list[Path],
     tokenizer: Path,
     questions: Path,
     task: Path,
@@ -15,19 +15,19 @@ def ask_suite(
     report: Path,
     answers: Path,
     *,
-    model: str,
+    name: str,
     suite: str,
     batch: int,
     longest: int,
     context: int,
     threads: int,
 ) -> None:
-    """Write how many items of a suite `model` gets right, and every answer; see ingot.measuring.harness."""
+    """Write how many items of a suite the model `name` gets right, and every answer; see ingot.measuring.harness."""
     import torch
     from transformers import AutoTokenizer
 
     torch.set_num_threads(threads)
     trained = AutoTokenizer.from_pretrained(tokenizer)
-    names = {"model": model, "suite": suite}
+    names = {"model": name, "suite": suite}
     outputs = (report, answers)
-    write_evaluation(Checkpoint(checkpoint, batch), trained, questions, task, parent, outputs, names, longest, context)
+    write_evaluation(Checkpoint(model, batch), trained, questions, task, parent, outputs, names, longest, context)

@@ -1,13 +1,13 @@
-"""Evaluate a GGUF file on a suite, in this process."""
+"""Ask a GGUF file the items of a suite."""
 
 from pathlib import Path
 
-from ingot.inference.gguf_model import open_engine
+from ingot.inference.gguf_model import open_gguf
 from ingot.measuring.harness import write_evaluation
 
 
 def ask_suite_gguf(
-    gguf: Path,
+    model: Path,
     tokenizer: Path,
     questions: Path,
     task: Path,
@@ -15,7 +15,7 @@ def ask_suite_gguf(
     report: Path,
     answers: Path,
     *,
-    quant: str,
+    name: str,
     suite: str,
     context: int,
     longest: int,
@@ -24,8 +24,7 @@ def ask_suite_gguf(
     """Write how many items of a suite the GGUF gets right, and every answer; see ingot.measuring.harness."""
     from transformers import AutoTokenizer
 
-    engine = open_engine(gguf, tokenizer, context, threads)
-    engine.use(None)
+    opened = open_gguf(model, tokenizer, context, threads)
     trained = AutoTokenizer.from_pretrained(tokenizer)
-    names = {"model": quant, "suite": suite}
-    write_evaluation(engine, trained, questions, task, parent, (report, answers), names, longest, context)
+    names = {"model": name, "suite": suite}
+    write_evaluation(opened, trained, questions, task, parent, (report, answers), names, longest, context)

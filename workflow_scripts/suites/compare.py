@@ -8,6 +8,8 @@ from ingot.errors import InputError
 from ingot.io.records import Record, read_records, write_json, write_records
 from ingot.measuring.judging import judge_pairs, require_judgements, verdict_of
 from ingot.measuring.significance import mean_interval
+from ingot.settings.judge import Judge
+from ingot.settings.measure import Compare, NextRound
 
 
 def share(rows: list[Record]) -> dict[str, float]:
@@ -33,15 +35,15 @@ def summary(rows: list[Record]) -> dict[str, Any]:
     }
 
 
-def decide(score: dict[str, float], thresholds: dict[str, float]) -> str:
+def decide(score: dict[str, float], thresholds: NextRound) -> str:
     """Return whether another round of training is to "skip", "optional" or "required".
 
     It can be skipped if the whole interval is at or above the threshold `skip`, and is required if the whole interval
     is below `required`. Parity is 50 %: a model that wins 90 % is not equal to its rival, but far better.
     """
-    if score["low"] >= thresholds["skip"]:
+    if score["low"] >= thresholds.skip:
         return "skip"
-    return "required" if score["high"] < thresholds["required"] else "optional"
+    return "required" if score["high"] < thresholds.required else "optional"
 
 
 def paired_answers(ours: Path, theirs: Path) -> list[tuple[Record, Record]]:
@@ -60,21 +62,22 @@ def compare(
     judgements: Path,
     *,
     names: dict[str, str],
-    judge: dict[str, Any],
-    thresholds: dict[str, float],
-    malformed: float,
-    answers: str,
+    judge: Judge,
+    settings: Compare,
+    remembered: str,
 ) -> None:
     """Write how often the judge prefers our answers to theirs, and every judgement.
 
-    Raises InputError where the budget is spent, the judge does not answer, or more than the share `malformed` of the
+    Raises InputError where the budget is spent, the judge does not answer, or more than the allowed share of the
     pairs have no usable judgement; nothing is guessed.
     """
     pairs = paired_answers(ours, theirs)
-    rows, cost = judge_pairs(pairs, judge, Path(answers))
-    require_judgements(len(pairs), len(rows), malformed, "compare.malformed")
+    rows, cost = judge_pairs(pairs, judge, Path(remembered))
+    require_judgements(len(pairs), len(rows), settings.malformed, "compare.malformed")
     figures = summary(rows)
-    table = {name: decide(one, thresholds) for name, one in {"all": figures["all"], **figures["domains"]}.items()}
+    table = {
+        name: decide(one, settings.next_round) for name, one in {"all": figures["all"], **figures["domains"]}.items()
+    }
     write_records(judgements, rows)
     write_json(
         report,

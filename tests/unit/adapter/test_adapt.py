@@ -10,10 +10,11 @@ import time
 
 import pytest
 
-from helpers.settings import TRAINING
+from helpers.settings import TRAINING, changed
 from ingot.errors import InputError
 from ingot.io.records import of_difficulty, read_json, write_records
 from ingot.training.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare, tokens_of
+from ingot.workflow.build import plain
 
 pytestmark = pytest.mark.graph
 
@@ -28,7 +29,9 @@ def digest(folder):
 
 
 def train(checkpoint, records, folder, work, **changes):
-    return fine_tune(checkpoint, records, records[:10], folder, TRAINING | changes, work=work, seed=0, threads=1)
+    return fine_tune(
+        checkpoint, records, records[:10], folder, changed(TRAINING, **changes), work=work, seed=0, threads=1
+    )
 
 
 def test_it_learns_and_two_runs_give_the_same_bytes(checkpoint, records, tmp_path):
@@ -48,9 +51,11 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
         "input": {"base": str(checkpoint), "train": str(train_path), "valid": str(train_path)},
         "output": {"adapter": str(tmp_path / "adapter"), "report": str(tmp_path / "report.json")},
         "params": {
-            "backend": "trl",
-            "training": TRAINING | {"max_steps": 400, "evaluate_every": 5, "patience": 1000},
-            "difficulties": ["easy"],
+            "settings": {
+                "backend": "trl",
+                "training": plain(changed(TRAINING, max_steps=400, evaluate_every=5, patience=1000)),
+                "difficulties": ["easy"],
+            },
             "work": str(tmp_path / "work"),
             "seed": 0,
             "threads": 1,
@@ -65,7 +70,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
     process.wait()
     assert not (tmp_path / "adapter").exists()
     reached = int(last_checkpoint(tmp_path / "work").rpartition("-")[2])
-    spec["params"]["training"]["max_steps"] = reached + 5
+    spec["params"]["settings"]["training"]["max_steps"] = reached + 5
     subprocess.run([*command, json.dumps(spec)], env=environment, check=True, capture_output=True)
     report = read_json(tmp_path / "report.json")
     assert report["steps"] == reached + 5
@@ -89,8 +94,8 @@ def test_checkpoints_of_another_training_are_not_gone_on_with(checkpoint, record
     prepare(work, "another")
     assert last_checkpoint(work) is None
     one = fingerprint([checkpoint], records, records[:5], TRAINING, 0)
-    assert fingerprint([checkpoint], records, records[:5], TRAINING | {"max_steps": 99}, 0) == one
-    assert fingerprint([checkpoint], records, records[:5], TRAINING | {"learning_rate": 1e-9}, 0) != one
+    assert fingerprint([checkpoint], records, records[:5], changed(TRAINING, max_steps=99), 0) == one
+    assert fingerprint([checkpoint], records, records[:5], changed(TRAINING, learning_rate=1e-9), 0) != one
     assert fingerprint([checkpoint], records[1:], records[:5], TRAINING, 0) != one
     assert fingerprint([checkpoint], records, records[:5], TRAINING, 1) != one
 

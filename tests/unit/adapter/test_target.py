@@ -4,13 +4,14 @@ import hashlib
 
 import pytest
 
-from helpers.settings import TRAINING
+from helpers.settings import TRAINING, changed
 from ingot.io.records import read_json, write_json, write_records
 from ingot.measuring.failures import with_rehearsal
+from ingot.settings.adapter import RoundLimits
 from ingot.training.sft import fine_tune
 from workflow_scripts.adapter.target import halves, target, verdict
 
-LIMITS = {"max_p_value": 0.05, "max_forgetting": 1}
+LIMITS = RoundLimits(max_p_value=0.05, max_forgetting=1)
 
 
 def rows(*marks, domain="math"):
@@ -30,7 +31,7 @@ def test_a_round_that_forgets_is_not_kept_however_much_it_gains():
     assert found["versus_before"]["gain"] > 0
     assert found["forgetting"] == 1.25
     assert not found["kept"]
-    assert verdict(before, after, LIMITS | {"max_forgetting": 1.25})["kept"]
+    assert verdict(before, after, changed(LIMITS, max_forgetting=1.25))["kept"]
 
 
 def test_failures_are_all_taught_and_solutions_rehearsed_by_their_number(record):
@@ -57,7 +58,7 @@ def turn(checkpoint, record, tmp_path):
         write_records(tmp_path / name, part)
 
     def run(name, earlier=(), **changes):
-        settings = {"least_failures": 1, "limits": {"max_p_value": 1, "max_forgetting": 100}} | changes
+        settings = {"least_failures": 1, "limits": RoundLimits(max_p_value=1, max_forgetting=100)} | changes
         target(
             checkpoint,
             tmp_path / "before",
@@ -69,7 +70,7 @@ def turn(checkpoint, record, tmp_path):
             tmp_path / f"{name}.json",
             turn="1",
             difficulties=["easy"],
-            training=TRAINING | {"max_steps": 24, "evaluate_every": 12, "learning_rate": 0.01},
+            training=changed(TRAINING, max_steps=24, evaluate_every=12, learning_rate=0.01),
             rehearsal=0.5,
             batch=16,
             longest=8,
@@ -96,7 +97,7 @@ def test_a_round_goes_on_with_the_adapter_and_gives_it_on_if_it_did_not_help(tur
     assert report["training"]["losses"][0]["loss"] < 6.2  # a new adapter would begin near ln 512
     again, second = turn("again")
     assert (second, digest(again)) == (report, digest(trained)), "twice the same"
-    strict, refused = turn("strict", limits={"max_p_value": 1e-9, "max_forgetting": 0})
+    strict, refused = turn("strict", limits=RoundLimits(max_p_value=1e-9, max_forgetting=0))
     assert not refused["kept"]
     assert digest(strict) == digest(tmp_path / "before")
 

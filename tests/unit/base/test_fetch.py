@@ -92,5 +92,5 @@ def test_a_hub_model_in_the_local_cache_is_used_without_a_network(checkpoint, tm
     repository = tmp_path / "models--team--model"
     shutil.copytree(checkpoint, repository / "snapshots/0123456789012345678901234567890123456789")
     (repository / "refs").mkdir()
-    found = from_hub("team/model", "0123456789012345678901234567890123456789", download=False)
-    assert (found / "model.safetensors").exists()
+    snapshot = from_hub("team/model", "0123456789012345678901234567890123456789", download=False)
+    assert (snapshot / "model.safetensors").exists()

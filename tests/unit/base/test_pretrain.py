@@ -3,13 +3,17 @@ import torch
 
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_records
+from ingot.settings.base import Pretrain, TrainTokenizer
 from ingot.text.chat import SPLIT_PATTERN
 from ingot.training.fit import fit, learning_rate, optimizers
 from workflow_scripts.base.pretrain import pretrain
 from workflow_scripts.base.train_tokenizer import train_tokenizer
 
-SHAPE = {"hidden": 64, "feed_forward": 64, "layers": 1, "heads": 2, "kv_heads": 1, "initializer_range": 0.06}
-TRAINING = {"steps": 30, "batch": 4, "length": 64, "learning_rate": 0.01, "weight_decay": 0.1, "warmup": 5}
+SETTINGS = Pretrain(
+    shape={"hidden": 64, "feed_forward": 64, "layers": 1, "heads": 2, "kv_heads": 1, "initializer_range": 0.06},
+    training={"steps": 30, "batch": 4, "length": 64, "learning_rate": 0.01, "weight_decay": 0.1, "warmup": 5},
+)
+TOKENIZER = {"settings": TrainTokenizer(vocabulary=300), "context": 128}
 
 
 @pytest.fixture
@@ -20,15 +24,14 @@ def corpus(tmp_path):
 
 
 def test_it_learns_and_two_runs_give_the_same_bytes(corpus, tmp_path):
-    train_tokenizer(corpus, tmp_path / "tok", vocabulary=300, context=128)
+    train_tokenizer(corpus, tmp_path / "tok", **TOKENIZER)
     for name in ("a", "b"):
         pretrain(
             corpus,
             tmp_path / "tok",
             tmp_path / name,
             tmp_path / f"{name}.json",
-            shape=SHAPE,
-            training=TRAINING,
+            settings=SETTINGS,
             context=128,
             seed=0,
             threads=1,
@@ -42,7 +45,7 @@ def test_it_learns_and_two_runs_give_the_same_bytes(corpus, tmp_path):
 def test_the_tokenizer_has_a_pad_token_of_its_own_and_loses_nothing(corpus, tmp_path):
     from transformers import AutoTokenizer
 
-    train_tokenizer(corpus, tmp_path / "tok", vocabulary=300, context=128)
+    train_tokenizer(corpus, tmp_path / "tok", **TOKENIZER)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "tok")
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     assert len(tokenizer) <= 300
@@ -53,7 +56,7 @@ def test_the_tokenizer_has_a_pad_token_of_its_own_and_loses_nothing(corpus, tmp_
 def test_the_split_pattern_is_in_the_file_that_the_converter_reads(corpus, tmp_path):
     from ingot.converting.llama_cpp_tools import own_pattern
 
-    train_tokenizer(corpus, tmp_path / "tok", vocabulary=300, context=128)
+    train_tokenizer(corpus, tmp_path / "tok", **TOKENIZER)
     assert own_pattern(tmp_path / "tok") == SPLIT_PATTERN
 
 
@@ -78,7 +81,7 @@ def test_fewer_rows_than_a_batch_are_an_error(checkpoint):
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
     rows = torch.ones((2, 8), dtype=torch.long)
     with pytest.raises(InputError, match="2 packed rows are fewer than a batch of 4"):
-        fit(model, rows, rows, TRAINING, "test")
+        fit(model, rows, rows, SETTINGS.training, "test")
 
 
 def test_a_loss_that_is_not_a_number_stops_it(checkpoint):
@@ -89,4 +92,4 @@ def test_a_loss_that_is_not_a_number_stops_it(checkpoint):
         model.model.norm.weight.fill_(float("nan"))
     rows = torch.ones((4, 8), dtype=torch.long)
     with pytest.raises(InputError, match="the loss is nan at step 0"):
-        fit(model, rows, rows, TRAINING, "test")
+        fit(model, rows, rows, SETTINGS.training, "test")

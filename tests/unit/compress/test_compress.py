@@ -4,7 +4,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from helpers.settings import TRAINING
 from ingot.io.records import read_json, write_records
+from ingot.settings.adapter import Merge
+from ingot.settings.compress import Prune
+from ingot.settings.training import Calibration, FullTraining
 from ingot.training import sparsity
 from workflow_scripts.adapter.merge import merge
 from workflow_scripts.compress.prune import prune
@@ -13,7 +17,7 @@ from workflow_scripts.compress.recover import recover
 
 pytestmark = pytest.mark.graph
 
-CALIBRATION = {"records": 8, "length": 32}
+CALIBRATION = Calibration(records=8, length=32)
 NONE = {"attention": 0, "feed_forward": 0}
 
 
@@ -24,10 +28,8 @@ def train(tmp_path, record):
 
 
 def pruned(checkpoint, train, tmp_path, **changes):
-    settings = {"method": "sparsegpt", "structure": "2:4", "ratios": NONE} | changes
-    prune(
-        checkpoint, train, tmp_path / "pruned", tmp_path / "report.json", **settings, calibration=CALIBRATION, threads=1
-    )
+    settings = {"method": "sparsegpt", "structure": "2:4", "ratios": NONE, "calibration": CALIBRATION} | changes
+    prune(checkpoint, train, tmp_path / "pruned", tmp_path / "report.json", settings=Prune(**settings), threads=1)
     return tmp_path / "pruned"
 
 
@@ -54,7 +56,7 @@ def test_ratios_per_part(checkpoint, train, tmp_path):
 
 def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path):
     folder = pruned(checkpoint, train, tmp_path)
-    training = {"steps": 8, "batch": 2, "length": 64, "learning_rate": 0.01, "weight_decay": 0.1, "warmup": 2}
+    training = FullTraining(steps=8, batch=2, length=64, learning_rate=0.01, weight_decay=0.1, warmup=2)
     recover(
         folder,
         train,
@@ -122,12 +124,12 @@ def test_merging_computes_what_base_and_adapter_compute(checkpoint, tmp_path):
 
     torch.manual_seed(0)
     model = load(checkpoint)
-    adapted = get_peft_model(model, lora_config(model, {"rank": 4, "alpha": 8, "dropout": 0, "target_modules": None}))
+    adapted = get_peft_model(model, lora_config(model, TRAINING))
     for name, parameter in adapted.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
     adapted.save_pretrained(tmp_path / "adapter")
-    merge(checkpoint, tmp_path / "adapter", tmp_path / "merged", dtype="float32")
+    merge(checkpoint, tmp_path / "adapter", tmp_path / "merged", settings=Merge(dtype="float32"))
     both = PeftModel.from_pretrained(load(checkpoint), tmp_path / "adapter")
     ids = torch.arange(3, 40)[None]
     with torch.no_grad():

@@ -1,22 +1,23 @@
-"""What the screen lets pass, the filters let pass, too."""
+"""The filters let pass whatever the screen lets pass."""
 
 import random
 
 import pytest
 
-from ingot.curation.filters import FILTERS
+from helpers.settings import changed
+from helpers.settings_of import settings_of
+from ingot.curation.filters import filters_of
 from ingot.curation.screen import SUSPECTS, Screen
 from ingot.text import minhash
 from ingot.text.forms import text_of
 
-SETTINGS = {
-    "leftovers": {"ending": "cut"},
-    "secrets": {"action": "drop"},
-    "personal": {"region": "US", "action": "drop"},
-    "offensive": {"languages": ["english", "spanish"], "most": 0, "tolerated": []},
-    "gibberish": {"least_words": 10, "word_length": [2, 12], "words_with_letters": 0.5, "symbols_per_word": 0.1},
-    "repetition": {"least_words": 20, "most": {"top_2": 0.2, "repeated_5": 0.15}},
-}
+DEFAULTS = settings_of("defaults", base={"kind": "local", "model": "any"}).filter
+SETTINGS = changed(
+    DEFAULTS,
+    offensive=changed(DEFAULTS.offensive, languages=["english", "spanish"]).model_dump(),
+    gibberish=changed(DEFAULTS.gibberish, least_words=10).model_dump(),
+    repetition=changed(DEFAULTS.repetition, least_words=20).model_dump(),
+)
 PIECES = [
     *(
         "The river rises in the hills ",
@@ -65,23 +66,21 @@ def test_nothing_is_passed_over_that_the_filter_refuses_or_changes(name, record)
         record("".join(r.choices(common, k=r.randint(1, 30))), "".join(r.choices(common, k=9) + r.choices(rare, k=2)))
         for _ in range(4000)
     ]
-    settings = SETTINGS.get(name, {})
-    screen = Screen([{"name": name, "settings": settings}])
-    suspects = screen.suspects(*minhash.join([text_of(one).encode() for one in records]))[name]
-    judge = FILTERS[name](settings)
+    settings = changed(SETTINGS, order=[name])
+    suspects = Screen(settings).suspects(*minhash.join([text_of(record).encode() for record in records]))[name]
+    judge = filters_of(settings)[name]
     touched = []
-    for one in records:
-        before = one["id"]
-        touched.append(judge(one) is not None or one["id"] != before)
+    for record in records:
+        before = record["id"]
+        touched.append(judge(record) is not None or record["id"] != before)
     assert sum(touched) > 20
     assert [records[i] for i in range(len(records)) if touched[i] and not suspects[i]] == []
 
 
-def test_plain_texts_are_passed_over(record):
-    settings = SETTINGS | {"offensive": SETTINGS["offensive"] | {"languages": ["english"]}}
-    filters = [{"name": name, "settings": settings.get(name, {})} for name in SUSPECTS]
+def test_plain_texts_are_passed_over():
+    settings = changed(SETTINGS, order=list(SUSPECTS), offensive=DEFAULTS.offensive.model_dump())
     texts = ["It isn\u2019t far \u2014 12 km, in 2019.", "Sort: 9 8 7 6. It's 3.14, or 1,000?"]
-    suspects = Screen(filters).suspects(*minhash.join([text.encode() for text in texts]))
+    suspects = Screen(settings).suspects(*minhash.join([text.encode() for text in texts]))
     unsure = {"gibberish", "repetition"}  # of texts that are not all ASCII
     assert {name for name, marks in suspects.items() if marks[0]} == unsure
     assert {name for name, marks in suspects.items() if marks[1]} == set()

@@ -5,6 +5,7 @@ import pytest
 from helpers.curation import results, three
 from ingot.errors import InputError
 from ingot.io.records import write_records
+from ingot.settings.data import Balance
 from workflow_scripts.data.balance import balance
 
 NO_WISH = {"domain": None, "difficulty": None}
@@ -24,7 +25,7 @@ def records(record):
 def run(tmp_path, records, most=None, mix=NO_WISH, weights=None):
     write_records(tmp_path / "in.jsonl", records)
     paths = three(tmp_path, "balanced")
-    balance(tmp_path / "in.jsonl", *paths, most=most, mix=mix, weights=weights or {})
+    balance(tmp_path / "in.jsonl", *paths, settings=Balance(most=most, mix=mix), weights=weights or {})
     return results(paths)
 
 
@@ -62,8 +63,8 @@ def test_a_smaller_number_keeps_the_mix_and_is_part_of_a_larger(tmp_path, record
 
 def test_a_source_of_more_weight_is_taken_more_often(tmp_path, records):
     kept, _, _ = run(tmp_path, records, most=300, weights={"a": 4.0, "b": 1.0})
-    found = by(kept, "source")
-    assert found["a"] > 2 * found["b"] > 0
+    counts = by(kept, "source")
+    assert counts["a"] > 2 * counts["b"] > 0
 
 
 def test_a_wanted_domain_without_records_is_named(tmp_path, records):

@@ -1,6 +1,6 @@
 import pytest
 
-from helpers.curation import results, three
+from helpers.curation import DECONTAMINATE, results, three
 from ingot.curation.overlap import BenchmarkIndex
 from ingot.errors import InputError
 from ingot.io.records import write_records
@@ -15,9 +15,8 @@ SOLUTION = (
 
 @pytest.fixture
 def index():
-    return BenchmarkIndex(
-        [{"instruction": LONG, "response": SOLUTION}, {"instruction": "Sort: 3 1 2", "response": "1 2 3"}], 3, 0.8
-    )
+    items = [{"instruction": LONG, "response": SOLUTION}, {"instruction": "Sort: 3 1 2", "response": "1 2 3"}]
+    return BenchmarkIndex(items, DECONTAMINATE)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def run(tmp_path, records, items):
     write_records(tmp_path / "bench.jsonl", items)
     paths = three(tmp_path, "clean")
     benchmarks = [tmp_path / "bench.jsonl"] if items else []
-    decontaminate(tmp_path / "in.jsonl", benchmarks, *paths, shingle=3, threshold=0.8)
+    decontaminate(tmp_path / "in.jsonl", benchmarks, *paths, settings=DECONTAMINATE)
     return results(paths)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.curation import BANDS, SHINGLES, deduplicate_files
+from helpers.curation import SIGN, deduplicate_files
+from helpers.settings import changed
 from helpers.workspaces import ROOT
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_records
@@ -23,14 +24,16 @@ def corpus(record, seed=0, count=40):
     """Texts of 30 words, each with a copy, a copy with one word more, and a copy with ten words changed."""
     r = random.Random(seed)
     words = [f"w{i}" for i in range(300)]
-    found = []
+    records = []
     for _ in range(count):
         text = r.choices(words, k=30)
-        found += [record(" ".join(t), "a") for t in (text, text, [*text, "more"], r.choices(words, k=10) + text[10:])]
-    return found
+        texts = (text, text, [*text, "more"], r.choices(words, k=10) + text[10:])
+        records += [record(" ".join(words), "a") for words in texts]
+    return records
 
 
 def run(tmp_path, records, parts=1, **settings):
+    """Deduplicate records that lie in so many parts."""
     paths = [tmp_path / f"{i}.jsonl" for i in range(parts)]
     for i, path in enumerate(paths):
         write_records(path, records[i::parts])
@@ -60,7 +63,7 @@ def test_no_two_kept_records_are_alike_and_every_dropped_one_is_like_a_kept_one(
 
 
 @pytest.mark.parametrize("parts", [1, 4, 64])
-def test_what_is_kept_depends_on_neither_order_nor_shards(tmp_path, record, parts):
+def test_what_is_kept_depends_on_neither_order_nor_parts(tmp_path, record, parts):
     records = corpus(record)
     (tmp_path / "first").mkdir()
     first = run(tmp_path / "first", records)
@@ -71,12 +74,12 @@ def test_what_is_kept_depends_on_neither_order_nor_shards(tmp_path, record, part
 
 def test_copies_with_other_metadata_are_chosen_between_alike(tmp_path, record):
     copies = [record("the same question", "a", source=name) for name in "abc"]
-    found = set()
+    kept_sources = set()
     for i, order in enumerate(itertools.permutations(copies)):
         (tmp_path / str(i)).mkdir()
         kept, _, _ = run(tmp_path / str(i), list(order))
-        found.add(kept[0]["metadata"]["source"])
-    assert len(found) == 1
+        kept_sources.add(kept[0]["metadata"]["source"])
+    assert len(kept_sources) == 1
 
 
 def test_the_better_one_is_kept_then_the_longer(tmp_path, record):
@@ -141,12 +144,13 @@ UNDER_A_LIMIT = """
 import resource, sys
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {scripts!r}]
-from helpers.curation import SHINGLES, three
+from helpers.curation import SIGN, three
+from ingot.settings.data import Deduplicate
 from workflow_scripts.data.deduplicate import deduplicate
 
 def run(names, folder):
     records, signed = ([Path(name + ending) for name in names] for ending in (".jsonl", ".safetensors"))
-    deduplicate(records, signed, *three(folder, "deduplicated"), shingles=SHINGLES, threshold=0.8, limits={{}})
+    deduplicate(records, signed, *three(folder, "deduplicated"), settings=Deduplicate(limits={{}}), signing=SIGN)
 
 run(sys.argv[1:2], Path(sys.argv[1]).parent / "warm")  # loads the kernels
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -158,18 +162,18 @@ run(sys.argv[2:], Path(sys.argv[1]).parent / "limited")
 
 def test_signatures_may_exceed_the_memory(tmp_path, record):
     """They stay on disk: only one band of them, and some columns, are in memory at a time."""
-    room, shards, each = 32 << 20, 4, 15_000
-    names = [str(tmp_path / str(i)) for i in range(-1, shards)]
-    bands = BANDS | {"permutations": 1024}
+    room, parts, each = 32 << 20, 4, 15_000
+    names = [str(tmp_path / str(i)) for i in range(-1, parts)]
+    signing = changed(SIGN, permutations=1024)
     for i, name in enumerate(names):
         first = i * each
         texts = (
             f"number {n} of some {n * 7} things, and {n * 13} more" for n in range(first, first + (each if i else 9))
         )
         write_records(Path(f"{name}.jsonl"), (record(text, "yes") for text in texts))
-        sign(Path(f"{name}.jsonl"), Path(f"{name}.safetensors"), shingles=SHINGLES, **bands)
+        sign(Path(f"{name}.jsonl"), Path(f"{name}.safetensors"), settings=signing)
     assert sum(Path(f"{name}.safetensors").stat().st_size for name in names) > 1.2 * room
     code = UNDER_A_LIMIT.format(tests=str(ROOT / "tests"), scripts=str(ROOT / "workflow_scripts"), room=room)
     done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert read_json(tmp_path / "limited/deduplicated.json")["read"] == shards * each
+    assert read_json(tmp_path / "limited/deduplicated.json")["read"] == parts * each

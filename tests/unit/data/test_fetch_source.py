@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ingot.errors import InputError
+from ingot.settings.data import HubFile
 from workflow_scripts.data.fetch_source import fetch_source
 
 REVISION = "0123456789" * 4
@@ -24,16 +25,16 @@ class Hub(BaseHTTPRequestHandler):
         self.answer(with_body=True)
 
     def answer(self, with_body):
-        found = self.path == f"/datasets/team/data/resolve/{REVISION}/part/train.jsonl"
-        self.send_response(200 if found else 404)
-        if found:
+        is_there = self.path == f"/datasets/team/data/resolve/{REVISION}/part/train.jsonl"
+        self.send_response(200 if is_there else 404)
+        if is_there:
             self.send_header("ETag", f'"{hashlib.sha256(DATA).hexdigest()}"')
             self.send_header("X-Repo-Commit", REVISION)
         else:
             self.send_header("X-Error-Code", "EntryNotFound")
-        self.send_header("Content-Length", str(len(DATA) if found else 0))
+        self.send_header("Content-Length", str(len(DATA) if is_there else 0))
         self.end_headers()
-        if found and with_body:
+        if is_there and with_body:
             self.wfile.write(DATA)
 
     def log_message(self, *_):
@@ -63,10 +64,10 @@ def endpoint(monkeypatch, tmp_path):
 
 
 def test_a_file_at_a_commit_is_fetched_whole(endpoint, tmp_path):
-    fetch_source(tmp_path / "train.jsonl", dataset="team/data", revision=REVISION, name="part/train.jsonl")
+    fetch_source(tmp_path / "train.jsonl", hub=HubFile(id="team/data", revision=REVISION, file="part/train.jsonl"))
     assert (tmp_path / "train.jsonl").read_bytes() == DATA
 
 
 def test_a_file_that_is_not_there_is_named(endpoint, tmp_path):
     with pytest.raises(InputError, match=r"team/data at 012345678901: part/other.jsonl cannot be had"):
-        fetch_source(tmp_path / "x", dataset="team/data", revision=REVISION, name="part/other.jsonl")
+        fetch_source(tmp_path / "x", hub=HubFile(id="team/data", revision=REVISION, file="part/other.jsonl"))

@@ -1,17 +1,18 @@
 import json
+from typing import get_args
 
 import pytest
 
 from helpers.curation import results, three
-from ingot.curation.filters import FILTERS, Refusal
+from helpers.settings import changed
+from helpers.settings_of import settings_of
+from ingot.curation.filters import Refusal, filters_of
 from ingot.io.records import write_records
+from ingot.settings.filters import FilterName
+from ingot.world.flaws import FOREIGN
 from workflow_scripts.data.filter import filter
-from workflow_scripts.world.generate import FOREIGN
 
-LANGUAGE = {"wanted": "en", "doubt": 0.1, "sure": 0.5, "least_words": 10}
-RUDE = {"languages": ["english"], "most": 0, "tolerated": []}
-REPETITION = {"least_words": 50, "most": {"lines": 0.3, "top_2": 0.2, "repeated_5": 0.15, "repeated_10": 0.1}}
-GIBBERISH = {"least_words": 50, "word_length": [2, 12], "words_with_letters": 0.5, "symbols_per_word": 0.1}
+SETTINGS = settings_of("defaults", base={"kind": "local", "model": "any"}).filter
 PROSE = (
     "The river rises in the hills above the town and runs past two old mills before it turns to the south, where the"
     " land is flat. In spring the water often covers the lower fields, and people who live there move their animals to"
@@ -19,9 +20,19 @@ PROSE = (
 )
 
 
+def make(name, **settings):
+    """The filter of a name, with the settings of the defaults but for those given."""
+    section = {name: getattr(SETTINGS, name).model_dump() | settings} if settings else {}
+    return filters_of(changed(SETTINGS, order=[name], **section))[name]
+
+
 @pytest.fixture(scope="module")
 def language():
-    return FILTERS["language"](LANGUAGE)
+    return make("language")
+
+
+def test_there_is_a_filter_for_every_name():
+    assert list(filters_of(changed(SETTINGS, order=list(get_args(FilterName))))) == list(get_args(FilterName))
 
 
 @pytest.mark.parametrize(("code", "pair"), [(code, pair) for code, pairs in FOREIGN.items() for pair in pairs])
@@ -49,8 +60,8 @@ def test_no_record_of_the_tiny_world_is_taken_for_another_language(language):
     from ingot.world import tasks
 
     shares = {domain: {k: 1.0 for k in ("easy", "medium", "hard") if tasks.has(domain, k)} for domain in tasks.DOMAINS}
-    tasks = [vars(task) for task in itertools.islice(tasks.tasks(5, shares, 0, 1, unique=True), 3000)]
-    assert [task for task in tasks if language(task)] == []
+    records = [vars(task) for task in itertools.islice(tasks.tasks(5, shares, 0, 1, unique=True), 3000)]
+    assert [record for record in records if language(record)] == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +77,7 @@ def test_no_record_of_the_tiny_world_is_taken_for_another_language(language):
     ],
 )
 def test_personal_data_is_found(record, text, reason):
-    drop = FILTERS["personal"]({"region": "US", "action": "drop"})
+    drop = make("personal")
     assert drop(record(text, "ok")).reason == reason
     assert drop(record("ok", text)).reason == reason
 
@@ -85,7 +96,7 @@ def test_personal_data_is_found(record, text, reason):
     ],
 )
 def test_numbers_and_signs_are_not_personal_data(record, text):
-    assert FILTERS["personal"]({"region": "US", "action": "drop"})(record(text, "ok")) is None
+    assert make("personal")(record(text, "ok")) is None
 
 
 @pytest.mark.parametrize(
@@ -99,16 +110,16 @@ def test_numbers_and_signs_are_not_personal_data(record, text):
     ],
 )
 def test_secrets_are_found(record, text, reason):
-    assert FILTERS["secrets"]({"action": "drop"})(record(f"Use {text} here", "ok")).reason == reason
+    assert make("secrets")(record(f"Use {text} here", "ok")).reason == reason
 
 
 def test_masking_keeps_the_record_without_what_it_hides(record):
-    one = record("Write to ann@mail.example.com or +44 20 7946 0958.", "I wrote to ann@mail.example.com.")
-    before = one["id"]
-    assert FILTERS["personal"]({"region": "US", "action": "mask"})(one) is None
-    assert one["instruction"] == "Write to [e-mail address] or [phone number]."
-    assert one["response"] == "I wrote to [e-mail address]."
-    assert one["metadata"]["original_id"] == before != one["id"]
+    masked = record("Write to ann@mail.example.com or +44 20 7946 0958.", "I wrote to ann@mail.example.com.")
+    before = masked["id"]
+    assert make("personal", action="mask")(masked) is None
+    assert masked["instruction"] == "Write to [e-mail address] or [phone number]."
+    assert masked["response"] == "I wrote to [e-mail address]."
+    assert masked["metadata"]["original_id"] == before != masked["id"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +138,7 @@ def test_masking_keeps_the_record_without_what_it_hides(record):
     ],
 )
 def test_what_is_broken_is_refused(record, name, question, answer, reason):
-    assert FILTERS[name]({"ending": "drop"})(record(question, answer)).reason == reason
+    assert make(name)(record(question, answer)).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -141,29 +152,29 @@ def test_what_is_broken_is_refused(record, name, question, answer, reason):
     ],
 )
 def test_what_is_whole_is_kept(record, name, question, answer):
-    assert FILTERS[name]({"ending": "drop"})(record(question, answer)) is None
+    assert make(name)(record(question, answer)) is None
 
 
 def test_tokens_that_end_an_answer_are_cut_off(record):
     dumped = record("What is it?", "It is a river.<|endoftext|>\n")
     before = dumped["id"]
-    assert FILTERS["leftovers"]({"ending": "drop"})(dumped).reason == "template"
-    assert FILTERS["leftovers"]({"ending": "cut"})(dumped) is None
+    assert make("leftovers", ending="drop")(dumped).reason == "template"
+    assert make("leftovers", ending="cut")(dumped) is None
     assert dumped["response"] == "It is a river."
     assert dumped["metadata"]["original_id"] == before != dumped["id"]
-    assert FILTERS["leftovers"]({"ending": "cut"})(record("q", "<|endoftext|>")).reason == "template"
+    assert make("leftovers", ending="cut")(record("q", "<|endoftext|>")).reason == "template"
 
 
 def test_offensive_words_count_each_once_and_can_be_tolerated(record):
     rude = record("You bastard, you bastard", "fine")
-    assert FILTERS["offensive"](RUDE)(rude) == Refusal("offensive_words", "bastard")
-    assert FILTERS["offensive"](RUDE | {"most": 1})(rude) is None
-    assert FILTERS["offensive"](RUDE | {"tolerated": ["bastard"]})(rude) is None
-    assert FILTERS["offensive"](RUDE)(record("A class in Scunthorpe", "fine")) is None
+    assert make("offensive")(rude) == Refusal("offensive_words", "bastard")
+    assert make("offensive", most=1)(rude) is None
+    assert make("offensive", tolerated=["bastard"])(rude) is None
+    assert make("offensive")(record("A class in Scunthorpe", "fine")) is None
 
 
 def test_repetition_is_measured_on_long_answers_only(record):
-    refuses = FILTERS["repetition"](REPETITION)
+    refuses = make("repetition", least_words=50)
     assert refuses(record("q", PROSE)) is None
     assert refuses(record("q", "river " * 40)) is None
     assert refuses(record("q", "the same thing again and " * 20)).reason == "repeats_itself"
@@ -182,7 +193,7 @@ def test_the_measures_of_repetition_are_those_of_the_paper():
 
 
 def test_gibberish_is_refused(record):
-    refuses = FILTERS["gibberish"](GIBBERISH)
+    refuses = make("gibberish")
     assert refuses(record("q", PROSE)) is None
     assert refuses(record("q", "xkcdqwertzuiopasdfghjkl " * 60)).reason == "word_length"
     assert refuses(record("q", "12 34 56 78 word " * 20)).reason == "few_letters"
@@ -197,10 +208,9 @@ def test_the_first_filter_that_refuses_decides(tmp_path, tokenizer, record):
 def run(tmp_path, tokenizer, records, appeals=(), order=("length", "personal")):
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     write_records(tmp_path / "in.jsonl", records)
-    settings = {"length": {"least": 1, "most": 20}, "personal": {"region": "US", "action": "drop"}}
-    filters = [{"name": name, "settings": settings.get(name, {})} for name in order]
+    settings = changed(SETTINGS, order=list(order), appeals=list(appeals), length={"least": 1, "most": 20})
     paths = three(tmp_path, "filtered")
-    filter(tmp_path / "in.jsonl", tmp_path / "tokenizer", *paths, filters=filters, appeals=list(appeals))
+    filter(tmp_path / "in.jsonl", tmp_path / "tokenizer", *paths, settings=settings)
     return results(paths)
 
 
@@ -209,9 +219,9 @@ def test_the_step_counts_tokens_and_names_filter_and_evidence(tmp_path, tokenize
     kept, rejected, report = run(tmp_path, tokenizer, [bad, long, good])
     assert [r["id"] for r in kept] == [good["id"]]
     assert kept[0]["metadata"]["tokens"] == len(tokenizer("What is 1 + 1?\n2")["input_ids"])
-    found = {r["id"]: (r["filter"], r["reason"], r["evidence"]) for r in rejected}
-    assert found[bad["id"]] == ("personal", "e-mail_address", "1 found")
-    assert found[long["id"]][:2] == ("length", "too_long")
+    reasons = {r["id"]: (r["filter"], r["reason"], r["evidence"]) for r in rejected}
+    assert reasons[bad["id"]] == ("personal", "e-mail_address", "1 found")
+    assert reasons[long["id"]][:2] == ("length", "too_long")
     assert report["after"]["tokens"] == kept[0]["metadata"]["tokens"]
 
 

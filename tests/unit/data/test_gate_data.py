@@ -1,5 +1,6 @@
 import pytest
 
+from helpers.curation import DECONTAMINATE
 from ingot.errors import InputError
 from ingot.io.records import write_records
 from workflow_scripts.data.gate_data import gate_data
@@ -19,7 +20,7 @@ def files(tmp_path, record):
 def check(files):
     paths = {name: files / f"{name}.jsonl" for name in ("train", "pretraining", "benchmark", "test")}
     lists = {"trained": [paths["train"]], "pretrained": [paths["pretraining"]], "benchmarks": [paths["benchmark"]]}
-    gate_data(**lists, test=paths["test"], verdict=files / "verdict.json", shingle=3, threshold=0.8)
+    gate_data(**lists, test=paths["test"], verdict=files / "verdict.json", settings=DECONTAMINATE)
 
 
 def test_the_gate_is_open_where_nothing_is_repeated(files):

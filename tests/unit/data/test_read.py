@@ -1,7 +1,12 @@
+from typing import get_args
+
 import pytest
 
-from helpers.curation import DEFAULTS, read_file
-from ingot.curation.shapes import standardise
+from helpers.curation import LABELS, read_file
+from ingot.curation.shapes import DIFFICULTIES, SHAPES, TURNS, standardise
+from ingot.io.formats import Part
+from ingot.settings.data import Fields, KnownShape
+from ingot.settings.world import Difficulty
 
 
 @pytest.mark.parametrize(
@@ -28,25 +33,25 @@ from ingot.curation.shapes import standardise
             "messages",
         ),
         ({"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}, "sharegpt"),
-        ({"frage": "Q", "antwort": "A"}, {"instruction": "frage", "response": "antwort"}),
+        ({"frage": "Q", "antwort": "A"}, Fields(instruction="frage", response="antwort")),
     ],
 )
 def test_every_shape_becomes_the_same_record_found_or_named(source, shape):
-    for given in [shape] if isinstance(shape, dict) else [shape, None]:
-        record, reason = standardise(source, DEFAULTS, given)
+    for named in [shape] if isinstance(shape, Fields) else [shape, None]:
+        record, reason = standardise(source, LABELS, named)
         assert reason == ""
         assert (record["instruction"], record["response"], record["metadata"]["domain"]) == ("Q", "A", "code")
 
 
 def test_what_goes_before_and_after_a_question_is_part_of_it():
-    record, _ = standardise({"instruction": "Sort", "input": "3 1", "output": "1 3"}, DEFAULTS)
+    record, _ = standardise({"instruction": "Sort", "input": "3 1", "output": "1 3"}, LABELS, None)
     assert record["instruction"] == "Sort\n\n3 1"
-    record, _ = standardise({"system_prompt": "Be short.", "question": "Why?", "response": "So."}, DEFAULTS)
+    record, _ = standardise({"system_prompt": "Be short.", "question": "Why?", "response": "So."}, LABELS, None)
     assert record["instruction"] == "Be short.\n\nWhy?"
 
 
 def test_another_shape_than_the_named_one_is_not_guessed():
-    assert standardise({"question": "Q", "answer": "A"}, DEFAULTS, "alpaca") == (None, "missing_fields")
+    assert standardise({"question": "Q", "answer": "A"}, LABELS, "alpaca") == (None, "missing_fields")
 
 
 @pytest.mark.parametrize(
@@ -71,12 +76,12 @@ def test_another_shape_than_the_named_one_is_not_guessed():
     ],
 )
 def test_a_record_that_cannot_be_used_is_refused_with_its_reason(source, reason):
-    assert standardise(source, DEFAULTS) == (None, reason)
+    assert standardise(source, LABELS, None) == (None, reason)
 
 
 def test_what_a_source_leaves_null_gets_its_default():
     source = {"question": "Q", "answer": "A", "domain": None, "difficulty": None, "quality_score": 7.5}
-    metadata = standardise(source, DEFAULTS)[0]["metadata"]
+    metadata = standardise(source, LABELS, None)[0]["metadata"]
     assert (metadata["domain"], metadata["difficulty"], metadata["quality_score"]) == ("code", "medium", 7.5)
 
 
@@ -93,20 +98,25 @@ def test_a_sample_is_the_same_each_time_and_grows(tmp_path):
     assert {r["reason"] for r in rejected} == {"not_sampled"}
 
 
-@pytest.mark.parametrize("shards", [1, 4, 64])
-def test_shards_have_every_row_once(tmp_path, shards):
+@pytest.mark.parametrize("count", [1, 4, 64])
+def test_parts_have_every_row_once(tmp_path, count):
     write_questions(tmp_path / "s.jsonl", 5500)
-    parts = [read_file(tmp_path / "s.jsonl", tmp_path / str(i), shard=i, shards=shards)[0] for i in range(shards)]
-    assert sorted(r["instruction"] for part in parts for r in part) == sorted(f"Q{i}" for i in range(5500))
+    kept = [read_file(tmp_path / "s.jsonl", tmp_path / str(i), part=Part(i, count))[0] for i in range(count)]
+    assert sorted(r["instruction"] for records in kept for r in records) == sorted(f"Q{i}" for i in range(5500))
 
 
-def test_rows_added_at_the_end_change_one_shard(tmp_path):
+def test_rows_added_at_the_end_change_one_part(tmp_path):
     before, after = tmp_path / "before.jsonl", tmp_path / "after.jsonl"
     write_questions(before, 5500)
     write_questions(after, 5700)
     changed = [
-        read_file(before, tmp_path / f"b{i}", shard=i, shards=4)[0]
-        != read_file(after, tmp_path / f"a{i}", shard=i, shards=4)[0]
+        read_file(before, tmp_path / f"b{i}", part=Part(i, 4))[0]
+        != read_file(after, tmp_path / f"a{i}", part=Part(i, 4))[0]
         for i in range(4)
     ]
     assert sum(changed) == 1
+
+
+def test_the_settings_know_all_shapes_and_difficulties():
+    assert set(get_args(KnownShape)) == {*SHAPES, *TURNS, "self_instruct"}
+    assert get_args(Difficulty) == DIFFICULTIES

@@ -16,15 +16,15 @@ EVIL = "</script><img src=x onerror=\"document.title='broken'\"> & \u2028 <b>"
 
 
 @pytest.fixture
-def books(record):
+def books():
     """Writes the files of one lossy step: some records kept, some rejected for a reason."""
 
     def write(paths, kept, rejected=(), filter="read", reason="invalid", **details):
         with Books(*paths) as books:
-            for one in kept:
-                books.keep(one)
-            for one in rejected:
-                books.reject(one, filter, reason, "because")
+            for record in kept:
+                books.keep(record)
+            for record in rejected:
+                books.reject(record, filter, reason, "because")
             books.details = details
         return paths
 
@@ -39,7 +39,7 @@ def test_the_books_do_not_close_when_counts_do_not_add_up(tmp_path, record):
     assert not (tmp_path / "x.json").exists()
 
 
-def test_reports_of_shards_add_up_to_that_of_the_whole(tmp_path, record, books):
+def test_reports_of_parts_add_up_to_that_of_the_whole(tmp_path, record, books):
     records = [record(f"q{i}", "a", domain="ab"[i % 2], tokens=i) for i in range(10)]
     whole = results(books(three(tmp_path / "w", "x"), records[:7], records[7:], seen={"en": 3}))[2]
     parts = [
@@ -66,7 +66,7 @@ def test_plots_and_histograms_are_the_same_each_time():
 
 
 @pytest.fixture
-def page(tmp_path, record, books, root):
+def page(tmp_path, record, books):
     """The page of a small curation whose records try to break out of it."""
     kept = [record(f"{EVIL} {i}", "a", tokens=5) for i in range(40)]
     dropped = record(f"{EVIL} dropped", "a", domain=EVIL)
@@ -81,7 +81,7 @@ def page(tmp_path, record, books, root):
         "decontaminate": books(three(tmp_path, "decontaminate"), kept, items=3, hits={EVIL: 0}, examples=[]),
         "balance": books(three(tmp_path, "balance"), kept),
     }
-    (tmp_path / "split.json").write_text('{"parts": {"train": 40}}')
+    (tmp_path / "split.json").write_text('{"sides": {"train": 40}}')
     report_curation(
         [steps["read"][2]],
         [steps["filter"][2]],
@@ -90,7 +90,6 @@ def page(tmp_path, record, books, root):
         tmp_path / "split.json",
         [paths[1] for paths in steps.values()],
         steps["balance"][0],
-        root / "ingot/pages/templates/curation.html",
         tmp_path / "page.html",
         tmp_path / "page.json",
         appeals=[dropped["id"], "0" * 16],
@@ -125,12 +124,13 @@ def test_a_browser_shows_fifteen_records_a_page(page):
     assert "<title>Curation</title>" in done.stdout
 
 
-def test_a_template_must_know_its_values(tmp_path):
+def test_a_template_must_know_its_values(tmp_path, monkeypatch):
     import jinja2
 
-    (tmp_path / "t").write_text("{{ absent }}")
+    monkeypatch.setattr("ingot.pages.page.TEMPLATES", tmp_path)
+    (tmp_path / "page.html").write_text("{{ absent }}")
     with pytest.raises(jinja2.UndefinedError):
-        page_of(tmp_path / "t")
+        page_of("page.html")
 
 
 def test_the_records_of_any_step_can_be_looked_at(tmp_path, record, books, monkeypatch):
@@ -142,5 +142,5 @@ def test_the_records_of_any_step_can_be_looked_at(tmp_path, record, books, monke
     assert preview("filtered", tmp_path / "page.html") == 2
     assert "2 of 2 records" in (tmp_path / "page.html").read_text()
     assert preview("filtered.rejected", tmp_path / "page.html") == 2
-    with pytest.raises(InputError, match=r"STEP=absent: no such records; there are: filtered, filtered\.rejected"):
+    with pytest.raises(InputError, match=r"records called 'absent'; there are filtered, filtered\.rejected"):
         preview("absent", tmp_path / "page.html")

@@ -115,12 +115,12 @@ def test_the_same_records_give_the_same_bytes(tmp_path, record):
     write_records(tmp_path / "in.jsonl", [record(f"question {i}", "a", domain="ab"[i % 2]) for i in range(10)])
     code = (
         f"import sys; sys.path[:0] = [{str(ROOT / 'tests')!r}, {str(ROOT)!r}]\n"
-        "from pathlib import Path; from helpers.curation import BANDS, SHINGLES\n"
+        "from pathlib import Path; from helpers.curation import SIGN\n"
         "from workflow_scripts.data.sign import sign\n"
-        f"sign(Path({str(tmp_path / 'in.jsonl')!r}), Path(sys.argv[1]), shingles=SHINGLES, **BANDS)\n"
+        f"sign(Path({str(tmp_path / 'in.jsonl')!r}), Path(sys.argv[1]), settings=SIGN)\n"
     )
-    found = set()
+    written = set()
     for i in range(4):
         subprocess.run([sys.executable, "-c", code, tmp_path / str(i)], check=True, capture_output=True)
-        found.add((tmp_path / str(i)).read_bytes())
-    assert len(found) == 1
+        written.add((tmp_path / str(i)).read_bytes())
+    assert len(written) == 1

@@ -3,9 +3,11 @@ import shutil
 
 import pytest
 
+from helpers.models import answer_of
 from ingot.converting.llama_cpp_tools import refuse_remote_code
 from ingot.errors import InputError
-from ingot.inference.gguf_model import check_gguf, open_engine
+from ingot.inference.gguf_model import check_gguf, open_gguf
+from ingot.settings.gguf import Importance
 from workflow_scripts.gguf.convert import convert
 from workflow_scripts.gguf.quantize import file_type, quantize
 
@@ -25,7 +27,13 @@ def matrix(checkpoint, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("importance")
     write_records(folder / "train.jsonl", [make_record(f"What is {i}?", str(i)) for i in range(8)])
-    importance(checkpoint, folder / "train.jsonl", folder / "matrix.safetensors", records=8, length=64, threads=1)
+    importance(
+        checkpoint,
+        folder / "train.jsonl",
+        folder / "matrix.safetensors",
+        settings=Importance(records=8, length=64),
+        threads=1,
+    )
     return folder / "matrix.safetensors"
 
 
@@ -51,21 +59,21 @@ def test_the_importance_of_every_matrix_is_measured_as_llama_cpp_defines_it(chec
 
 
 def test_llama_cpp_reads_text_as_the_same_tokens(f16, checkpoint):
-    engine = open_engine(f16, checkpoint, 128, 1)
+    model = open_gguf(f16, checkpoint, 128, 1)
     for text in ("Sort: 3 1 2", "def f(a):\n    return a", "naïve 数 🙂", "  two  spaces\t\n\n", "don't I'LL 2024"):
-        assert engine.tokenize(text) == engine.tokenizer(text)["input_ids"]
+        assert model.tokenize(text) == model.tokenizer(text)["input_ids"]
 
 
 def test_an_answer_ends_at_the_end_token_or_at_the_limit(f16, checkpoint):
-    answer = open_engine(f16, checkpoint, 128, 1).ask(["What is 1?"], 5)[0]
+    answer = answer_of(open_gguf(f16, checkpoint, 128, 1), "What is 1?", 5)
     assert not answer.stopped or len(answer.text) < 200
 
 
 @pytest.mark.parametrize("quant", ["Q8_0", "Q5_K_M", "IQ4_XS"])
 def test_quantising_with_the_matrix_makes_it_smaller_and_it_still_runs(f16, matrix, checkpoint, tmp_path, quant):
-    quantize(f16, matrix, tmp_path / "q.gguf", quant=quant, threads=1)
+    quantize(f16, [matrix], tmp_path / "q.gguf", quant=quant, threads=1)
     assert (tmp_path / "q.gguf").stat().st_size < 0.6 * f16.stat().st_size
-    assert open_engine(tmp_path / "q.gguf", checkpoint, 128, 1).logits([3, 4, 5]).shape == (3, 512)
+    assert open_gguf(tmp_path / "q.gguf", checkpoint, 128, 1).logits([3, 4, 5]).shape == (3, 512)
 
 
 def test_the_matrix_is_really_used(f16, matrix, tmp_path):
@@ -75,7 +83,7 @@ def test_the_matrix_is_really_used(f16, matrix, tmp_path):
     skewed = {name: np.geomspace(1e-3, 1e3, v.size).astype(np.float32) for name, v in load_file(matrix).items()}
     save_file(skewed, tmp_path / "skewed.safetensors")
     for name, path in (("a", matrix), ("b", tmp_path / "skewed.safetensors")):
-        quantize(f16, path, tmp_path / f"{name}.gguf", quant="IQ4_XS", threads=1)
+        quantize(f16, [path], tmp_path / f"{name}.gguf", quant="IQ4_XS", threads=1)
     assert (tmp_path / "a.gguf").read_bytes() != (tmp_path / "b.gguf").read_bytes()
 
 
@@ -91,7 +99,7 @@ def test_a_cut_off_file_is_refused_by_name(f16, matrix, tmp_path, length):
     with pytest.raises(InputError, match=r"cut\.gguf"):
         check_gguf(tmp_path / "cut.gguf")
     with pytest.raises(InputError, match=r"cut\.gguf"):
-        quantize(tmp_path / "cut.gguf", matrix, tmp_path / "q.gguf", quant="Q8_0", threads=1)
+        quantize(tmp_path / "cut.gguf", [matrix], tmp_path / "q.gguf", quant="Q8_0", threads=1)
 
 
 def test_a_model_that_brings_code_is_not_converted(checkpoint, tmp_path):

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
+from helpers.models import answer_of
 from ingot.converting.llama_cpp_tools import convert_lora
-from ingot.inference.gguf_model import open_engine
+from ingot.inference.gguf_model import open_gguf
 from workflow_scripts.gguf.convert import convert
 
 NAMES = ("code", "reasoning", "automation", "math")
@@ -38,13 +39,13 @@ def test_interleaved_requests_are_answered_as_by_a_fresh_load(served, checkpoint
     expected = {}
     for name in (None, *NAMES):
         for prompt in PROMPTS:
-            engine = open_engine(base, checkpoint, 128, 1, modifiers)
-            engine.use(name)
-            expected[name, prompt] = engine.ask([prompt], LONGEST)[0]
+            model = open_gguf(base, checkpoint, 128, 1, modifiers)
+            model.use(name)
+            expected[name, prompt] = answer_of(model, prompt, LONGEST)
     assert len({answer.text for answer in expected.values()}) > len(PROMPTS), "the modifiers change nothing"
-    engine = open_engine(base, checkpoint, 128, 1, modifiers)
+    model = open_gguf(base, checkpoint, 128, 1, modifiers)
     r = random.Random(0)
     for _ in range(REQUESTS):
         name, prompt = r.choice((None, *NAMES)), r.choice(PROMPTS)
-        engine.use(name)
-        assert engine.ask([prompt], LONGEST)[0] == expected[name, prompt], (name, prompt)
+        model.use(name)
+        assert answer_of(model, prompt, LONGEST) == expected[name, prompt], (name, prompt)

@@ -9,6 +9,7 @@ import pytest
 from ingot.errors import InputError
 from ingot.io.container import pack_file, read_header, unpack_file
 from ingot.io.records import read_json
+from ingot.settings.gguf import Pack
 from workflow_scripts.gguf.pack import pack
 
 
@@ -83,7 +84,7 @@ def test_content_that_differs_from_the_promise_is_refused(tmp_path, packed, lie)
 
 
 def test_the_step_reports_both_sizes(tmp_path, content):
-    pack(content, tmp_path / "out.zst", tmp_path / "report.json", level=3, threads=1)
+    pack(content, tmp_path / "out.zst", tmp_path / "report.json", settings=Pack(level=3), threads=1)
     report = read_json(tmp_path / "report.json")
     assert report["bytes"] == content.stat().st_size
     assert report["packed_bytes"] == (tmp_path / "out.zst").stat().st_size

@@ -7,10 +7,10 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from helpers.curation import read_file
+from helpers.curation import READ, read_file
 from ingot.errors import InputError
 from ingot.io import formats
-from ingot.io.formats import Limits, Shard, parse, rows
+from ingot.io.formats import WHOLE, Part, parse, rows
 
 GOOD = json.dumps({"question": "Q", "answer": "A"}).encode()
 TABLE = [{"question": f'Q{i}, "x"\n{i}', "answer": f"A{i}"} for i in range(2500)]
@@ -35,17 +35,16 @@ def write_table(form, path, pack):
 
 @pytest.mark.parametrize("packed", PACK)
 @pytest.mark.parametrize("form", formats.FORMATS)
-def test_every_format_gives_the_same_rows_whole_and_in_shards(form, packed, tmp_path, monkeypatch):
+def test_every_format_gives_the_same_rows_whole_and_in_parts(form, packed, tmp_path, monkeypatch):
     monkeypatch.setattr(formats, "CHUNK", 10_000)  # so that records lie on the borders of chunks
     path = tmp_path / f"table.{form}{packed}"
     write_table(form, path, PACK[packed])
-    limits = Limits(1 << 20, 100)
-    assert [row.value for row in rows(path, None, limits, Shard(0, 1))] == TABLE
-    numbers = [row.number for i in range(3) for row in rows(path, None, limits, Shard(i, 3))]
+    assert [row.value for row in rows(path, None, READ, WHOLE)] == TABLE
+    numbers = [row.number for i in range(3) for row in rows(path, None, READ, Part(i, 3))]
     assert sorted(numbers) == list(range(1, len(TABLE) + 1))
     path.rename(tmp_path / "unnamed")
     if form in ("jsonl", "parquet"):
-        assert len(list(rows(tmp_path / "unnamed", None, limits, Shard(0, 1)))) == len(TABLE)
+        assert len(list(rows(tmp_path / "unnamed", None, READ, WHOLE))) == len(TABLE)
 
 
 @pytest.mark.parametrize(

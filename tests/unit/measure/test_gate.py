@@ -4,9 +4,9 @@ import pytest
 
 from ingot.errors import InputError
 from ingot.io.records import write_json
-from workflow_scripts.measure.gate import LIMITS, failures, gate
-from workflow_scripts.router.gate_system import failures as system_failures
-from workflow_scripts.router.gate_system import figures, gate_system
+from ingot.settings.measure import Gate, GateSystem
+from workflow_scripts.measure.gate import LIMITS, broken_limits, gate
+from workflow_scripts.router import gate_system as last_gate
 
 MEASURED = {"model": "awq", "unstopped": 0, "token_mismatches": 0}
 VERSUS = {
@@ -27,7 +27,7 @@ def pass_gate(folder, limits, **versus):
     paths = [folder / name for name in ("measured.json", "versus_parent.json", "verdict.json")]
     write_json(paths[0], MEASURED)
     write_json(paths[1], VERSUS | versus)
-    gate(*paths, limits=limits)
+    gate(*paths, limits=Gate(**limits))
     return paths[2].read_bytes()
 
 
@@ -48,12 +48,12 @@ def pass_gate(folder, limits, **versus):
 )
 def test_each_limit_opens_and_closes_where_it_says(limit, open_at, closed_at):
     assert limit in LIMITS
-    assert failures(MEASURED | VERSUS, {limit: open_at}) == []
-    assert len(failures(MEASURED | VERSUS, {limit: closed_at})) == 1
+    assert broken_limits(MEASURED | VERSUS, {limit: open_at}) == []
+    assert len(broken_limits(MEASURED | VERSUS, {limit: closed_at})) == 1
 
 
 def test_a_figure_that_is_not_a_number_closes_the_gate():
-    assert failures(MEASURED | VERSUS | {"kl": float("nan")}, {"max_kl": 1.0})
+    assert broken_limits(MEASURED | VERSUS | {"kl": float("nan")}, {"max_kl": 1.0})
 
 
 def test_a_closed_gate_names_figure_limit_and_advice(tmp_path):
@@ -72,16 +72,16 @@ SYSTEM = {
     "expected_calibration_error": 0.03,
     "oracle_gap": 0.8,
     "forgetting": 0.2,
-    "versus_adapter": {"gain": 10.0, "p_value": 0.001},
+    "versus_uncompressed": {"gain": 10.0, "p_value": 0.001},
 }
 REPORTS = {
     "system": SYSTEM,
-    "merged": {"exact_match": {"all": {"share": 0.7}}},
+    "uncompressed": {"exact_match": {"all": {"share": 0.7}}},
     "served": {"model": "IQ4_XS", "exact_match": {"all": {"share": 0.69}}},
     "whole": {"bytes": 1000},
     "packed": {"packed_bytes": 220},
 }
-ASKED = {
+ASKED = GateSystem(**{
     "min_modifier_gain": 20,
     "min_right_decisions": 0.95,
     "max_calibration_error": 0.05,
@@ -91,14 +91,14 @@ ASKED = {
     "max_p_value": 0.05,
     "max_compressed_loss": 2,
     "max_compressed_share": 0.25,
-}
+})  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", GateSystem.model_fields)
 def test_each_limit_of_the_system_can_close_its_gate(name):
-    found = figures(**REPORTS)
-    assert system_failures(found, ASKED) == []
-    broken = system_failures(found, ASKED | {name: -1 if name.startswith("max") else 99})
+    measured = last_gate.figures(**REPORTS)
+    assert last_gate.broken_limits(measured, ASKED) == []
+    broken = last_gate.broken_limits(measured, ASKED.model_copy(update={name: -1 if name.startswith("max") else 99}))
     assert len(broken) == (2 if name == "max_p_value" else 1)
     assert all(name in one for one in broken)
 
@@ -107,13 +107,12 @@ def test_a_modifier_without_benchmark_items_cannot_be_judged():
     empty = copy.deepcopy(REPORTS)
     empty["system"]["modifiers"]["code"]["base"]["of"] = 0
     with pytest.raises(InputError, match="no benchmark item has domain 'code'"):
-        figures(**empty)
+        last_gate.figures(**empty)
 
 
 def test_the_gate_of_the_system_raises(tmp_path):
     for name, report in REPORTS.items():
         write_json(tmp_path / name, report)
     with pytest.raises(InputError, match=r"modifier code: .*25.0, at least 30 is asked for"):
-        gate_system(
-            *(tmp_path / name for name in REPORTS), tmp_path / "v.json", limits=ASKED | {"min_modifier_gain": 30}
-        )
+        limits = ASKED.model_copy(update={"min_modifier_gain": 30})
+        last_gate.gate_system(*(tmp_path / name for name in REPORTS), tmp_path / "v.json", limits=limits)

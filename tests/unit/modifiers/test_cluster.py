@@ -6,6 +6,7 @@ import pytest
 from ingot.errors import InputError
 from ingot.io.records import read_json, read_records, write_records
 from ingot.text.embedding import vectors
+from ingot.settings.modifiers import Cluster
 from workflow_scripts.modifiers.cluster import cluster, partition
 
 TOPICS = (
@@ -32,9 +33,7 @@ def test_five_patterns_are_five_clusters(failures, tmp_path):
             tmp_path / name,
             tmp_path / f"{name}.json",
             domain="code",
-            dimensions=16,
-            least=4,
-            most=10,
+            settings=Cluster(embedding="tfidf", dimensions=16, least=4, most=10),
             seed=0,
         )
     report = read_json(tmp_path / "a.json")

@@ -8,6 +8,7 @@ import pytest
 from helpers import endpoints
 from ingot.errors import InputError
 from ingot.io.records import read_json, read_records, write_records
+from ingot.settings.modifiers import Teach
 from workflow_scripts.modifiers.teach import cascade, chosen, teach
 
 COUNT = 12
@@ -41,19 +42,17 @@ def run(record, tmp_path, monkeypatch):
         for i in range(COUNT)
     ]
     write_records(tmp_path / "clustered", records)
-    write_records(tmp_path / "passed", [record(f"Add {i}", "1") for i in range(20)])
+    write_records(tmp_path / "solved", [record(f"Add {i}", "1") for i in range(20)])
 
     def run(*tiers, most=None):
         teach(
             tmp_path / "clustered",
-            tmp_path / "passed",
+            tmp_path / "solved",
             [],
             tmp_path / "taught",
             tmp_path / "report",
             domain="math",
-            most=most,
-            rehearsal=0.5,
-            tiers=list(tiers),
+            settings=Teach(most=most, rehearsal=0.5, tiers=list(tiers)),
             batch=8,
             longest=8,
             remembered=str(tmp_path / "answers"),

@@ -41,20 +41,20 @@ def run(tmp_path):
     return run
 
 
-def decisions(prompts):
+def system_answers(prompts):
     for i, (prompt, domain) in enumerate(prompts):
-        yield {"prompt": prompt, "domain": domain, "route": "code", "right": {"base": False, "code": i != 1}}
+        yield {"instruction": prompt, "domain": domain, "route": "code", "right": i != 1}
 
 
 def test_every_stage_is_tested_against_the_one_before_and_its_costs_are_counted(run, tmp_path):
-    write_records(tmp_path / "system", decisions(PROMPTS))
+    write_records(tmp_path / "system", system_answers(PROMPTS))
     stages, text = run(tmp_path / "system")
     assert [one["costs"] for one in stages] == [
         {"tokens": 100, "bytes": 5},
         {"tokens": 27, "bytes": 0},
         {"tokens": 0, "bytes": 3},
     ]
-    assert "versus_before" not in stages[0]
+    assert stages[0]["versus_before"] is None
     assert stages[1]["versus_before"]["won"] == 10
     assert stages[2]["versus_before"]["lost"] == 1
     assert stages[2]["versus_before"]["forgetting"] == 0  # code lost one and won four
@@ -63,6 +63,6 @@ def test_every_stage_is_tested_against_the_one_before_and_its_costs_are_counted(
 
 
 def test_stages_that_were_asked_other_questions_are_not_compared(run, tmp_path):
-    write_records(tmp_path / "system", decisions(PROMPTS[::-1]))
+    write_records(tmp_path / "system", system_answers(PROMPTS[::-1]))
     with pytest.raises(InputError, match="system was not asked the same questions"):
         run(tmp_path / "system")

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from helpers.records import write_labels
+from helpers.records import write_answers
 from helpers.settings import ROUTER
 from ingot.errors import InputError
 from ingot.io.records import read_json
@@ -13,10 +13,12 @@ from ingot.routing import calibrators, classifier, thresholds
 from ingot.routing.features import COUNTS, Features
 from ingot.routing.router import Router, is_right
 from ingot.routing.token_vectors import TokenVectors, read_table
+from ingot.settings.router import Costs, Detector
 from ingot.world.dissatisfaction import messages, phrasings
 from workflow_scripts.router.train_detector import train_detector
 from workflow_scripts.router.train_router import train_router
 
+DOMAINS = ["code", "automation"]
 ASKED = {"code": "Write a lambda {} that doubles x.", "automation": "Order {} apples for Ann.", "base": "Sort: {}"}
 
 
@@ -28,29 +30,39 @@ def rows():
         kind = ("code", "automation", "base")[i % 3]
         prompt = ASKED[kind].format(r.integers(0, 10**6))
         right = {"base": kind == "base", "code": kind == "code", "automation": kind == "automation"}
-        found.append({"prompt": prompt, "domain": kind, "confidence": 0.5, "right": right})
+        found.append({"id": str(i), "instruction": prompt, "domain": kind, "confidence": 0.5, "right": right})
     return found
 
 
 @pytest.fixture(scope="module")
 def trained(rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("router")
-    train_router(write_labels(folder, rows), [], folder / "router", folder / "report.json", **ROUTER)
+    train_router(
+        write_answers(folder, rows),
+        [],
+        folder / "router",
+        folder / "report.json",
+        domains=DOMAINS,
+        settings=ROUTER,
+        seed=0,
+    )
     return folder
 
 
 def test_it_sends_each_prompt_where_it_is_answered(trained, rows):
     router = Router(trained / "router")
-    routes = router.routes([row["prompt"] for row in rows])
+    routes = router.routes([row["instruction"] for row in rows])
     assert sum(route == row["domain"] for route, row in zip(routes, rows, strict=True)) >= 0.98 * len(rows)
 
 
-def test_labels_of_other_questions_are_refused(rows, tmp_path):
-    labels = write_labels(tmp_path, rows[:4])
-    assert thresholds.joined(labels, ["base", "code", "automation"]) == rows[:4]
-    write_labels(tmp_path / "other", rows[1:5])
-    with pytest.raises(InputError, match="not all were asked the same questions"):
-        thresholds.joined([*labels[:2], tmp_path / "other/automation.jsonl"], ["base", "code", "automation"])
+def test_answers_to_other_questions_are_refused(rows, tmp_path):
+    files = write_answers(tmp_path, rows[:4])
+    together = thresholds.joined(files, ["base", "code", "automation"])
+    assert [row | {"answers": None} for row in together] == [row | {"answers": None} for row in rows[:4]]
+    assert together[0]["answers"]["code"]["right"] == rows[0]["right"]["code"]
+    write_answers(tmp_path / "other", rows[1:5])
+    with pytest.raises(InputError, match="do not answer the same questions"):
+        thresholds.joined([*files[:2], tmp_path / "other/automation.jsonl"], ["base", "code", "automation"])
 
 
 def test_each_decision_has_the_documents_shape(trained):
@@ -104,17 +116,17 @@ def test_an_embedding_takes_its_place_before_the_counts(rows, trained, checkpoin
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     rows = rows[:300]
-    paths = (write_labels(tmp_path, rows), [checkpoint], tmp_path / "router", tmp_path / "report.json")
-    train_router(*paths, **ROUTER)
+    paths = (write_answers(tmp_path, rows), [checkpoint], tmp_path / "router", tmp_path / "report.json")
+    train_router(*paths, domains=DOMAINS, settings=ROUTER, seed=0)
     router = Router(tmp_path / "router")
-    prompt = rows[0]["prompt"]
+    prompt = rows[0]["instruction"]
     vector = router.features.vector(prompt)
     assert len(vector) == 128
     assert vector[-COUNTS:] == Router(trained / "router").features.vector(prompt)[-COUNTS:]
     assert np.linalg.norm(vector[-COUNTS - 16 : -COUNTS]) == pytest.approx(1)
     assert router.routes([prompt]) == Router(tmp_path / "router").routes([prompt])
     # The reduced table gives what reducing the mean of the checkpoint's own input embeddings gives.
-    prompts = [row["prompt"] for row in rows]
+    prompts = [row["instruction"] for row in rows]
     whole = AutoModelForCausalLM.from_pretrained(checkpoint).get_input_embeddings().weight.detach().numpy()
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     means = np.array([whole[tokenizer(one, add_special_tokens=False)["input_ids"]].mean(axis=0) for one in prompts])
@@ -125,7 +137,7 @@ def test_an_embedding_takes_its_place_before_the_counts(rows, trained, checkpoin
 
 
 def test_an_embedding_that_does_not_fit_is_named(rows, checkpoint, tmp_path):
-    prompts = [row["prompt"] for row in rows]
+    prompts = [row["instruction"] for row in rows]
     with pytest.raises(InputError, match="there is no tokenizer.json; name another `embedding`, or null"):
         TokenVectors.reduced(tmp_path, prompts, 8)
     with pytest.raises(InputError, match=r"its vectors have \d+ numbers, `dimensions` asks for 9999"):
@@ -141,7 +153,7 @@ def test_vectors_are_of_the_tokens_of_the_prompt_whatever_the_folder_says(rows, 
     from safetensors.torch import save_file
     from tokenizers import Tokenizer
 
-    prompts = [row["prompt"] for row in rows[:50]]
+    prompts = [row["instruction"] for row in rows[:50]]
     plain = TokenVectors.reduced(checkpoint, prompts, 8)
     shutil.copytree(checkpoint, tmp_path / "padded")
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
@@ -215,7 +227,7 @@ def test_isotonic_is_chosen_where_no_line_fits():
 
 
 ROWS = [{"right": {"base": i < 60, "code": i >= 40}, "confidence": 1 - i / 100} for i in range(100)]
-COSTS = {"base": 1.0, "modifier": 2.0}
+COSTS = Costs(base=1.0, modifier=2.0)
 
 
 def test_routes_are_worth_what_they_get_right_less_what_they_cost():
@@ -306,7 +318,7 @@ def test_the_detector_tells_complaints_from_what_sounds_like_them(detector, mess
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     folder = tmp_path_factory.mktemp("detector")
-    train_detector(folder / "d", folder / "report.json", examples=2000, features=512, seed=0)
+    train_detector(folder / "d", folder / "report.json", settings=Detector(examples=2000, features=512), seed=0)
     return folder
 
 

@@ -1,17 +1,14 @@
 """Suites asked of a real, untrained model by lm-evaluation-harness, and of a model that knows the answers."""
 
-import json
-
 import pytest
 
+from helpers.curation import read_items, write_rows
 from helpers.workspaces import ROOT
 from ingot.errors import InputError
 from ingot.inference.answer import Answer
 from ingot.io.records import read_json, read_records
 from ingot.measuring.suites import load_task
-from workflow_scripts.data.read_suite import read_suite
 
-LIMITS = {"row_bytes": 1 << 20, "unpacking": 100}
 SUMS = [
     {"question": f"Ann has {i} apples and gets {i}. How many?", "answer": f"{i}+{i}\n#### {2 * i}"} for i in range(8)
 ]
@@ -20,46 +17,6 @@ CHOICES = [
     {"question": "Which is a number?", "choices": ["tree", "seven", "fast"], "answer": "B"},
 ]
 CALL = {"id": "a_1", "question": [[{"role": "user", "content": "Area of base 10?"}]], "function": [{"name": "area"}]}
-
-
-def write_rows(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def read_items(tmp_path, task, rows, answers=(), most=None, name="data.jsonl", examples=(), shots=5):
-    data = write_rows(tmp_path / name, rows)
-    paths = (tmp_path / "items.jsonl", tmp_path / "items.json")
-    settings = {"suite": "mine", "shots": shots, "most": most, "limits": LIMITS}
-    read_suite(data, list(answers), list(examples), ROOT / f"suites/{task}.yaml", *paths, **settings)
-    return list(read_records(paths[0])), read_json(paths[1])
-
-
-def test_items_know_what_must_not_be_trained_on(tmp_path):
-    items, report = read_items(tmp_path, "gsm8k", SUMS, most=5)
-    assert report == {"suite": "mine", "task": "gsm8k", "items": 8, "shown": 0, "asked": 5}
-    assert {(one["instruction"], one["response"]) for one in items} <= {(s["question"], s["answer"]) for s in SUMS}
-    assert items[0]["metadata"]["source"] == "mine"
-
-
-def test_examples_in_one_object_are_items(tmp_path):
-    examples = {"canary": "x", "examples": [{"input": "Sort: b a", "target": "a b"}]}
-    items, _ = read_items(tmp_path, "bbh", [examples], name="task.json")
-    assert [(one["instruction"], one["response"]) for one in items] == [("Sort: b a", "a b")]
-
-
-def test_answers_of_another_file_are_joined_by_id(tmp_path):
-    accepted = tmp_path / "accepted.jsonl"
-    accepted.write_text(json.dumps({"id": "a_1", "ground_truth": [{"area": {"base": [10]}}]}) + "\n")
-    items, _ = read_items(tmp_path, "function_calls", [CALL], [accepted])
-    assert items[0]["item"]["ground_truth"] == [{"area": {"base": [10]}}]
-    with pytest.raises(InputError, match="1 items have no answer in .*accepted.jsonl, the first is a_2"):
-        read_items(tmp_path, "function_calls", [CALL | {"id": "a_2"}], [accepted])
-
-
-def test_the_wrong_file_for_a_suite_is_named(tmp_path):
-    with pytest.raises(InputError, match="data.jsonl: an item does not fit its suite: 'question' is undefined"):
-        read_items(tmp_path, "gsm8k", [{"input": "a", "target": "b"}])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "suites").glob("*.yaml")), ids=lambda path: path.stem)
@@ -122,10 +79,6 @@ def test_examples_are_turns_before_every_question_and_are_not_asked(tmp_path, to
         assert [turn.split("\n")[0] for turn in turns[1:]] == ["user", "assistant"] * 3
         assert "0+0\n#### 0<|im_end|>" in turns[2]
         assert "1+1\n#### 2<|im_end|>" in turns[4]
-    with pytest.raises(InputError, match="examples.jsonl: 3 examples, fewer than the 5 of `shots`"):
-        read_items(tmp_path, "gsm8k", SUMS[3:], examples=[path])
-    with pytest.raises(InputError, match="mine: `examples` cannot be shown: its answers are lists"):
-        read_items(tmp_path, "function_calls", [CALL], examples=[path])
 
 
 def test_examples_of_choices_show_letters(evaluated, tmp_path):
@@ -136,16 +89,16 @@ def test_examples_of_choices_show_letters(evaluated, tmp_path):
 
 @pytest.fixture
 def evaluated(tmp_path, checkpoint):
-    from workflow_scripts.suites.ask_suite import evaluate
+    from workflow_scripts.suites.ask_suite import ask_suite
 
     def run(task, rows, folder, parent=(), tokenizer=None, longest=8, **shown):
         folder = tmp_path / folder
         folder.mkdir(exist_ok=True)
         read_items(folder, task, rows, **shown)
         paths = (folder / "report.json", folder / "answers.jsonl")
-        settings = {"model": folder.name, "suite": "mine", "batch": 4, "longest": longest, "context": 256, "threads": 1}
+        settings = {"name": folder.name, "suite": "mine", "batch": 4, "longest": longest, "context": 256, "threads": 1}
         inputs = ([checkpoint], tokenizer or checkpoint, folder / "items.jsonl", ROOT / f"suites/{task}.yaml")
-        evaluate(*inputs, list(parent), *paths, **settings)
+        ask_suite(*inputs, list(parent), *paths, **settings)
         return paths, read_json(paths[0]), list(read_records(paths[1]))
 
     return run
@@ -155,7 +108,9 @@ def test_a_checkpoint_is_asked_and_compared_with_its_parent(evaluated):
     paths, report, rows = evaluated("gsm8k", SUMS, "first")
     assert report["score"]["of"] == len(rows) == 8
     assert report["too_long"] == 0
-    assert all(set(row) == {"id", "prompt", "answer", "expected", "too_long", "right"} for row in rows)
+    assert all(
+        set(row) == {"id", "instruction", "response", "domain", "answer", "right", "prompt", "too_long"} for row in rows
+    )
     _, child, _ = evaluated("gsm8k", SUMS, "second", paths)
     assert child["parent"] == "first"
     assert child["versus_parent"]["p_value"] == 1.0
@@ -186,12 +141,6 @@ def test_a_task_file_never_has_the_harness_show_what_is_asked(tmp_path, tokenize
     assert all("4+4" in row["prompt"] and "5+5" in row["prompt"] for row in found)
 
 
-def test_a_suite_of_nothing_but_examples_is_refused(tmp_path):
-    path = write_rows(tmp_path / "examples.jsonl", SUMS[:2])
-    with pytest.raises(InputError, match="there is nothing to ask; 2 items, all of them shown as examples"):
-        read_items(tmp_path, "gsm8k", SUMS[:2], examples=[path], shots=2)
-
-
 def test_the_likeliest_letter_is_the_choice(evaluated, checkpoint):
     """As transformers itself says, one conversation at a time."""
     import torch
@@ -216,7 +165,7 @@ def test_choices_may_be_columns_of_a_table(evaluated):
     rows = [{"question": "Which is a colour?", "A": "loud", "B": "red", "C": "seven", "D": "fast", "answer": "B"}]
     _, _, (row,) = evaluated("multiple_choice", rows, "columns")
     assert "Which is a colour?\nA. loud\nB. red\nC. seven\nD. fast\nAnswer with the letter alone." in row["prompt"]
-    assert row["expected"] == 1
+    assert row["response"] == 1
 
 
 def test_a_model_with_another_template_than_in_training_is_not_measured(evaluated, checkpoint, tmp_path):
@@ -231,16 +180,16 @@ def test_a_model_with_another_template_than_in_training_is_not_measured(evaluate
 
 def test_gguf_and_checkpoint_give_the_same_answers(evaluated, checkpoint, tmp_path):
     from workflow_scripts.gguf.convert import convert
-    from workflow_scripts.suites.ask_suite_gguf import evaluate_gguf
+    from workflow_scripts.suites.ask_suite_gguf import ask_suite_gguf
 
     _, _, rows = evaluated("gsm8k", SUMS, "first", longest=1)
     folder = tmp_path / "first"
     convert(checkpoint, tmp_path / "F16.gguf", name="tiny")
     paths = (tmp_path / "gguf.json", tmp_path / "gguf.jsonl")
-    evaluate_gguf(
+    ask_suite_gguf(
         tmp_path / "F16.gguf", checkpoint, folder / "items.jsonl", ROOT / "suites/gsm8k.yaml",
         [folder / "report.json", folder / "answers.jsonl"], *paths,
-        quant="F16", suite="mine", context=256, longest=1, threads=1,
+        name="F16", suite="mine", context=256, longest=1, threads=1,
     )  # fmt: skip
     assert read_json(paths[0])["parent"] == "first"
     same = sum(a["answer"] == b["answer"] for a, b in zip(rows, read_records(paths[1]), strict=True))

@@ -10,12 +10,13 @@ from ingot.errors import InputError
 from ingot.io.records import read_json, read_records, write_records
 from ingot.measuring.judging import CRITERIA, means_of, verdict_of
 from ingot.measuring.significance import mean_interval
+from ingot.settings.measure import Compare, NextRound
 from workflow_scripts.adapter.judge_round import judge_round
 from workflow_scripts.suites.compare import compare, decide
 
 pytestmark = pytest.mark.graph
 COUNT = 6
-PARITY = {"skip": 0.5, "required": 0.5}
+PARITY = NextRound(skip=0.5, required=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,8 @@ def run(tmp_path, monkeypatch):
         compare(
             tmp_path / "ours.jsonl", tmp_path / "theirs.jsonl", tmp_path / "report.json", tmp_path / "judgements.jsonl",
             names={"ours": "child", "theirs": "parent"}, judge=endpoints.judge_at(address, retries=1),
-            thresholds=PARITY, malformed=malformed, answers=str(tmp_path / "answers"),
+            settings=Compare(model="child", reference="parent", malformed=malformed, next_round=PARITY),
+            remembered=str(tmp_path / "answers"),
         )  # fmt: skip
         return read_json(tmp_path / "report.json"), list(read_records(tmp_path / "judgements.jsonl"))
 

@@ -3,6 +3,7 @@ import torch
 import transformers as tf
 
 from ingot.errors import InputError
+from helpers.settings import TRAINING
 from ingot.training import lora
 
 SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
@@ -20,7 +21,6 @@ MODELS = {
     "deberta-v2": lambda: tf.DebertaV2Model(tf.DebertaV2Config(**SMALL)),
     "t5": lambda: tf.T5Model(tf.T5Config(vocab_size=64, d_model=32, d_kv=16, d_ff=64, num_layers=1, num_heads=2)),
 }
-SETTINGS = {"rank": 4, "alpha": 8, "dropout": 0.0, "target_modules": None}
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -28,7 +28,7 @@ def test_the_usual_modules_of_every_architecture_exist_and_take_a_lora(kind):
     from peft import get_peft_model
 
     model = MODELS[kind]()
-    config = lora.lora_config(model, SETTINGS)
+    config = lora.lora_config(model, TRAINING)
     config.task_type = None
     adapted = get_peft_model(model, config)
     touched = {
@@ -40,7 +40,7 @@ def test_the_usual_modules_of_every_architecture_exist_and_take_a_lora(kind):
 def test_conv1d_is_recognised_as_transposed():
     modules = lora.matrix_modules(MODELS["gpt2"]())
     assert modules["c_attn"] == (32, 96, True)
-    assert lora.lora_config(MODELS["gpt2"](), SETTINGS).fan_in_fan_out is True
+    assert lora.lora_config(MODELS["gpt2"](), TRAINING).fan_in_fan_out is True
     assert lora.matrix_modules(MODELS["llama"]())["up_proj"] == (32, 64, False)
 
 
@@ -61,7 +61,7 @@ def adapted():
     from peft import get_peft_model
 
     model = MODELS["llama"]()
-    return get_peft_model(model, lora.lora_config(model, SETTINGS))
+    return get_peft_model(model, lora.lora_config(model, TRAINING))
 
 
 def test_the_counts_of_a_sound_adapter(adapted):

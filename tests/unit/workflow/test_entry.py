@@ -110,7 +110,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, root):
         spec = {
             "input": {"model": str(tmp_path / "big.gguf")},
             "output": {"packed": str(disk / "out/big.zst"), "report": str(disk / "out/report.json")},
-            "params": {"level": 1, "threads": 1},
+            "params": {"settings": {"level": 1}, "threads": 1},
         }
         command = [sys.executable, "-m", "ingot.workflow.entry", "workflow_scripts/gguf/pack.py", json.dumps(spec)]
         environment = {**os.environ, "PYTHONPATH": str(root)}

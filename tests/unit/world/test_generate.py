@@ -1,26 +1,18 @@
 import itertools
+from typing import get_args
 
 import pytest
 
-from ingot.io.formats import Limits, Shard, rows
+from helpers.curation import READ
+from ingot.io.formats import WHOLE, rows
 from ingot.io.records import read_records
+from ingot.settings.world import Difficulty, Generate, Plant, WorldDomain
 from ingot.text.checkers import is_right
 from ingot.text.forms import normalise, unit_hash
 from ingot.world import tasks
 from workflow_scripts.world.generate import generate
 
-PLANTS = {
-    "exact_duplicate": 5,
-    "near_duplicate": 5,
-    "contamination": 5,
-    "language": 5,
-    "personal": 5,
-    "broken": 5,
-    "encoding": 5,
-    "secret": 5,
-    "refusal": 5,
-    "leftover": 5,
-}
+PLANTS = dict.fromkeys(get_args(Plant), 5)
 
 
 @pytest.fixture(scope="module")
@@ -34,22 +26,19 @@ def made(tmp_path_factory):
         "benchmark.jsonl",
         "truth.jsonl",
     )
-    mix = {domain: {"easy": 0.5, "medium": 0.3, "hard": 0.2} for domain in tasks.DOMAINS}
+    settings = Generate(
+        counts={"records": 600, "benchmark": 60, "pretraining": 300},
+        mix={domain: {"easy": 0.5, "medium": 0.3, "hard": 0.2} for domain in tasks.DOMAINS},
+        plants=PLANTS,
+    )
     for folder in folders:
-        generate(
-            *(folder / name for name in names),
-            counts={"records": 600, "benchmark": 60, "pretraining": 300},
-            mix=mix,
-            plants=PLANTS,
-            test_share=0.1,
-            seed=3,
-        )
+        generate(*(folder / name for name in names), settings=settings, test_share=0.1, seed=3)
     return folders
 
 
 def test_the_same_seed_gives_the_same_bytes(made):
-    one, two = made
-    assert [p.read_bytes() for p in sorted(one.iterdir())] == [p.read_bytes() for p in sorted(two.iterdir())]
+    first, second = ([path.read_bytes() for path in sorted(folder.iterdir())] for folder in made)
+    assert first == second
 
 
 def test_the_truth_counts_what_was_planted(made):
@@ -62,7 +51,7 @@ def test_the_truth_names_the_line(made):
     for entry in read_records(made[0] / "truth.jsonl"):
         if entry["plant"] == "broken":
             path = made[0] / files[entry["shape"]]
-            row = next(itertools.islice(rows(path, None, Limits(1 << 20, 100), Shard(0, 1)), entry["line"] - 1, None))
+            row = next(itertools.islice(rows(path, None, READ, WHOLE), entry["line"] - 1, None))
             assert (row.number, row.reason) == (entry["line"], "invalid_json")
 
 
@@ -88,3 +77,8 @@ def test_a_domain_without_new_prompts_is_named():
     with pytest.raises(ValueError, match="'knowledge' has no more new prompts"):
         for _ in tasks.tasks(0, {"knowledge": {"easy": 1.0}}, 0.5, 0.500001):
             pass
+
+
+def test_the_settings_know_the_domains_and_difficulties_of_the_world():
+    assert get_args(WorldDomain) == tasks.DOMAINS
+    assert get_args(Difficulty) == tasks.DIFFICULTIES

@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 
 from ingot.errors import InputError
-from ingot.inference.answer import Answer
-from ingot.measuring.answers import Item, domain_shares, exact_match, item_of, judged
 from ingot.measuring.predictions import Prediction, likeness, predict
 from ingot.text.chat import Encoded
 
@@ -19,15 +17,6 @@ def test_predictions_are_taken_along_the_answer_only():
     assert found.tokens.tolist() == [1, 2]
     expected = logits[2:4] - np.log(np.exp(logits[2:4]).sum(-1, keepdims=True))
     np.testing.assert_allclose(found.logprobs.astype(np.float32), expected, atol=0.01)
-
-
-def test_a_domain_called_all_is_counted_once():
-    rows = [
-        {"domain": "all", "difficulty": "easy", "right": True},
-        {"domain": "a/b", "difficulty": "easy", "right": False},
-    ]
-    assert exact_match(rows)["all"]["of"] == 2
-    assert domain_shares(rows) == {"all": 1.0, "a/b": 0.0}
 
 
 def test_perplexity_of_a_uniform_model_is_the_size_of_its_vocabulary():
@@ -64,13 +53,6 @@ def test_models_that_read_other_tokens_are_not_compared():
 def test_nothing_to_measure_on_is_said():
     with pytest.raises(InputError, match="raise the test share"):
         predict(lambda ids: None, iter([]), 10)
-
-
-def test_answers_are_counted_per_domain_and_difficulty(record):
-    items = [item_of(record("q", "1", checker="number")), Item("q", "x", "math", "hard", "text")]
-    rows = judged(items, [Answer("it is 1", True), Answer("y", False)])
-    counts = {name: (m["right"], m["of"]) for name, m in exact_match(rows).items()}
-    assert counts == {"all": (1, 2), "code": (1, 1), "code/easy": (1, 1), "math": (0, 1), "math/hard": (0, 1)}
 
 
 def test_predictions_survive_the_disk(tmp_path):

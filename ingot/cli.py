@@ -1,0 +1,115 @@
+"""The command `ingot`: what a person asks of a build, or does with what it made.
+
+Only the command line itself runs in the workflow environment. What reads records or packed models runs in the data
+environment, which is built if it is missing.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ingot.errors import InputError
+
+VERSION = "0.1.0"
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def project() -> Path:
+    """Find the folder of the project: the one that this file is in, or the working folder if Ingot was installed."""
+    for folder in (CHECKOUT, Path.cwd()):
+        if (folder / "envs/build.py").is_file():
+            return folder
+    raise InputError("there is no envs/build.py here; run `ingot` in the folder of the project")
+
+
+def run_in(environment: str, module: str, *arguments: str) -> int:
+    """Run a module in one of the locked environments; return its exit status."""
+    root = project()
+    built = subprocess.run(
+        [sys.executable, root / "envs/build.py", environment], stdout=subprocess.PIPE, text=True, check=False
+    )
+    if built.returncode:
+        return built.returncode
+    python = Path(built.stdout.strip()) / "bin/python"
+    variables = {**os.environ, "PYTHONPATH": str(root)}
+    return subprocess.run([python, "-m", module, *arguments], env=variables, check=False).returncode
+
+
+def why(options: argparse.Namespace) -> int:
+    """Tell of each step on the way to the targets whether it is up to date, would be restored, or must run."""
+    from traced.why import main as tell
+
+    if not Path("Snakefile").is_file():
+        raise InputError("there is no Snakefile here; run `ingot why` in the folder of the project")
+    tell([*options.targets, *(["--json"] if options.json else [])])
+    return 0
+
+
+def preview(options: argparse.Namespace) -> int:
+    """Show the records of a step in the browser."""
+    return run_in("data", "ingot.tools.preview", options.step)
+
+
+def unpack(options: argparse.Namespace) -> int:
+    """Unpack a packed model."""
+    return run_in("data", "ingot.tools.unpack", options.file, *([options.to] if options.to else []))
+
+
+def settings(options: argparse.Namespace) -> int:
+    """Print the complete settings, as YAML that config.yaml could hold."""
+    import yaml
+
+    from ingot.settings.load import merge, read_mapping
+    from ingot.workflow.build import open_build
+
+    given = read_mapping(Path("config.yaml"))
+    for path in options.configfile:
+        given = merge(given, read_mapping(Path(path)))
+    whole = open_build(given, Path()).settings.model_dump(mode="json")
+    sys.stdout.write(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=100))
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    whole = argparse.ArgumentParser(prog="ingot", description="Ask about a build, or use what it made.")
+    whole.add_argument("--version", action="version", version=f"ingot {VERSION}")
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+
+    tell = commands.add_parser("why", help="say what would run, and because of what")
+    tell.add_argument("targets", metavar="TARGET", nargs="*", help="file or rule; none: all that a plain build makes")
+    tell.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    tell.set_defaults(run=why)
+
+    show = commands.add_parser("preview", help="show the records of a step in the browser")
+    show.add_argument("step", metavar="STEP", help="filtered, deduplicated, balanced, filtered.rejected, ...")
+    show.set_defaults(run=preview)
+
+    unpacked = commands.add_parser("unpack", help="unpack a packed model, and check it")
+    unpacked.add_argument("file", metavar="FILE", help="a file that ends in .zst")
+    unpacked.add_argument("to", metavar="TO", nargs="?", help="the unpacked file; FILE without .zst if left out")
+    unpacked.set_defaults(run=unpack)
+
+    complete = commands.add_parser("settings", help="print the complete settings of config.yaml and its preset")
+    complete.add_argument(
+        "--configfile", metavar="FILE", nargs="+", default=[], help="laid over config.yaml, as by snakemake"
+    )
+    complete.set_defaults(run=settings)
+    return whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line says; return its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except InputError as error:
+        sys.stderr.write(f"ingot: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

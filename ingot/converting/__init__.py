@@ -1,0 +1,1 @@
+"""From checkpoints and adapters to GGUF, by llama.cpp's converters."""

@@ -1,0 +1,1 @@
+"""What happens to records: shapes, filters, screens, and the account of what was dropped."""

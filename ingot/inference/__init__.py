@@ -1,0 +1,1 @@
+"""Asking models: checkpoints, GGUF files, and chat endpoints."""

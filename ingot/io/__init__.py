@@ -1,0 +1,1 @@
+"""Files: records in every format, containers of packed models, progress."""

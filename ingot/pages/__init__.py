@@ -1,0 +1,1 @@
+"""Pages, cards and plots: templates, and what fills them."""

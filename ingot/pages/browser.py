@@ -1,0 +1,32 @@
+"""What the browser of records shows of each."""
+
+from ingot.curation.accounting import MIXED_BY
+from ingot.io.records import Record
+
+
+def brief(record: Record) -> Record:
+    """Return what the browser shows of a kept record."""
+    metadata = record["metadata"]
+    about = [str(metadata[name]) for name in MIXED_BY]
+    if metadata["quality_score"] is not None:
+        about.append(f"score {metadata['quality_score']:g}")
+    return {
+        "id": record["id"],
+        "group": "kept",
+        "about": " · ".join([*about, f"{metadata['tokens']} tokens"]),
+        "instruction": record["instruction"],
+        "response": record["response"],
+    }
+
+
+def brief_rejection(rejected: Record) -> Record:
+    """Return what the browser shows of a rejected record, or of a row that is no record."""
+    record = rejected["record"]
+    place = f"{record['file']}:{record['row']}" if "file" in record else record["metadata"]["source"]
+    return {
+        "id": rejected["id"] or "",
+        "group": rejected["filter"],
+        "about": " · ".join(filter(None, [rejected["reason"], rejected["evidence"], place])),
+        "instruction": record.get("instruction", record.get("excerpt", "")),
+        "response": record.get("response", ""),
+    }

@@ -1,0 +1,1 @@
+"""Who answers a prompt: features, perceptrons, calibrated probabilities, thresholds."""

@@ -1,0 +1,1 @@
+"""The settings: what can be set, what is allowed there, and how a preset and config.yaml become one whole."""

@@ -1,0 +1,45 @@
+"""Settings of the base: the model that everything starts from."""
+
+from typing import Literal
+
+from ingot.settings.section import Section, setting
+from ingot.settings.training import FullTraining
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class Base(Section):
+    """The model that everything starts from."""
+
+    kind: Literal["pretrain", "local", "hub", "tokenizer"] = setting(
+        "Where it comes from: `pretrain` makes it here, `local` takes a folder, `hub` the Hugging Face hub;"
+        " `tokenizer` is only a tokenizer, from the folder `model`: data stage alone, no model"
+    )
+    model: str | None = setting("Folder of the model or tokenizer, or its hub id; null only for `pretrain`")
+    revision: str | None = setting("Commit that a hub model is pinned to; null for all others")
+    licence: str = setting("Licence of the base, for the release")
+    dtype: Dtype = setting("Number format in which a local or hub base is stored")
+
+
+class TrainTokenizer(Section):
+    """The tokenizer of a base that is pretrained here."""
+
+    vocabulary: int = setting("Size of the vocabulary", unit="tokens", ge=260, le=1_000_000)
+
+
+class Architecture(Section):
+    """A Llama of this shape; widths that are multiples of 256 let every GGUF type apply."""
+
+    hidden: int = setting("Width of the residual stream", ge=32)
+    feed_forward: int = setting("Width of the feed-forward blocks", ge=32)
+    layers: int = setting("Number of blocks", unit="blocks", ge=1)
+    heads: int = setting("Attention heads; `hidden` must be a multiple of them", unit="heads", ge=1)
+    kv_heads: int = setting("Key and value heads; `heads` must be a multiple of them", unit="heads", ge=1)
+    initializer_range: float = setting("Standard deviation of the first weights", gt=0, le=1)
+
+
+class Pretrain(Section):
+    """Pretraining of a base of kind `pretrain`, on the tiny world."""
+
+    shape: Architecture
+    training: FullTraining

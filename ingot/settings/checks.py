@@ -1,0 +1,98 @@
+"""What cannot work together, though each setting alone is allowed. Sections that are null are skipped."""
+
+from collections.abc import Iterator
+
+from ingot.settings.everything import Settings
+from ingot.settings.training import LoraTraining
+
+
+def problems(settings: Settings) -> list[str]:
+    """List every combination of settings that cannot work, in one line each."""
+    return [
+        *of_data(settings),
+        *of_filters(settings),
+        *of_base(settings),
+        *of_trainings(settings),
+        *of_compression(settings),
+        *of_modifiers(settings),
+        *of_names(settings),
+    ]
+
+
+def of_data(settings: Settings) -> Iterator[str]:
+    """Find shares that do not add up."""
+    shares = settings.split.shares
+    if shares.valid + shares.routing + shares.test >= 1:
+        yield "split.shares: valid, routing and test together must be less than 1, or nothing is left to train on"
+    for field, wishes in (("domain", settings.balance.mix.domain), ("difficulty", settings.balance.mix.difficulty)):
+        if wishes and abs(sum(wishes.values()) - 1) > 1e-6:
+            yield f"balance.mix.{field}: the shares add up to {sum(wishes.values()):g}, and not to 1"
+
+
+def of_filters(settings: Settings) -> Iterator[str]:
+    """Find filters that no record could pass."""
+    length, gibberish = settings.filter.length, settings.filter.gibberish
+    if length.least > length.most:
+        yield f"filter.length: `least` ({length.least}) is more than `most` ({length.most})"
+    if gibberish.word_length[0] > gibberish.word_length[1]:
+        yield "filter.gibberish.word_length: the least mean length is more than the largest"
+
+
+def of_base(settings: Settings) -> Iterator[str]:
+    """Find what a base of its kind needs and has not."""
+    base, shape = settings.base, settings.pretrain.shape
+    if base.kind == "pretrain":
+        if shape.hidden % shape.heads:
+            yield f"pretrain.shape: `hidden` ({shape.hidden}) must be a multiple of `heads` ({shape.heads})"
+        if shape.heads % shape.kv_heads:
+            yield f"pretrain.shape: `heads` ({shape.heads}) must be a multiple of `kv_heads` ({shape.kv_heads})"
+        return
+    needed = {
+        "hub": "the id of a model on the hub, such as team/name",
+        "local": "the folder of a model",
+        "tokenizer": "the folder of a tokenizer",
+    }
+    if not base.model:
+        yield f"base.model: a base of kind {base.kind!r} needs {needed[base.kind]}"
+    if base.kind == "hub" and not base.revision:
+        yield "base.revision: a hub model needs the revision (commit) that it is pinned to"
+
+
+def of_trainings(settings: Settings) -> Iterator[str]:
+    """Find trainings on more than the served model can take, and ranges that hold nothing."""
+    trainings: dict[str, LoraTraining] = {"adapt": settings.adapt.training, "target": settings.target.training}
+    if settings.modifiers:
+        trainings["modifiers"] = settings.modifiers.training
+    for step, training in trainings.items():
+        if training.length > settings.context:
+            yield f"{step}.training.length: {training.length} is more than context ({settings.context})"
+        if training.trainable_share[0] > training.trainable_share[1]:
+            yield f"{step}.training.trainable_share: the least share is more than the largest"
+
+
+def of_compression(settings: Settings) -> Iterator[str]:
+    """Find ratios that 2:4 cannot have, and a served type that is not made."""
+    prune, gguf = settings.prune, settings.gguf
+    if prune.structure == "2:4" and (prune.ratios.attention or prune.ratios.feed_forward):
+        yield "prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
+    if gguf and gguf.serve not in gguf.types:
+        yield f"gguf.serve: {gguf.serve!r} is not among gguf.types: {', '.join(gguf.types)}"
+
+
+def of_modifiers(settings: Settings) -> Iterator[str]:
+    """Find numbers of clusters that cannot be tried."""
+    if settings.modifiers and settings.modifiers.cluster.least > settings.modifiers.cluster.most:
+        cluster = settings.modifiers.cluster
+        yield f"modifiers.cluster: `least` ({cluster.least}) is more than `most` ({cluster.most})"
+
+
+def of_names(settings: Settings) -> Iterator[str]:
+    """Find entries of a list that have the same name."""
+    names = {
+        "sources": [source.name for source in settings.sources],
+        "ask_suite.suites": [suite.name for suite in settings.ask_suite.suites],
+        "modifiers.teach.tiers": [tier.name for tier in settings.modifiers.teach.tiers] if settings.modifiers else [],
+    }
+    for key, given in names.items():
+        for name in sorted({name for name in given if given.count(name) > 1}):
+            yield f"{key}: two of them have the same name, {name!r}; they could not be told apart"

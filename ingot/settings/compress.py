@@ -1,0 +1,38 @@
+"""Settings of compression: pruning, recovery, and 4-bit quantisation by AWQ."""
+
+from typing import Literal
+
+from ingot.settings.section import Section, setting
+from ingot.settings.training import Calibration, FullTraining
+
+
+class Ratios(Section):
+    """Share of zeros per part of the model, for the structure `unstructured`."""
+
+    attention: float = setting("Share of zeros in attention; 0 leaves it alone", ge=0, lt=1)
+    feed_forward: float = setting("Share of zeros in feed-forward blocks; 0 leaves them alone", ge=0, lt=1)
+
+
+class Prune(Section):
+    """One-shot pruning: weights that matter least become zero."""
+
+    method: Literal["sparsegpt", "wanda"] = setting("How weights are chosen")
+    structure: Literal["2:4", "unstructured"] = setting(
+        "Where zeros may be: two of every four, or anywhere by `ratios`"
+    )
+    ratios: Ratios
+    calibration: Calibration
+
+
+class Recover(Section):
+    """Training of the pruned model with its zeros held."""
+
+    training: FullTraining
+
+
+class QuantizeAwq(Section):
+    """Activation-aware 4-bit quantisation (AWQ)."""
+
+    backend: Literal["llmcompressor", "autoawq"] = setting("Library that quantises")
+    scheme: Literal["W4A16_ASYM", "W4A16"] = setting("4-bit weights in groups of 128, with or without a zero point")
+    calibration: Calibration

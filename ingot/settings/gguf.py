@@ -1,0 +1,52 @@
+"""Settings of the GGUF files and of packing."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from ingot.settings.section import Distinct, Section, problem, setting
+from ingot.settings.training import Calibration
+
+GgufType = Literal[
+    "F16",
+    "Q8_0",
+    "Q6_K",
+    "Q5_K_M",
+    "Q5_K_S",
+    "Q5_0",
+    "Q4_K_M",
+    "Q4_K_S",
+    "Q4_0",
+    "IQ4_NL",
+    "IQ4_XS",
+    "Q3_K_L",
+    "Q3_K_M",
+    "Q3_K_S",
+    "Q2_K",
+]
+
+
+def with_f16(types: list[GgufType]) -> list[GgufType]:
+    """Refuse a list without F16."""
+    if "F16" not in types:
+        raise problem("F16 must be in the list: all other types are made from it and compared with it")
+    return types
+
+
+class Importance(Calibration):
+    """The importance matrix: which weights matter most to the answers, for types with few bits; null: none is made."""
+
+
+class Gguf(Section):
+    """Files for llama.cpp; null: none are made."""
+
+    types: Annotated[Distinct[GgufType], AfterValidator(with_f16), Field(min_length=1)] = setting(
+        "llama.cpp types to make, each with its gate"
+    )
+    serve: GgufType = setting("The type that modifiers and router are built on and that is released")
+
+
+class Pack(Section):
+    """Packing of the files to send, by zstd."""
+
+    level: int = setting("zstd level", ge=1, le=22)

@@ -1,0 +1,12 @@
+"""Settings of what a job asks of the machine or the cluster."""
+
+from ingot.settings.section import Section, setting
+
+
+class Resources(Section):
+    """What a job with a model in memory asks of a cluster."""
+
+    gpu: int = setting("GPUs per job", unit="GPUs", ge=0, le=64)
+    memory_mb: int = setting("Main memory per job", unit="MB", ge=100)
+    minutes: int = setting("Longest time of a job", unit="minutes", ge=1)
+    partition: str | None = setting("Partition of the cluster that has the GPUs; null: its default one")

@@ -1,0 +1,1 @@
+"""Texts: normal forms, shingles, signatures, chat templates, token counts, checkers of answers."""

@@ -1,0 +1,1 @@
+"""Training and one-shot compression of models that are in memory."""

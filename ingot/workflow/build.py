@@ -1,0 +1,360 @@
+"""What a configuration builds, and what it leaves out: every fact that more than one rule file needs."""
+
+import glob
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from ingot.errors import InputError
+from ingot.settings.data import Source
+from ingot.settings.everything import Settings
+from ingot.settings.load import Given, load, preset_files
+from ingot.settings.measure import Gate, Suite
+from ingot.settings.section import Section
+from ingot.workflow import chain
+from ingot.workflow.chain import KINDS, Chain, Model
+
+GENERATED = {
+    "alpaca": "results/world/alpaca.jsonl",
+    "messages": "results/world/messages.jsonl.gz",
+    "question": "results/world/question.jsonl.zst",
+}
+TEST = "results/data/test.jsonl"
+GGUF = "gguf"
+"""The key of the limits that all GGUF types share."""
+
+Questions = Literal["benchmark", "routing", "training"]
+
+
+class Part(Section):
+    """One of the parts in which the sources are read and filtered side by side."""
+
+    source: Source
+    file: str
+    place: int
+    """Which part of the file it is, from 0 on."""
+
+
+def files_of(source: Source) -> list[str]:
+    """List the files of a source, in the order of their names; InputError if a pattern has none."""
+    if source.hub:
+        return [f"results/hub/{source.name}/{source.hub.file}"]
+    if source.generator:
+        return [GENERATED[source.generator]]
+    assert source.path
+    if not glob.has_magic(source.path):
+        return [source.path]
+    paths = sorted(path for path in glob.glob(source.path, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    if not paths:
+        raise InputError(f"sources: {source.name}: no file is called like {source.path}")
+    return paths
+
+
+def parts_of(sources: list[Source]) -> dict[tuple[str, str], Part]:
+    """Cut the sources into their parts: {(source, name of the part): part}."""
+    parts: dict[tuple[str, str], Part] = {}
+    for source in sources:
+        for file in files_of(source):
+            for place in range(source.parts):
+                name = f"{Path(file).name}.{place}"
+                if (source.name, name) in parts:
+                    raise InputError(f"sources: {source.name}: two of its files are called {Path(file).name}")
+                parts[source.name, name] = Part(source=source, file=file, place=place)
+    return parts
+
+
+def task_file(suite: Suite, root: Path) -> Path:
+    """Find the task file of a suite: a name of suites/, or a path; InputError if there is none."""
+    path = Path(suite.task) if suite.task.endswith((".yaml", ".yml")) else root / "suites" / f"{suite.task}.yaml"
+    if not path.exists():
+        names = sorted(file.stem for file in (root / "suites").glob("*.yaml"))
+        raise InputError(
+            f"ask_suite.suites: the task {suite.task!r} is not known; use one of {names}, or a file's path"
+        )
+    return path
+
+
+class Build:
+    """A configuration and what follows from it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take valid settings."""
+        self.settings = settings
+        self.chain = Chain(settings.chain, settings.target.rounds)
+        self.parts = parts_of(settings.sources)
+        self.suites = {suite.name: suite for suite in settings.ask_suite.suites}
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is a data stage."""
+        return bool(self.settings.sources)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model, and not only a tokenizer for the data."""
+        return self.settings.base.kind != "tokenizer"
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the base is pretrained here."""
+        return self.settings.base.kind == "pretrain"
+
+    @property
+    def tokenizer(self) -> str:
+        """The folder of the tokenizer that training uses."""
+        return "results/base" if self.has_model and not self.pretrained else "results/tokenizer"
+
+    @property
+    def benchmark(self) -> str:
+        """The questions that every model answers; nothing if there are none."""
+        if self.settings.benchmarks:
+            return "results/data/benchmark.jsonl"
+        return TEST if self.has_data else ""
+
+    @property
+    def held_out_texts(self) -> str:
+        """The conversations along which models are compared token by token; nothing if there are none."""
+        return TEST if self.has_data else self.benchmark
+
+    @property
+    def held_out(self) -> list[str]:
+        """What must not be trained on."""
+        own = [self.benchmark] if self.settings.benchmarks else []
+        return [*own, *(f"results/suites/{suite}.jsonl" for suite in self.suites)]
+
+    @property
+    def types(self) -> list[str]:
+        """The GGUF types that are made."""
+        return list(self.settings.gguf.types) if self.settings.gguf and self.has_model else []
+
+    @property
+    def served(self) -> str:
+        """The GGUF type that is served; nothing if there are no GGUF files."""
+        return self.settings.gguf.serve if self.settings.gguf and self.has_model else ""
+
+    @property
+    def has_importance(self) -> bool:
+        """Whether the GGUF types are guided by an importance matrix."""
+        return bool(self.types and self.settings.importance and self.has_data)
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains that have a modifier."""
+        modifiers = self.settings.modifiers
+        return list(modifiers.domains) if modifiers and self.types and self.has_data else []
+
+    @property
+    def has_router(self) -> bool:
+        """Whether there is a router."""
+        return bool(self.settings.router and self.domains)
+
+    @property
+    def has_detector(self) -> bool:
+        """Whether there is a detector: without a router, nothing could follow from what it says."""
+        return bool(self.settings.detector and self.has_router)
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """Every model that is measured, parents first: the checkpoints of the chain, then the GGUF types."""
+        models = dict(self.chain.models) if self.has_model else {}
+        for quant in self.types:
+            parent = self.chain.same_as_f16 if quant == "F16" else "F16"
+            models[quant] = Model(quant, parent, (f"results/gguf/{quant}.gguf",), GGUF)
+        return models
+
+    @property
+    def measured(self) -> list[Model]:
+        """The models that are measured: all, or none where there is nothing to ask."""
+        return list(self.models.values()) if self.benchmark else []
+
+    @property
+    def gated(self) -> list[str]:
+        """The models that have to pass a gate."""
+        return [model.name for model in self.measured if model.gate and model.parent]
+
+    @property
+    def asked_suites(self) -> list[str]:
+        """The models that the suites are asked of."""
+        return list(self.settings.ask_suite.models) if self.suites else []
+
+    @property
+    def judged_domains(self) -> list[str]:
+        """The domains of targeted rounds that the judge judges."""
+        judged = self.settings.target.judged
+        return list(judged.domains) if judged and "target" in self.chain else []
+
+    def limits_of(self, model: str) -> Gate:
+        """Return the limits on the edge to a model."""
+        return self.settings.gates.get(self.models[model].gate, Gate())
+
+    def gates_before(self, step: str) -> list[str]:
+        """List the gates that must be open before a step begins."""
+        models = [model for model in self.chain.gates_before(step) if model in self.gated]
+        return [f"results/gates/{model}.json" for model in models]
+
+    def nearest_ancestor_asked(self, model: str) -> str | None:
+        """Return the nearest ancestor of a model that the suites are asked of, too."""
+        ancestor = self.models[model].parent
+        while ancestor and ancestor not in self.asked_suites:
+            ancestor = self.models[ancestor].parent
+        return ancestor
+
+    def environment_and_script(self, step: str) -> tuple[str, str]:
+        """Return what runs a step of the chain, by its setting `backend` if it has one."""
+        kind = KINDS[step]
+        backend = getattr(getattr(self.settings, step), "backend", "")
+        return kind.backends.get(backend, (kind.environment, step))
+
+    def stages(self) -> list[dict[str, Any]]:
+        """List what the rounds table has a line for: name, model, trainings, and what is added to the base.
+
+        The last line is the system, or the served type, or the end of the chain.
+        """
+        stages: list[dict[str, Any]] = [
+            {"name": "base", "trainings": ["results/reports/base.json"], "adds": ["results/base"]}
+        ]
+        trainings: list[str] = []
+        for kind in self.chain.kinds:
+            trainings += self.chain.trainings(kind)
+            if kind.milestone:
+                # Rounds go on with the same adapter: they add nothing to it.
+                adds = [] if kind.step == "target" else [f"results/{kind.model}"]
+                stages.append({"name": kind.model, "trainings": trainings, "adds": adds})
+                trainings = []
+        if self.has_router:
+            taught = [f"results/reports/train_modifier_{domain}.json" for domain in self.domains]
+            loras = [f"results/modifiers/{domain}/lora.gguf" for domain in self.domains]
+            last = {"name": "system", "trainings": trainings + taught, "adds": [*loras, "results/router/model"]}
+            return [*stages, last]
+        end = self.served or next(reversed(self.chain.models))
+        if end != stages[-1]["name"]:
+            stages.append({"name": end, "trainings": trainings, "adds": []})
+        return stages
+
+    def artifacts(self) -> Iterator[tuple[str, str | None, str]]:
+        """Yield what the size ledger lists: name, parent, and path."""
+        previous = None
+        for model in self.chain.models.values():
+            whole = len(model.folders) == 1
+            yield model.name, previous if whole else None, model.folders[-1]
+            previous = model.name if whole else previous
+        if not self.types:
+            return
+        of_f16 = self.chain.same_as_f16 if len(self.chain.models[self.chain.same_as_f16].folders) == 1 else "base"
+        for quant in self.types:
+            yield quant, of_f16 if quant == "F16" else "F16", f"results/gguf/{quant}.gguf"
+        for quant in self.types:
+            yield f"{quant}.zst", quant, f"results/packed/{quant}.gguf.zst"
+        for domain in self.domains:
+            yield f"modifier_{domain}", None, f"results/modifiers/{domain}/lora.gguf"
+            yield f"modifier_{domain}.zst", f"modifier_{domain}", f"results/modifiers/{domain}/lora.gguf.zst"
+
+    def left_out(self) -> list[str]:
+        """List in one sentence each what this build does not make or measure, and why."""
+        settings = self.settings
+        lines = []
+        if not self.has_data:
+            lines.append("No data stage: `sources` is empty, so nothing was trained on data of its own.")
+        if self.has_model and not self.benchmark:
+            lines.append("Nothing was measured, and no gate was passed: there are neither `benchmarks` nor `sources`.")
+        elif self.has_model and not settings.benchmarks:
+            lines.append("No benchmark was named: models were measured on the test split of the data.")
+        if missing := [step for step in KINDS if step not in self.chain]:
+            lines.append(f"The chain leaves out {', '.join(f'`{step}`' for step in missing)}.")
+        if self.has_model and not self.types:
+            lines.append("No GGUF files: `gguf` is null.")
+        if self.types and not self.has_importance:
+            lines.append("The GGUF types were made without an importance matrix.")
+        if self.types and not self.domains:
+            lines.append("No modifiers, so no router, no escalation detector, and no gate on the system.")
+        elif self.domains and not self.has_router:
+            lines.append("No router, so no escalation detector, and no gate on the system.")
+        elif self.domains and not self.has_detector:
+            lines.append("No escalation detector: `detector` is null.")
+        if self.has_model and not self.asked_suites:
+            lines.append("No suites of the field were asked.")
+        if self.has_model and not settings.compare:
+            lines.append("No judge compared answers in pairs.")
+        return lines
+
+    def plots(self) -> list[dict[str, Any]]:
+        """List what `dvc plots` shows: the losses of the trainings, and what the artifacts weigh."""
+        trainings = ["results/reports/base.json"] if self.pretrained else []
+        for kind in self.chain.kinds:
+            # The report of a round has its losses only where it was trained.
+            trainings += self.chain.trainings(kind) if kind.step != "target" else []
+        losses = {"loss": {"x": "step", "y": dict.fromkeys(trainings, "loss")}}
+        sizes = {"template": "bar_horizontal", "x": "bytes", "y": {"results/release/ledger.json": "artifact"}}
+        return [*([losses] if trainings else []), *([{"sizes": sizes}] if self.has_model else [])]
+
+    def targets(self) -> list[str]:
+        """List what a whole build makes."""
+        if self.has_model:
+            return ["results/release/manifest.json"]
+        return ["results/curation.html", *(["results/gates/data/verdict.json"] if self.held_out else [])]
+
+
+def plain(value: Any) -> Any:
+    """Return a value for JSON: sections of the settings, at any depth, become mappings."""
+    if isinstance(value, Section):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def problems(settings: Settings) -> list[str]:
+    """List what cannot work about the chain, and names that nothing has."""
+    lines = chain.problems(settings.chain, bool(settings.sources))
+    keys = [*KINDS, GGUF]
+    lines += [
+        f"gates.{key}: there is no such step; there are {', '.join(keys)}" for key in settings.gates if key not in keys
+    ]
+    if lines:
+        return lines
+    built = Chain(settings.chain, settings.target.rounds)
+    if settings.base.kind == "tokenizer":
+        return without_model(settings)
+    if built.ends_with_adapter and settings.gguf:
+        lines.append(
+            f"chain: it ends with the adapter of `{built.kinds[-1].step}`, and GGUF files would be made without it;"
+            " put `merge` at its end, or set `gguf: null` for the adapter alone"
+        )
+    models = [*built.models, *(settings.gguf.types if settings.gguf else [])]
+    wanted = {"ask_suite.models": settings.ask_suite.models if settings.ask_suite.suites else []}
+    if settings.compare:
+        wanted["compare"] = [settings.compare.model, settings.compare.reference]
+    for key, names in wanted.items():
+        lines += [
+            f"{key}: {name!r} is not built here; there are {', '.join(models)}" for name in names if name not in models
+        ]
+    return lines
+
+
+def without_model(settings: Settings) -> list[str]:
+    """List what needs a model, where there is only a tokenizer."""
+    lines = [] if settings.sources else ["sources: with only a tokenizer, there is nothing to do without data"]
+    needs_model: dict[str, Any] = {"chain": settings.chain, "gguf": settings.gguf, "compare": settings.compare}
+    needs_model["ask_suite.suites"] = settings.ask_suite.suites
+    empty = {"chain": "[]", "ask_suite.suites": "[]"}
+    return lines + [
+        f"{key}: a base of kind 'tokenizer' is no model; set it to {empty.get(key, 'null')}"
+        for key, value in needs_model.items()
+        if value
+    ]
+
+
+def open_build(given: Given, root: Path) -> Build:
+    """Make the build of what config.yaml says; InputError lists everything that is wrong with it.
+
+    Snakemake hands on the word `null` of its command line as text: it is taken for what it means.
+    """
+    meant = {key: None if value == "null" else value for key, value in given.items()}
+    return Build(load(meant, root, problems))
+
+
+def settings_files(settings: Settings, root: Path) -> list[str]:
+    """List the files that the configuration was read from, relative to the working directory."""
+    return [os.path.relpath(path) for path in (root / "config.yaml", *preset_files(settings.preset, root))]

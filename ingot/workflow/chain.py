@@ -1,0 +1,208 @@
+"""The chain: the steps between the base and the last checkpoint, in the order that a preset gives them.
+
+`KINDS` is the one table of the steps that a chain may have. Gates, ledger, rounds table, the names of models, plots and
+the checks of a configuration follow from it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Form(StrEnum):
+    """What a step takes and gives, in the words of a message."""
+
+    CHECKPOINT = "a checkpoint"
+    ADAPTER = "an adapter"
+    PRUNED = "a pruned checkpoint"
+    SCALED = "a checkpoint that AWQ has scaled"
+
+
+DENSE = (Form.CHECKPOINT,)
+WEIGHTS = (Form.CHECKPOINT, Form.PRUNED)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of step.
+
+    Its rule, script, function, settings section and gate have its name. What it builds is in results/`model`, and is
+    called so in every report.
+    """
+
+    step: str
+    model: str
+    takes: tuple[Form, ...]
+    gives: Form
+    environment: str = "ml"
+    backends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """For a value of its setting `backend`: another environment, and another script."""
+    reads_data: bool = True
+    """Whether it reads the training data, so that a build without `sources` cannot have it."""
+    gated: bool = True
+    """Whether its result is compared with its parent and must keep the limits of `gates`."""
+    repairs: str = ""
+    """The step whose loss it wins back: it is compared with what that step took."""
+    loses: bool = False
+    """Whether it gives quality up for size. The last model before any such step is what compression is judged by."""
+    waits: bool = True
+    """Whether it begins only when the gates of all models before it are open."""
+    trains: bool = False
+    """Whether its report has losses, which are plotted, and tokens, which the rounds table counts."""
+    milestone: bool = False
+    """Whether the rounds table has a line for it."""
+    hands_on: str = ""
+    """The folder in results/ that the next step reads, where that is not the model that is measured."""
+
+
+KINDS = {
+    kind.step: kind
+    for kind in (
+        Kind(
+            "adapt",
+            "adapter",
+            takes=DENSE,
+            gives=Form.ADAPTER,
+            backends={"unsloth": ("unsloth", "adapt")},
+            trains=True,
+            milestone=True,
+        ),
+        Kind("target", "targeted", takes=(Form.ADAPTER,), gives=Form.ADAPTER, waits=False, trains=True, milestone=True),
+        Kind("merge", "merged", takes=(Form.ADAPTER,), gives=Form.CHECKPOINT, reads_data=False, waits=False),
+        Kind("prune", "pruned", takes=DENSE, gives=Form.PRUNED, loses=True),
+        Kind(
+            "recover",
+            "recovered",
+            takes=(Form.PRUNED,),
+            gives=Form.PRUNED,
+            repairs="prune",
+            loses=True,
+            waits=False,
+            trains=True,
+        ),
+        Kind(
+            "quantize_awq",
+            "awq",
+            takes=WEIGHTS,
+            gives=Form.SCALED,
+            backends={"autoawq": ("autoawq", "quantize_autoawq")},
+            loses=True,
+            hands_on="scaled",
+        ),
+    )
+}
+"""A new kind of step is a line here, a rule, a script, a settings section and its gate (CONTRIBUTING.md)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that the build makes and measures."""
+
+    name: str
+    parent: str | None
+    """The model that it is compared with."""
+    folders: tuple[str, ...]
+    """What has to be loaded, first to last: a checkpoint, or a checkpoint and an adapter."""
+    gate: str
+    """The key of its limits in `gates`, or nothing."""
+
+
+def problems(steps: Sequence[str], has_data: bool) -> list[str]:
+    """Return one line for everything that cannot work about the steps of a chain."""
+    if unknown := [step for step in steps if step not in KINDS]:
+        return [f"chain: there is no step {', '.join(map(repr, unknown))}; there are {', '.join(KINDS)}"]
+    lines = []
+    form, before = Form.CHECKPOINT, "the base"
+    for step in steps:
+        kind = KINDS[step]
+        if form not in kind.takes:
+            wanted = " or ".join(kind.takes)
+            lines.append(f"chain: `{step}` needs {wanted}, but {before} gives {form}; {way_to(kind, form)}")
+        if kind.reads_data and not has_data:
+            lines.append(f"chain: `{step}` learns from training data; name `sources`, or leave it out")
+        form, before = kind.gives, f"`{step}`"
+    return lines
+
+
+def way_to(kind: Kind, form: Form) -> str:
+    """Return what to do where a step cannot take a form: the steps that lead there, if there are any."""
+    makers = [maker.step for maker in KINDS.values() if maker.gives in kind.takes and form in maker.takes]
+    return f"put {' or '.join(f'`{step}`' for step in makers)} before it" if makers else "put it earlier in the chain"
+
+
+class Chain:
+    """What the steps of a valid chain build, one after the other."""
+
+    def __init__(self, steps: Sequence[str], rounds: int) -> None:
+        """Follow `steps` from the base; `target` has so many `rounds`, and with none it is left out."""
+        self.kinds = [KINDS[step] for step in steps if step != "target" or rounds]
+        self.rounds = rounds if "target" in self else 0
+        self.models = {"base": Model("base", None, ("results/base",), "")}
+        self.inputs: dict[str, str] = {}
+        base, last = "results/base", "base"
+        """The last checkpoint, and the last model."""
+        handed = base
+        for kind in self.kinds:
+            self.inputs[kind.step] = handed
+            folder = f"results/{kind.model}" if kind.step != "target" else self.adapter_after(rounds)
+            parent = self.before(kind.repairs) if kind.repairs in self else last
+            folders = (base, folder) if kind.gives is Form.ADAPTER else (folder,)
+            self.models[kind.model] = Model(kind.model, parent, folders, kind.step if kind.gated else "")
+            last, handed = kind.model, f"results/{kind.hands_on}" if kind.hands_on else folder
+            base = base if kind.gives is Form.ADAPTER else handed
+        self.last_checkpoint = base
+        """The folder that GGUF files and modifiers are made from."""
+
+    def __contains__(self, step: str) -> bool:
+        """Tell whether a step is in the chain."""
+        return any(kind.step == step for kind in self.kinds)
+
+    @property
+    def ends_with_adapter(self) -> bool:
+        """Whether the last step gives an adapter, which no GGUF file can be made of."""
+        return bool(self.kinds) and self.kinds[-1].gives is Form.ADAPTER
+
+    def before(self, step: str) -> str:
+        """Return the model that a step of the chain starts from."""
+        names = ["base", *(kind.model for kind in self.kinds)]
+        return names[[kind.step for kind in self.kinds].index(step)]
+
+    def adapter_after(self, turn: int) -> str:
+        """Return the adapter after a targeted round; before the first one, that of `adapt`."""
+        return f"results/rounds/{turn}/adapter" if turn else "results/adapter"
+
+    def last_where(self, test: Callable[[Kind], bool]) -> str:
+        """Return the last model of an unbroken row, from the base on, of kinds that pass a test."""
+        names = ["base"]
+        for kind in self.kinds:
+            if not test(kind):
+                break
+            names.append(kind.model)
+        return names[-1]
+
+    @property
+    def uncompressed(self) -> str:
+        """The model that compression starts from, by which it is judged."""
+        return self.last_where(lambda kind: not kind.loses)
+
+    @property
+    def same_as_f16(self) -> str:
+        """The last model whose weights compute what the 16-bit GGUF does: AWQ's rounding is on a side branch."""
+        return self.last_where(lambda kind: not kind.hands_on)
+
+    def gates_before(self, step: str) -> list[str]:
+        """Return the models whose gates must be open before a step begins."""
+        if step in self:
+            if not KINDS[step].waits:
+                return []
+            models = list(self.models.values())[: [kind.step for kind in self.kinds].index(step) + 1]
+        else:
+            models = list(self.models.values())
+        return [model.name for model in models if model.gate]
+
+    def trainings(self, kind: Kind) -> list[str]:
+        """Return the reports of the trainings of a kind."""
+        if not kind.trains:
+            return []
+        names = [f"target_{turn}" for turn in range(1, self.rounds + 1)] if kind.step == "target" else [kind.step]
+        return [f"results/reports/{name}.json" for name in names]

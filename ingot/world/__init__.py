@@ -1,0 +1,1 @@
+"""The tiny world: tasks that are generated, with answers that are known."""

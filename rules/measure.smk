@@ -1,0 +1,103 @@
+"""Measure: every model of the chain against its parent, on held-out data, and the gate on every edge.
+
+Inputs:   the models of the rule files before, results/data/test.jsonl, `benchmarks`
+Outputs:  results/answers/{model}/benchmark.jsonl       what it answers to the benchmark
+          results/measured/{model}.json                 figures
+          results/measured/{model}.safetensors          predictions
+          results/measured/{model}.versus_parent.json   what it gained and lost, and how alike the two are
+          results/gates/{model}.json                    there only if the gate is open
+"""
+
+if BUILD.measured:
+
+    wildcard_constraints:
+        model="|".join(BUILD.models),
+
+    def measurement(model):
+        """Return the figures, the predictions and the answers of a model."""
+        return [
+            f"results/measured/{model}.json",
+            f"results/measured/{model}.safetensors",
+            f"results/answers/{model}/benchmark.jsonl",
+        ]
+
+    FIGURES, PREDICTIONS, ANSWERS = measurement("{model}")
+
+    rule measure:
+        input:
+            model=lambda wildcards: BUILD.models[wildcards.model].folders,
+            tokenizer=BUILD.tokenizer,
+            texts=BUILD.held_out_texts,
+            benchmark=BUILD.benchmark,
+            code=code("ml", "measure/measure"),
+        output:
+            report=FIGURES,
+            logprobs=PREDICTIONS,
+            answers=ANSWERS,
+        log:
+            "logs/measure_{model}.log",
+        wildcard_constraints:
+            model="|".join(CHAIN.models),
+        resources:
+            **gpu(),
+        params:
+            **step(name=wildcard("model"), settings=SETTINGS.measure, threads=1),
+        message:
+            "Measure {wildcards.model}"
+        shell:
+            RUN
+
+    use rule measure as measure_gguf with:
+        input:
+            model="results/gguf/{model}.gguf",
+            tokenizer=BUILD.tokenizer,
+            texts=BUILD.held_out_texts,
+            benchmark=BUILD.benchmark,
+            code=code("gguf", "measure/measure_gguf"),
+        log:
+            "logs/measure_gguf_{model}.log",
+        wildcard_constraints:
+            model="[A-Z0-9_]+",
+        resources:
+            mem_mb=LARGE,
+        params:
+            **step(
+                name=wildcard("model"),
+                settings=SETTINGS.measure,
+                context=SETTINGS.context,
+                threads=1,
+            ),
+
+    rule versus_parent:
+        input:
+            child=measurement("{model}"),
+            parent=lambda wildcards: measurement(BUILD.models[wildcards.model].parent),
+            code=code("data", "measure/versus_parent"),
+        output:
+            report="results/measured/{model}.versus_parent.json",
+        log:
+            "logs/versus_parent_{model}.log",
+        params:
+            **step(),
+        message:
+            "Compare {wildcards.model} with its parent"
+        shell:
+            RUN
+
+    rule gate:
+        input:
+            measured="results/measured/{model}.json",
+            versus_parent="results/measured/{model}.versus_parent.json",
+            code=code("data", "measure/gate"),
+        output:
+            verdict="results/gates/{model}.json",
+        log:
+            "logs/gate_{model}.log",
+        resources:
+            mem_mb=500,
+        params:
+            **step(limits=lambda wildcards: BUILD.limits_of(wildcards.model)),
+        message:
+            "Gate {wildcards.model}"
+        shell:
+            RUN

@@ -1,0 +1,59 @@
+"""Asking a model: what is asked how often, and the one format of all answers."""
+
+from ingot.inference.answer import Answer
+from ingot.measuring.answers import answer_row, ask, domain_shares, exact_match
+
+
+class Echo:
+    """A model that remembers what it was asked, and answers with the number of the prompt."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.asked = []
+
+    def complete(self, prompts, longest, temperature=0.0):
+        self.asked.append((len(prompts), longest, temperature))
+        return [Answer(str(i), True) for i in range(len(prompts))]
+
+
+def test_a_question_is_asked_once_greedily_unless_it_wants_samples(tokenizer, record):
+    model = Echo(tokenizer)
+    questions = [
+        record("a", "0", checker="number"),
+        record("b", "1") | {"ask": {"samples": 3, "temperature": 0.7}},
+        record("c", "9", checker="number"),
+    ]
+    rows = ask(model, questions, 8)
+    assert model.asked == [(2, 8, 0.0), (3, 8, 0.7)]
+    assert [(row["instruction"], row["sample"], row["answer"]) for row in rows] == [
+        ("a", 0, "0"), ("b", 0, "0"), ("b", 1, "1"), ("b", 2, "2"), ("c", 0, "1"),
+    ]  # fmt: skip
+    assert [row["right"] for row in rows] == [True, False, True, False, False]
+
+
+def test_all_answers_have_one_format(record):
+    row = answer_row(record("q", "1", domain="math", checker="number"), Answer("it is 1", True, 0.5))
+    assert list(row) == [
+        "id", "instruction", "response", "domain", "difficulty", "checker", "sample", "answer", "stopped",
+        "confidence", "right",
+    ]  # fmt: skip
+    assert row["right"] is True
+
+
+def test_shares_are_counted_by_domain(record):
+    rows = [
+        answer_row(record("q", "1", domain="math", checker="number"), Answer("it is 1", True)),
+        answer_row(record("q", "x", domain="math", difficulty="hard"), Answer("y", False)),
+    ]
+    assert exact_match(rows)["all"]["share"] == exact_match(rows)["math"]["share"] == 0.5
+    assert exact_match(rows)["math/hard"]["share"] == 0
+    assert domain_shares(rows) == {"math": 0.5}
+
+
+def test_a_domain_called_all_is_counted_once():
+    rows = [
+        {"domain": "all", "difficulty": "easy", "right": True},
+        {"domain": "a/b", "difficulty": "easy", "right": False},
+    ]
+    assert exact_match(rows)["all"]["of"] == 2
+    assert domain_shares(rows) == {"all": 1.0, "a/b": 0.0}

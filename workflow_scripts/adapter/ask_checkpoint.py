@@ -1,0 +1,19 @@
+"""Ask a checkpoint, with or without an adapter, and write its answers."""
+
+from pathlib import Path
+
+from ingot.inference.checkpoint import Checkpoint
+from ingot.io.records import read_records, write_records
+from ingot.measuring.answers import ask
+
+
+def ask_checkpoint(
+    model: list[Path], questions: Path, answers: Path, *, batch: int, longest: int, seed: int, threads: int
+) -> None:
+    """Write the answers of a model: one folder, or a base and an adapter. Without questions nothing is loaded."""
+    import torch
+
+    asked = list(read_records(questions))
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    write_records(answers, ask(Checkpoint(model, batch), asked, longest) if asked else [])
