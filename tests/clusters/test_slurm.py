@@ -122,13 +122,13 @@ def test_a_warm_cache_needs_no_submission(workspace, site):
 def test_a_configuration_edited_before_a_job_starts_is_refused(workspace, site):
     """A node reads the configuration again when its job begins: what it then does is not what was planned."""
     workspace.call("scontrol", "update", "PartitionName=cpu", "State=DOWN", **site)
-    workspace.edit("tests/micro/preset.yaml", "detector: {examples: 200", "detector: {examples: 210")
+    workspace.set("detector: {examples: 210}")
     run = begin(workspace, site, "results/router/detector")
     for _ in range(300):
         if "PENDING" in workspace.call("squeue", "--noheader", "--format=%T", **site):
             break
         time.sleep(0.2)
-    workspace.edit("tests/micro/preset.yaml", "detector: {examples: 210", "detector: {examples: 220")
+    workspace.edit("config.yaml", "examples: 210", "examples: 220")
     workspace.call("scontrol", "update", "PartitionName=cpu", "State=UP", **site)
     said, _ = run.communicate()
     assert run.returncode == 1

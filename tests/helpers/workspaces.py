@@ -103,6 +103,14 @@ class Workspace:
         assert old in text, f"{name} does not hold {old!r}"
         path.write_text(text.replace(old, new))
 
+    def set(self, settings):
+        """Lay a line of YAML over the preset."""
+        self.append("config.yaml", f"{settings}\n")
+
+    def unset(self, settings):
+        """Take back what `set` laid over the preset."""
+        self.edit("config.yaml", f"{settings}\n", "")
+
     def append(self, name, text):
         with open(self.folder / name, "a") as file:
             file.write(text)
