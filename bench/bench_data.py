@@ -29,13 +29,16 @@ sys.path[:0] = [str(ROOT)]
 
 from bench.texts import SIMILARITIES, WORDS, made_up, real  # noqa: E402
 from ingot.io.records import read_json, read_records  # noqa: E402
+from ingot.settings.load import load  # noqa: E402
 from ingot.text.forms import shingles  # noqa: E402
+from ingot.workflow.build import plain  # noqa: E402
 
 CORES = 2
 PARTS = 2
 THRESHOLD = 0.8
 RIVALS = ("rensa", "datasketch", "text-dedup")
 MANY = 400_000  # made-up texts for all tools
+SETTINGS = load({"preset": "llama-3.1-8b"}, ROOT)
 SIGN = {"shingles": {"unit": "words", "length": 3}, "permutations": 128, "threshold": THRESHOLD, "recall": 0.99}
 Measured = dict[str, Any]
 
@@ -58,9 +61,9 @@ def call(*command: str | Path, cwd: Path | None = None) -> float:
 
 
 def step(name: str, inputs: Measured, outputs: Measured, params: Measured) -> float:
-    """Run a step of the workflow as its rule does; return its peak memory in GB."""
-    spec = json.dumps({"input": inputs, "output": outputs, "params": params}, default=str)
-    return call(sys.executable, "-m", "ingot.workflow.entry", f"workflow_scripts/{name}.py", spec)
+    """Run a step of the data stage as its rule does; return its peak memory in GB."""
+    spec = json.dumps({"input": inputs, "output": outputs, "params": plain(params)}, default=str)
+    return call(sys.executable, "-m", "ingot.workflow.entry", f"workflow_scripts/data/{name}.py", spec)
 
 
 def lossy(folder: Path, name: str, kept: str = "kept") -> Measured:
@@ -81,16 +84,16 @@ def side_by_side(tasks: Iterable[tuple[Any, ...]]) -> float:
 
 def read_parts(source: Path, folder: Path) -> float:
     """Read a source in parts."""
-    defaults = {"domain": "code", "difficulty": "medium", "source": "bench", "licence": None}
-    settings = {"format": None, "shape": None, "sample": 1, "row_bytes": 1 << 22, "unpacking": 100}
+    labels = {"domain": "code", "difficulty": "medium", "source": "bench", "licence": None}
+    params = {"settings": SETTINGS.read, "format": None, "shape": None, "sample": 1, "labels": labels}
     return side_by_side(
         (
             "read",
             {"source": source},
-            lossy(folder / str(part), "records", "records"),
-            {**settings, "defaults": defaults, "shard": part, "shards": PARTS},
+            lossy(folder / str(place), "records", "records"),
+            {**params, "part": {"place": place, "of": PARTS}},
         )
-        for part in range(PARTS)
+        for place in range(PARTS)
     )
 
 
@@ -98,15 +101,15 @@ def join_parts(folder: Path, name: str) -> float:
     """Sign the parts and keep one record of every group of duplicates."""
     folders = [folder / str(part) for part in range(PARTS)]
     signing = side_by_side(
-        ("sign", {"records": one / f"{name}.jsonl"}, {"signed": one / "signatures.safetensors"}, SIGN)
-        for one in folders
+        ("sign", {"records": part / f"{name}.jsonl"}, {"signed": part / "signatures.safetensors"}, {"settings": SIGN})
+        for part in folders
     )
     inputs = {
-        "records": [one / f"{name}.jsonl" for one in folders],
-        "signed": [one / "signatures.safetensors" for one in folders],
+        "records": [part / f"{name}.jsonl" for part in folders],
+        "signed": [part / "signatures.safetensors" for part in folders],
     }
-    settings = {"limits": {}, "shingles": SIGN["shingles"], "threshold": THRESHOLD}
-    return max(signing, step("deduplicate", inputs, lossy(folder, "deduplicated"), settings))
+    params = {"settings": {"limits": {}}, "signing": SIGN}
+    return max(signing, step("deduplicate", inputs, lossy(folder, "deduplicated"), params))
 
 
 def ours(source: Path, folder: Path) -> tuple[float, set[str], Measured]:
@@ -116,7 +119,7 @@ def ours(source: Path, folder: Path) -> tuple[float, set[str], Measured]:
     return memory, kept, read_json(folder / "deduplicated.json")
 
 
-def plain(source: Path, target: Path) -> Path:
+def write_plain(source: Path, target: Path) -> Path:
     """Write the texts of a source as the rivals read them."""
     with open(target, "w") as file:
         for one in read_records(source):
@@ -202,7 +205,7 @@ def compare(source: Path, count: int, folder: Path) -> list[Measured]:
         {"tool": "ingot", "seconds": seconds, "memory": memory, "kept": kept},
         {"tool": "ingot, from the raw source", "seconds": reading + seconds, "memory": memory, "kept": kept},
     ]
-    texts = plain(source, folder / "plain.jsonl")
+    texts = write_plain(source, folder / "plain.jsonl")
     for tool in RIVALS:
         seconds, (memory, ids) = timed(lambda tool=tool: rival(tool, texts, folder / tool))  # type: ignore[misc]
         found.append({"tool": tool, "seconds": seconds, "memory": memory, "kept": len(ids)})
@@ -220,7 +223,7 @@ def check_sample(source: Path, folder: Path) -> list[Measured]:
     names = {one["instruction"] + one["response"]: one["id"] for one in sample}
     # Of identical texts one is kept, whichever.
     found = [("ingot", {names[text] for text in kept})]
-    texts = plain(small, folder / "plain.jsonl")
+    texts = write_plain(small, folder / "plain.jsonl")
     found += [(tool, rival(tool, texts, folder / tool)[1]) for tool in RIVALS]
     return [
         dict(zip(("tool", "recall", "precision"), (tool, *exactness(sample, ids)), strict=True)) for tool, ids in found
@@ -248,11 +251,9 @@ def large(count: int, folder: Path) -> Measured:
 
 def whole(source: Path, count: int, folder: Path) -> Measured:
     """Time every step of the curation, the judge aside."""
-    presets = read_yaml(ROOT / "presets/llama-3.1-8b.yaml")
     tokenizer = train_tokenizer(source, folder / "tokenizer")
     parts = [folder / str(part) for part in range(PARTS)]
-    settings = presets["filter"] | {"length": {"least": 20, "most": 2048}}
-    filters = [{"name": name, "settings": settings.get(name, {})} for name in settings["order"]]
+    settings = plain(SETTINGS.filter) | {"length": {"least": 20, "most": 2048}}
     times: dict[str, float] = {}
     times["read"], _ = timed(lambda: read_parts(source, folder))
     times["filter"], _ = timed(
@@ -261,7 +262,7 @@ def whole(source: Path, count: int, folder: Path) -> Measured:
                 "filter",
                 {"records": one / "records.jsonl", "tokenizer": tokenizer},
                 lossy(one, "filtered"),
-                {"filters": filters, "appeals": []},
+                {"settings": settings},
             )
             for one in parts
         )
@@ -275,10 +276,10 @@ def whole(source: Path, count: int, folder: Path) -> Measured:
             "decontaminate",
             {"records": folder / "deduplicated.jsonl", "benchmarks": [benchmark]},
             lossy(folder, "clean"),
-            presets["decontaminate"],
+            {"settings": SETTINGS.decontaminate},
         )
     )
-    mix = {"most": None, "mix": {"domain": None, "difficulty": None}, "weights": {}}
+    mix = {"settings": {"most": None, "mix": {"domain": None, "difficulty": None}}, "weights": {}}
     times["balance"], _ = timed(
         lambda: step("balance", {"records": folder / "clean.jsonl"}, lossy(folder, "balanced"), mix)
     )
@@ -288,18 +289,10 @@ def whole(source: Path, count: int, folder: Path) -> Measured:
             "split",
             {"records": folder / "balanced.jsonl"},
             {**outputs, "report": folder / "split.json"},
-            {**presets["split"], "domains": []},
+            {"settings": SETTINGS.split, "domains": []},
         )
     )
     return {"times": times, "records": count, "rate": count / sum(times.values())}
-
-
-def read_yaml(path: Path) -> Measured:
-    """Return a preset."""
-    import yaml
-
-    preset: Measured = yaml.safe_load(path.read_text())
-    return preset
 
 
 def train_tokenizer(source: Path, folder: Path) -> Path:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ingot.errors import InputError
+from ingot.workflow.environments import python_of
 
 VERSION = "0.1.0"
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -28,14 +29,8 @@ def project() -> Path:
 def run_in(environment: str, module: str, *arguments: str) -> int:
     """Run a module in one of the locked environments; return its exit status."""
     root = project()
-    built = subprocess.run(
-        [sys.executable, root / "envs/build.py", environment], stdout=subprocess.PIPE, text=True, check=False
-    )
-    if built.returncode:
-        return built.returncode
-    python = Path(built.stdout.strip()) / "bin/python"
-    variables = {**os.environ, "PYTHONPATH": str(root)}
-    return subprocess.run([python, "-m", module, *arguments], env=variables, check=False).returncode
+    command: list[str | Path] = [python_of(environment, root), "-m", module, *arguments]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, check=False).returncode
 
 
 def why(options: argparse.Namespace) -> int:

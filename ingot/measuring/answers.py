@@ -1,11 +1,11 @@
-"""Asking a model: questions in, answers out, and which of them are right.
+"""Ask a model questions, and mark its answers as right or wrong.
 
-All answers of all models have one format, a line of JSON each:
+The answers of every model have the same format. Each answer is a line of JSON:
 
-    id, instruction, response, domain, difficulty, checker    the question, with its reference answer
-    sample                                                    0, or which of several samples it is
-    answer, stopped, confidence                               as ingot.inference.answer.Answer says
-    right                                                     what the checker says
+    id, instruction, response, domain, difficulty, checker    the question and its reference answer
+    sample                                                    0, or the number of the sample if there are several
+    answer, stopped, confidence                               see ingot.inference.answer.Answer
+    right                                                     whether the checker accepts the answer
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ LABELS = ("domain", "difficulty", "checker")
 
 
 def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
-    """Return the row of one answer to a question, which is a record of the data stage or a benchmark item."""
+    """Make the row of one answer. The question is a record of the data stage or a benchmark item."""
     labels = question["metadata"]
     return {
         **{key: question[key] for key in ("id", "instruction", "response")},
@@ -37,18 +37,19 @@ def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
 def ask(model: Backend, questions: list[Record], longest: int) -> list[Record]:
     """Ask a model and return the rows of its answers, in the order of the questions.
 
-    A question is answered once, greedily, unless its key `ask` says how many `samples` it wants at which `temperature`.
+    The model answers a question once, greedily. If the question has the key `ask`, it says how many `samples` to draw
+    at which `temperature`. An answer has at most `longest` tokens.
     """
-    wanted = [question.get("ask", {"samples": 1, "temperature": 0.0}) for question in questions]
+    manners = [question.get("ask", {"samples": 1, "temperature": 0.0}) for question in questions]
     answers: dict[int, list[Answer]] = {}
-    for temperature in sorted({each["temperature"] for each in wanted}):
-        places = [i for i, each in enumerate(wanted) if each["temperature"] == temperature]
+    for temperature in sorted({manner["temperature"] for manner in manners}):
+        places = [i for i, manner in enumerate(manners) if manner["temperature"] == temperature]
         prompts = [chat.prompt_text(model.tokenizer, questions[i]["instruction"]) for i in places]
-        counts = [wanted[i]["samples"] for i in places]
+        counts = [manners[i]["samples"] for i in places]
         repeated = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]
-        answered = iter(model.complete(repeated, longest, temperature))
+        completions = iter(model.complete(repeated, longest, temperature))
         for i, count in zip(places, counts, strict=True):
-            answers[i] = [next(answered) for _ in range(count)]
+            answers[i] = [next(completions) for _ in range(count)]
     return [
         answer_row(question, answer, sample)
         for i, question in enumerate(questions)
@@ -57,7 +58,10 @@ def ask(model: Backend, questions: list[Record], longest: int) -> list[Record]:
 
 
 def exact_match(rows: list[Record]) -> dict[str, Any]:
-    """Return the share of right answers over all, per domain, and, where rows say it, per domain and difficulty."""
+    """Compute the share of right answers with its interval: over all, per domain, and per domain and difficulty.
+
+    Rows without a difficulty count in the first two only.
+    """
     groups: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         finer = {f"{row['domain']}/{row['difficulty']}"} if "difficulty" in row else set()
@@ -67,7 +71,7 @@ def exact_match(rows: list[Record]) -> dict[str, Any]:
 
 
 def domain_shares(rows: list[Record]) -> dict[str, float]:
-    """Return the share of right answers of every domain."""
+    """Compute the share of right answers of every domain, from 0 to 1."""
     groups: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         groups[row["domain"]].append(row["right"])

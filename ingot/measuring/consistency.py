@@ -1,4 +1,4 @@
-"""Self-consistency (Wang et al. 2022, arXiv:2203.11171): of several sampled answers, the one that most agree on."""
+"""Choose among sampled answers by self-consistency: take what most of them agree on (Wang et al. 2022, arXiv:2203.11171)."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,29 +8,32 @@ Same = Callable[[str, str], bool]
 
 
 def groups(answers: Sequence[str], same: Same) -> list[list[str]]:
-    """Return the answers in groups of those that are the `same` as the first of the group, largest group first."""
-    found: list[list[str]] = []
+    """Group equal answers, the largest group first. Each answer is the `same` as the first of its group."""
+    grouped: list[list[str]] = []
     for answer in answers:
-        group = next((group for group in found if same(answer, group[0])), None)
+        group = next((group for group in grouped if same(answer, group[0])), None)
         if group is None:
-            found.append([answer])
+            grouped.append([answer])
         else:
             group.append(answer)
-    return sorted(found, key=len, reverse=True)
+    return sorted(grouped, key=len, reverse=True)
 
 
 def consistent(answers: Sequence[str], same: Same, least: float) -> str | None:
-    """Return the longest answer of those that agree, if they are at least `least`, else None."""
+    """Return the longest answer of the largest group that agrees. None if the group has fewer than `least` answers."""
     largest = groups(answers, same)[0] if answers else []
     return max(largest, key=len) if largest and len(largest) >= least else None
 
 
 def diverse(answers: Sequence[str], most: int, likeness: float) -> list[str]:
-    """Return up to `most` answers, in their order, no two of which share over `likeness` of their words (Jaccard)."""
-    kept: list[str] = []
+    """Take up to `most` answers, in their order, that are unlike each other.
+
+    Two answers are alike if the Jaccard similarity of their words, from 0 to 1, is over `likeness`.
+    """
+    unlike: list[str] = []
     for answer in answers:
         words = shingles(answer, "words", 1)
-        alike = any(jaccard(words, shingles(other, "words", 1)) > likeness for other in kept)
-        if answer and not alike and len(kept) < most:
-            kept.append(answer)
-    return kept
+        is_alike = any(jaccard(words, shingles(earlier, "words", 1)) > likeness for earlier in unlike)
+        if answer and not is_alike and len(unlike) < most:
+            unlike.append(answer)
+    return unlike

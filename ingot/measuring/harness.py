@@ -1,4 +1,4 @@
-"""lm-evaluation-harness, asking the models of this project with the chat template and stop tokens of their training."""
+"""Ask suites with lm-evaluation-harness. Models get the chat template and stop tokens that they were trained with."""
 
 import itertools
 import json
@@ -18,14 +18,14 @@ from ingot.measuring.significance import compare_pairs, proportion
 from ingot.measuring.suites import load_task
 from ingot.text import chat
 
-UNLIKELY = -1e9  # the log-probability of what follows a question that is too long to be asked
+UNLIKELY = -1e9  # stands for the log-probability of an answer to a question that is too long to be asked
 
 
 class ChatModel(LM):
-    """A backend as the harness wants a model to be.
+    """Gives a backend the interface that the harness wants of a model.
 
-    A question of `context` tokens or more is not answered, whatever the backend could do: all models of a chain are
-    asked the same.
+    It does not ask a question of `context` tokens or more, even if the backend could read it. So all models of a chain
+    are asked the same questions.
     """
 
     def __init__(self, backend: Backend, longest: int, context: int) -> None:
@@ -33,83 +33,87 @@ class ChatModel(LM):
         self.backend, self.longest, self.context = backend, longest, context
 
     def fits(self, prompt: str) -> bool:
-        """Tell whether a rendered question leaves room for an answer."""
+        """Tell whether a question, in the chat template, leaves room for an answer."""
         return len(self.backend.tokenizer(prompt, add_special_tokens=False)["input_ids"]) < self.context
 
     @property
     def tokenizer_name(self) -> str:
-        """Return a name for the chat template; the harness keeps nothing under it here."""
+        """Return a name for the chat template. The harness asks for it, but uses it for nothing here."""
         return "chat"
 
     def chat_template(self, _: bool | str = False) -> str:
-        """Return the template, for the report of the harness."""
+        """Return the chat template, which the harness puts into its report."""
         return str(self.backend.tokenizer.chat_template)
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """Render a conversation as training did."""
+        """Write a conversation in the chat template, as training did."""
         return chat.render(self.backend.tokenizer, chat_history, add_generation_prompt)
 
     def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
-        """Answer prompts; each ends at the first of its own stop strings, too."""
+        """Answer prompts. An answer ends at a stop token of the model, or at a stop string of its request."""
         prompts = [request.args[0] for request in requests]
         longest = min([self.longest, *(request.args[1].get("max_gen_toks", self.longest) for request in requests)])
         fitting = [self.fits(prompt) for prompt in prompts]
-        answered = iter(self.backend.complete(list(itertools.compress(prompts, fitting)), longest))
-        texts = [next(answered).text if fits else "" for fits in fitting]
+        answers = iter(self.backend.complete(list(itertools.compress(prompts, fitting)), longest))
+        texts = [next(answers).text if fits else "" for fits in fitting]
         return [
             min((text.split(stop)[0] for stop in request.args[1].get("until", [])), key=len, default=text)
             for request, text in zip(requests, texts, strict=True)
         ]
 
     def loglikelihood(self, requests: list[Any], **_: Any) -> list[tuple[float, bool]]:
-        """Return the log-probability of each continuation, and whether it is what greedy decoding gives."""
+        """Compute the log-probability of each continuation, and tell whether greedy decoding would give it."""
         import numpy as np
 
-        known: dict[tuple[int, ...], Any] = {}
-        found = []
+        last_logits: dict[tuple[int, ...], Any] = {}
+        likelihoods = []
         for context, continuation in (request.args for request in requests):
             if not self.fits(context):
-                found.append((UNLIKELY, False))
+                likelihoods.append((UNLIKELY, False))
                 continue
             before, after = (
                 self.backend.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (context, continuation)
             )
-            # Of many choices after one question, most are a token: their logits are those after the question.
+            # The choices after one question are mostly single tokens. They all need the same logits, computed once.
             key = tuple(before + after[:-1])
-            if key not in known:
-                known = {key: np.asarray(self.backend.logits(list(key)), np.float64)}
-            logits = known[key][len(before) - 1 :]
+            if key not in last_logits:
+                last_logits = {key: np.asarray(self.backend.logits(list(key)), np.float64)}
+            logits = last_logits[key][len(before) - 1 :]
             logprobs = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
-            chosen = logprobs[np.arange(len(after)), after]
-            found.append((float(chosen.sum()), bool((logits.argmax(-1) == after).all())))
-        return found
+            of_continuation = logprobs[np.arange(len(after)), after]
+            likelihoods.append((float(of_continuation.sum()), bool((logits.argmax(-1) == after).all())))
+        return likelihoods
 
     def loglikelihood_rolling(self, requests: list[Any], **_: Any) -> list[float]:
-        """Refuse: no suite here asks for the probability of texts without a question."""
-        raise InputError("a suite of type loglikelihood_rolling cannot be asked of a chat model")
+        """Raise InputError: such a suite asks for the probability of texts without a question."""
+        raise InputError("a suite of the type loglikelihood_rolling cannot be asked of a chat model")
 
 
 def as_row(place: int, record: Record) -> Record:
-    """Return an item as a row of a table, where a field is text or a list of texts; other values are told as JSON."""
+    """Make an item a row of a table. Texts and lists of texts stay as they are; other values are written as JSON."""
     row: Record = {"place": place, "instruction": record["instruction"]}
     for name, value in record["item"].items():
-        texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
-        row[name] = value if texts or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        is_list_of_texts = isinstance(value, list) and all(isinstance(element, str) for element in value)
+        keep = is_list_of_texts or isinstance(value, str)
+        row[name] = value if keep else json.dumps(value, ensure_ascii=False)
     return row
 
 
 def task_of(path: Path, items: list[Record], shown: list[Record], scorer: str | None) -> Any:
-    """Return the harness's task of a suite, with our items, the examples that are shown, and our scorer."""
+    """Make the harness's task of a suite, with our `items`, the examples that are `shown`, and our scorer."""
     from datasets import Dataset
     from lm_eval.api.task import ConfigurableTask
 
     config = load_task(path)
     score = config["metadata"]["score"]
     if scorer:
-        judge: Callable[[Record, str], bool] = SCORERS[scorer]
-        # The scorer gets the item as it was, which a table cannot hold.
-        config["process_results"] = lambda row, found: {score: float(judge(items[row["place"]]["item"], found[0]))}
-    # What is shown is ours alone: a file may name a split that we lack, or have the harness draw from what is asked.
+        is_right: Callable[[Record, str], bool] = SCORERS[scorer]
+        # The scorer gets the original item. A row of the table may hold some of its values as JSON.
+        config["process_results"] = lambda row, answers: {
+            score: float(is_right(items[row["place"]]["item"], answers[0]))
+        }
+    # The examples are always ours. A task file may name a split that we lack, or let the harness draw examples from
+    # the very items that are asked.
     config.pop("fewshot_split", None)
     samples = [as_row(-1, record) for record in shown]
     config["num_fewshot"] = len(samples)
@@ -126,31 +130,34 @@ def task_of(path: Path, items: list[Record], shown: list[Record], scorer: str | 
 
 
 def ask(backend: Backend, path: Path, questions: list[Record], longest: int, context: int) -> list[Record]:
-    """Ask a model the items of a suite; return per item prompt, answer, reference, and whether it is right.
+    """Ask a model the items of a suite. Return the prompt, answer, reference and verdict of each item, in their order.
 
-    Items marked as `example` are turns of the conversation before every question. One that is too long for the
-    `context` is `too_long`, and not right.
+    `path` is the task file. Questions marked as `example` are not asked, but shown as turns of the conversation before
+    every question. A question that does not fit into `context` tokens is `too_long`, and counts as wrong.
+
+    Raises InputError if the suite runs code and there is no sandbox.
     """
     from lm_eval.evaluator import evaluate
 
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its warnings are about options that are not used here
-    about = load_task(path)["metadata"]
-    scorer = about.get("score_by")
+    scoring = load_task(path)["metadata"]
+    scorer = scoring.get("score_by")
     if scorer in RUN_CODE:
         require_sandbox()
-    shown = [one for one in questions if one.get("example")]
-    items = [one for one in questions if not one.get("example")]
+    shown = [question for question in questions if question.get("example")]
+    items = [question for question in questions if not question.get("example")]
     task = task_of(path, items, shown, scorer)
     model = ChatModel(backend, longest, context)
-    found = evaluate(
+    results = evaluate(
         model,
         {"tasks": {path.stem: task}, "groups": {}, "group_map": {}},
         bootstrap_iters=0,
         apply_chat_template=True,
         fewshot_as_multiturn=True,
     )
-    samples = sorted(found["samples"][path.stem], key=lambda sample: int(sample["doc_id"]))
-    samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]  # a task may have several
+    samples = sorted(results["samples"][path.stem], key=lambda sample: int(sample["doc_id"]))
+    # A task may apply several filters to an answer. The first one counts.
+    samples = [sample for sample in samples if sample["filter"] == samples[0]["filter"]]
     prompts = [
         sample["arguments"][0][0] if isinstance(sample["arguments"], list) else str(sample["arguments"])
         for sample in samples
@@ -162,7 +169,7 @@ def ask(backend: Backend, path: Path, questions: list[Record], longest: int, con
             "response": sample["target"],
             "domain": path.stem,
             "answer": sample["resps"][0][0] if task.OUTPUT_TYPE == "generate_until" else sample["filtered_resps"],
-            "right": fits and bool(sample[about["score"]]),
+            "right": fits and bool(sample[scoring["score"]]),
             "prompt": prompt,
             "too_long": not fits,
         }
@@ -171,7 +178,10 @@ def ask(backend: Backend, path: Path, questions: list[Record], longest: int, con
 
 
 def mismatches(own: Any, trained: Any, items: list[Record]) -> int:
-    """Return of how many items the tokens, in the template, are not those that training would have made of them."""
+    """Count the items that become other tokens, in the chat template, than they would have in training.
+
+    `own` is the tokenizer of the model, and `trained` the one that training used.
+    """
     texts = [(item["instruction"], item["response"]) for item in items]
     return sum(chat.encode(own, *pair) != chat.encode(trained, *pair) for pair in texts)
 
@@ -187,17 +197,20 @@ def write_evaluation(
     longest: int,
     context: int,
 ) -> None:
-    """Ask a suite and write report and answers; `parent` is [] or [its report, its answers].
+    """Ask a suite, and write the report and the answers to `outputs`.
 
-    Raises InputError where the model reads other tokens than its training, or ends an answer with another one.
+    `trained` is the tokenizer that training used. `parent` is [report, answers] of the model's parent, or [].
+
+    Raises InputError if an item becomes other tokens than it would have in training, or if an answer would end with
+    another token.
     """
-    asked = list(read_records(questions))
-    if wrong := mismatches(backend.tokenizer, trained, asked):
+    items = list(read_records(questions))
+    if wrong := mismatches(backend.tokenizer, trained, items):
         raise InputError(
-            f"{names['model']}: its tokenizer or chat template reads {wrong} of {len(asked)} items of {names['suite']}"
+            f"{names['model']}: its tokenizer or chat template reads {wrong} of {len(items)} items of {names['suite']}"
             " other than in training; what would be measured is not what was trained"
         )
-    rows = ask(backend, task, asked, longest, context)
+    rows = ask(backend, task, items, longest, context)
     right = [row["right"] for row in rows]
     too_long = sum(row["too_long"] for row in rows)
     report: dict[str, Any] = {**names, "score": proportion(sum(right), len(right)), "too_long": too_long}

@@ -1,4 +1,4 @@
-"""Let a model behind an endpoint compare answers in pairs: blind, and in both orders."""
+"""Let a model behind an endpoint compare answers in pairs. It does not see whose they are, and sees both orders."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ from ingot.io.records import Record
 from ingot.settings.judge import Judge
 
 CRITERIA = ("correctness", "completeness", "clarity", "usefulness")
-"""What each answer gets 1 to 10 points for."""
-MARGIN = 0.5  # points, on average over criteria and orders, by which the better answer must be ahead
+"""The judge gives each answer 1 to 10 points for each of these."""
+MARGIN = 0.5
+"""The better answer must be ahead by more points than this, on average over criteria and orders."""
 PROMPT = """\
 Two assistants answered the same question. Give each answer whole points from 1 (useless) to 10 (perfect) for:
 - correctness: what it says is right
@@ -57,7 +58,7 @@ def request_for(question: str, a: str, b: str, judge: Judge) -> Request:
 
 
 def means_of(answer: str) -> tuple[float, float] | None:
-    """Return the mean points of the two answers, in the order shown; None if the judgement is not of the asked form."""
+    """Read the mean points of two answers, in the order shown. None if the judgement does not have the asked form."""
     try:
         judgement = json.loads(answer)
     except ValueError:
@@ -74,12 +75,12 @@ def means_of(answer: str) -> tuple[float, float] | None:
 
 
 def verdict_of(difference: float) -> str:
-    """Say whether ours is a "win", a "tie" or a "loss", given our mean points less theirs."""
+    """Say whether ours is a "win", a "tie" or a "loss". `difference` is our mean points minus theirs."""
     return "win" if difference > MARGIN else "loss" if difference < -MARGIN else "tie"
 
 
 def both_orders(pairs: list[tuple[Record, Record]], judge: Judge) -> Iterator[Request]:
-    """Yield two requests per pair of answers: one with ours first, then one with theirs first."""
+    """Make two requests for each pair of answers: one with ours first, then one with theirs first."""
     for ours, theirs in pairs:
         for a, b in ((ours, theirs), (theirs, ours)):
             yield request_for(ours["instruction"], a["answer"], b["answer"], judge)
@@ -88,14 +89,17 @@ def both_orders(pairs: list[tuple[Record, Record]], judge: Judge) -> Iterator[Re
 def judge_pairs(
     pairs: list[tuple[Record, Record]], judge: Judge, remembered: Path
 ) -> tuple[list[Record], dict[str, float]]:
-    """Return a row for every pair that the judge has a usable judgement of, and what it cost.
+    """Let the judge compare pairs of (our answer, their answer). Return a row for each judged pair, and what it cost.
 
-    A row has the question, both answers, the mean points by which ours is ahead in each order, and the verdict; `place`
-    says which pair it is. Raises InputError if the budget is spent or the judge does not answer.
+    A row has the question, both answers, the mean points by which ours is ahead in each order, and the verdict. `place`
+    is the number of the pair. A pair without a usable judgement of both orders has no row. Answers of the judge are
+    kept in `remembered`, so that a later run does not pay for them again.
+
+    Raises InputError if the budget is spent or the judge does not answer.
     """
     client = ChatClient(judge, remembered)
-    asked = client.ask_each(both_orders(pairs, judge), means_of, "judgements")
-    means = list(progress(asked, "judge", "judgement", 2 * len(pairs)))
+    judgements = client.ask_each(both_orders(pairs, judge), means_of, "judgements")
+    means = list(progress(judgements, "judge", "judgement", 2 * len(pairs)))
     rows = []
     for place, ((our, their), first, second) in enumerate(zip(pairs, means[::2], means[1::2], strict=True)):
         if first is None or second is None:
@@ -116,7 +120,10 @@ def judge_pairs(
 
 
 def require_judgements(pairs: int, judged: int, most: float, key: str) -> None:
-    """Raise InputError if more than the share `most` of the pairs have no usable judgement. Nothing is guessed."""
+    """Raise InputError if more than the share `most` of the pairs have no usable judgement.
+
+    Missing judgements are not guessed. `key` is the setting that `most` comes from.
+    """
     if pairs - judged > most * pairs:
         raise InputError(
             f"{pairs - judged} of {pairs} pairs got no usable judgement, at most {most:.0%} may ({key}): take another"

@@ -1,4 +1,4 @@
-"""What is measured of every model, whatever runs it: its answers to the benchmark, and its predictions."""
+"""Measure a model in the same way whatever runs it: by its answers to the benchmark, and by its predictions."""
 
 from pathlib import Path
 
@@ -19,10 +19,10 @@ def write_measurement(
     settings: Measure,
     paths: tuple[Path, Path, Path],
 ) -> None:
-    """Measure a model and write report, predictions and answers to `paths`.
+    """Measure a model, and write its report, predictions and answers to `paths`, in this order.
 
-    `texts` are the held-out conversations that it predicts; `token_mismatches` of all were read as other tokens than in
-    training.
+    It answers the `questions`, and predicts the tokens of `texts`, which are held-out conversations.
+    `token_mismatches` goes into the report: it counts the conversations that became other tokens than in training.
     """
     report_path, logprobs_path, answers_path = paths
     conversations = (chat.encode(model.tokenizer, text["instruction"], text["response"]) for text in texts)

@@ -1,4 +1,4 @@
-"""What models predict along reference answers: perplexity, and how alike two models are."""
+"""Predict the tokens of reference answers, for the perplexity of a model and for how alike two models are."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,37 +10,43 @@ from ingot.errors import InputError
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model predicts along reference answers: token ids [n] and log-probabilities [n, vocabulary], float16."""
+    """The predictions of a model at each token of reference answers.
+
+    `tokens` are the token ids [tokens]. `logprobs` are log-probabilities [tokens, vocabulary] in float16.
+    """
 
     tokens: Any
     logprobs: Any
 
     def save(self, path: Path) -> None:
-        """Write to a safetensors file."""
+        """Write the predictions to a safetensors file."""
         from safetensors.numpy import save_file
 
         save_file({"tokens": self.tokens, "logprobs": self.logprobs}, path)
 
     @classmethod
     def load(cls, path: Path) -> "Prediction":
-        """Read back what `save` wrote."""
+        """Read what `save` wrote."""
         from safetensors.numpy import load_file
 
         tensors = load_file(path)
         return cls(tensors["tokens"], tensors["logprobs"])
 
     def perplexity(self) -> float:
-        """Return exp of the mean negative log-likelihood of the reference tokens."""
+        """Compute the perplexity: exp of the mean negative log-likelihood of the reference tokens."""
         import numpy as np
 
-        chosen = self.logprobs[np.arange(len(self.tokens)), self.tokens].astype(np.float32)
-        return float(np.exp(-chosen.mean()))
+        of_references = self.logprobs[np.arange(len(self.tokens)), self.tokens].astype(np.float32)
+        return float(np.exp(-of_references.mean()))
 
 
 def predict(logits_of: Callable[[list[int]], Any], conversations: Iterator[Any], limit: int) -> Prediction:
-    """Collect predictions along the answers of `conversations` (ingot.text.chat.Encoded), `limit` tokens in all.
+    """Predict the answers of `conversations`, until there are `limit` tokens.
 
-    `logits_of` maps token ids [t] to logits [t, vocabulary]; position i predicts token i + 1.
+    A conversation is an ingot.text.chat.Encoded. `logits_of` maps token ids [tokens] to logits [tokens, vocabulary];
+    position i predicts token i + 1. The last conversation is predicted to its end, even beyond the limit.
+
+    Raises InputError if there are no conversations.
     """
     import numpy as np
 
@@ -59,10 +65,15 @@ def predict(logits_of: Callable[[list[int]], Any], conversations: Iterator[Any],
 
 
 def likeness(child: Prediction, parent: Prediction) -> dict[str, float]:
-    """Return top-1 agreement, mean KL(parent || child) in nats, and the ratio of the perplexities.
+    """Compare the predictions of a child with those of its parent.
 
-    Raises RuntimeError if the two were not measured on the same tokens. A log-probability that float16 cannot hold
-    (-inf) is read as -65504, so that a token which the parent excludes adds nothing.
+    Returns:
+        `top1_agreement`: the share of tokens, from 0 to 1, for which both find the same token the likeliest; `kl`: the
+        mean KL divergence (parent || child) in nats; `perplexity_ratio`: the child's perplexity over the parent's.
+
+    A log-probability too low for float16 (-inf) is read as -65504. So a token that the parent excludes adds nothing.
+
+    Raises RuntimeError if the two were not measured on the same tokens.
     """
     import numpy as np
 

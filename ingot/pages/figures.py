@@ -29,8 +29,18 @@ def colour_of(model: str) -> str:
     return GGUF if model[0].isupper() else CHECKPOINT
 
 
-def figure(draw: Any, width: float = 6.4, height: float = 3.2, background: str = "none") -> str:
-    """Return a plot as SVG; `draw` gets its axes. The same data give the same bytes."""
+def figure(draw: Any, width: float = 6.4, height: float = 3.2) -> str:
+    """Return a plot for a page as SVG; `draw` gets its axes. The same data give the same bytes."""
+    return drawn(draw, width, height, title="", background="none")
+
+
+def picture(draw: Any, title: str, width: float = 6.4, height: float = 4.2) -> str:
+    """Return a plot that stands alone: with a title, and a background for readers who prefer dark pages."""
+    return drawn(draw, width, height, title, background="white")
+
+
+def drawn(draw: Any, width: float, height: float, title: str, background: str) -> str:
+    """Return what `draw` draws, as SVG."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -39,6 +49,7 @@ def figure(draw: Any, width: float = 6.4, height: float = 3.2, background: str =
         axes = canvas.subplots()
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes)
+        axes.set_title(title, loc="left", fontsize=11)
         text = io.StringIO()
         canvas.savefig(text, format="svg", metadata={"Date": None, "Creator": None}, transparent=background == "none")
     return text.getvalue()[text.getvalue().index("<svg") :]

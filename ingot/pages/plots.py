@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import hypot
 from typing import Any
 
 from ingot.pages.figures import BASE, CHECKPOINTS, CONFIDENCE, GUIDE, INK, SYSTEM, colour_of
@@ -33,7 +34,7 @@ def draw_costs(report: Report) -> Draw:
         axes.axhline(share, color=SYSTEM, linewidth=0.5)
         dearest = max(point["cost"] for point in curves["confidence"])
         axes.annotate(f"the system, {share:.1f} %", (dearest, share), fontsize=7, ha="right", va="bottom")
-        axes.set_xlabel("cost of an answer, in the units of `router.costs` (lower is better)")
+        axes.set_xlabel("cost of an answer, in units of router.costs (lower is better)")
         axes.set_ylabel("exact match, % (higher is better)")
         axes.legend(fontsize=7, frameon=False)
 
@@ -71,7 +72,7 @@ def draw_rounds(stages: list[Report]) -> Draw:
     """Draw the exact match of every stage by domain, with its interval."""
 
     def draw(axes: Any) -> None:
-        domains = [name for name in stages[0]["exact_match"] if "/" not in name]
+        domains = list(stages[0]["exact_match"])
         width = 0.8 / len(stages)
         colours = stage_colours([stage["stage"] for stage in stages])
         for i, (stage, colour) in enumerate(zip(stages, colours, strict=True)):
@@ -96,26 +97,146 @@ def reach_of(shares: Sequence[dict[str, float]]) -> list[list[float]]:
 
 @dataclass(frozen=True)
 class Sized:
-    """A model with what must be on disk to run it, and how good it is."""
+    """A model, what must be on disk to run it, and how many questions it answers right."""
 
     name: str
     bytes: int
-    figure: dict[str, float]
-    packed: bool
+    right: dict[str, float]
+    """A share with its interval."""
+    packed: bool = False
+    """Whether this is the packed form of the model before it."""
+    label: str = ""
+    """What the plot calls it; nothing: its name."""
 
 
-def draw_sizes(models: Sequence[Sized], questions: str) -> Draw:
-    """Draw what models weigh against how many `questions` they answer right, with intervals."""
+def in_units(size: float, _: Any = None) -> str:
+    """Write bytes in the largest unit that leaves 1 or more."""
+    units = ("B", "kB", "MB", "GB", "TB")
+    place = next((i for i in range(len(units) - 1) if size < 1000 ** (i + 1)), len(units) - 1)
+    return f"{size / 1000**place:g} {units[place]}"
+
+
+Pair = tuple[float, float]
+Box = tuple[float, float, float, float]
+"""Left, lower, right and upper end."""
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the area that two boxes share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def place_labels(points: Sequence[Pair], sizes: Sequence[Pair], room: Pair, others: Sequence[Pair]) -> list[Pair]:
+    """Find the lower left corner of a label for each point, such that labels cover neither points nor each other.
+
+    Everything is in the units of the page; `room` is the upper right corner of what may be used. `others` are points
+    without a label. Where there is no free place, the label gets the one that covers least.
+    """
+    taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in (*points, *others)]
+    corners: list[Pair] = []
+    for (x, y), (width, height) in zip(points, sizes, strict=True):
+        best, corner = float("inf"), (x, y)
+        for reach in range(10, 80, 4):
+            for right, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)):
+                left = x + right * reach - width * (1 - right) / 2
+                low = y + up * reach - height / 2
+                box = (left, low, left + width, low + height)
+                inside = left >= 0 and low >= 0 and box[2] <= room[0] and box[3] <= room[1]
+                away = hypot(left + width / 2 - x, low + height / 2 - y)
+                price = 10 * sum(overlap(box, other) for other in taken) + away
+                if inside and price < best:
+                    best, corner = price, (left, low)
+        corners.append(corner)
+        taken.append((corner[0], corner[1], corner[0] + width, corner[1] + height))
+    return corners
+
+
+SIZES_WIDTH, SIZES_HEIGHT = 8.6, 5.2
+"""The plot of sizes, in inches."""
+LABEL = 8
+"""The height of its labels, in points."""
+
+
+def draw_sizes(models: Sequence[Sized]) -> Draw:
+    """Draw what models weigh against how many questions they answer right, with intervals."""
 
     def draw(axes: Any) -> None:
-        for model in models:
-            colour = "white" if model.packed else colour_of(model.name)
-            edge = colour_of(model.name)
-            height = 100 * model.figure["share"]
-            reach = reach_of([model.figure])
-            axes.errorbar(model.bytes, height, reach, color=edge, alpha=0.35, linewidth=1, zorder=1)
-            marker = "*" if model.name == "system" else "o"
-            size = 13 if model.name == "system" else 7
-            axes.plot(model.bytes, height, marker, color=colour, markeredgecolor=edge, markersize=size, zorder=2)
+        from matplotlib.lines import Line2D
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+        heights = [100 * model.right["share"] for model in models]
+        for i, (model, height) in enumerate(zip(models, heights, strict=True)):
+            colour, whole = colour_of(model.name), model.name == "system"
+            reach = reach_of([model.right])
+            axes.errorbar([model.bytes], [height], reach, color=colour, alpha=0.3, linewidth=1.2, zorder=1)
+            if model.packed:
+                axes.plot([models[i - 1].bytes, model.bytes], [heights[i - 1], height], color=colour, zorder=2)
+            axes.plot(
+                model.bytes,
+                height,
+                "*" if whole else "o",
+                color=colour,
+                markerfacecolor="white" if model.packed else colour,
+                markersize=15 if whole else 7,
+                zorder=3,
+            )
         axes.set_xscale("log")
+        least, most = min(model.bytes for model in models), max(model.bytes for model in models)
+        axes.set_xlim(least / 1.5, most * 1.5)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(in_units))
+        axes.margins(y=0.08)
+        axes.set_xlabel("on disk, log scale (further left is better)")
+        axes.set_ylabel(f"exact match on {models[0].right['of']:,} held-out questions, % (higher is better)")
+        label_points(axes, models, heights)
+        kinds = (
+            ("base", "base", "o", None),
+            ("checkpoint", "checkpoint of the chain", "o", None),
+            ("F16", "GGUF file", "o", None),
+            ("F16", "the same, packed", "o", "white"),
+            ("system", "system: served model, modifiers, router", "*", None),
+        )
+        shown = {(colour_of(model.name), model.packed) for model in models}
+        handles = [
+            Line2D([], [], linestyle="", marker=marker, color=colour_of(name), markerfacecolor=face, label=label)
+            for name, label, marker, face in kinds
+            if (colour_of(name), face is not None) in shown
+        ]
+        handles.append(Line2D([], [], linestyle="", marker="|", color=GUIDE, label="95 % interval"))
+        axes.legend(handles=handles, fontsize=LABEL, frameon=False, loc="lower left")
+
     return draw
+
+
+def label_points(axes: Any, models: Sequence[Sized], heights: Sequence[float]) -> None:
+    """Write the name beside each model, or beside the packed form if there is one."""
+    last = [i for i in range(len(models)) if i + 1 == len(models) or not models[i + 1].packed]
+    room = (72 * SIZES_WIDTH * 0.9, 72 * SIZES_HEIGHT * 0.84)  # of the axes, in points, roughly
+    across, up = axes.transLimits, axes.transScale
+    places = [across.transform(up.transform((models[i].bytes, heights[i]))) for i in range(len(models))]
+    points = [(x * room[0], y * room[1]) for x, y in places]
+    texts = [models[i].label or models[i].name for i in last]
+    sizes = [(0.64 * LABEL * len(text), 1.2 * LABEL) for text in texts]
+    others = [points[i] for i in range(len(models)) if i not in last]
+    for i in range(1, len(models)):
+        if models[i].packed:  # along the line from the unpacked file
+            (x, y), (end, other) = points[i - 1], points[i]
+            others += [(x + (end - x) * k / 20, y + (other - y) * k / 20) for k in range(1, 20)]
+    corners = place_labels([points[i] for i in last], sizes, room, others)
+    for i, text, (left, low), (width, height) in zip(last, texts, corners, sizes, strict=True):
+        x, y = points[i]
+        middle = (left + width / 2, low + height / 2)
+        far = abs(middle[0] - x) > width / 2 + 12 or abs(middle[1] - y) > 12
+        axes.annotate(
+            text,
+            (models[i].bytes, heights[i]),
+            xytext=(middle[0] - x, middle[1] - y),
+            textcoords="offset points",
+            fontsize=LABEL,
+            ha="center",
+            va="center",
+            arrowprops={"arrowstyle": "-", "color": GUIDE, "linewidth": 0.5} if far else None,
+        )

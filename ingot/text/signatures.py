@@ -1,9 +1,9 @@
-"""What `sign` writes per shard and `deduplicate` joins: columns, one value per record, in a safetensors file.
+"""Signatures: what `sign` writes per part and `deduplicate` joins, as columns in a safetensors file.
 
-Columns: `id` (the record's id as a number), `line` (hash of its line), `exact_high`, `exact_low` (hash of its
-normal form), `quality`, `length` (characters of the answer), `tokens`, `count` (distinct shingles), `label` (place in
-the list of labels), `start` (where its line begins in the file; one number more than records), and `keys`
-[bands, records]. Keys are read a band at a time, so that they need not fit into memory.
+A column has one value per record: `id` (the id as a number), `line` (hash of the line), `exact_high` and `exact_low`
+(hash of the normal form), `quality`, `length` (characters of the answer), `tokens`, `count` (distinct shingles) and
+`label` (place in the list of labels). `start` says where each line begins in the file, and where the last one ends.
+`keys` is [bands, records]. Keys are read band by band, so that they need not fit into memory.
 """
 
 import json
@@ -20,14 +20,14 @@ Column = NDArray[Any]
 
 
 def save(path: Path, columns: dict[str, Column], labels: list[dict[str, Any]], shingles: dict[str, Any]) -> None:
-    """Write the columns of a shard, its labels, and what its shingles are."""
+    """Write the columns of a part, its labels, and what its shingles are."""
     columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
-    # One entry: safetensors writes several in any order, and the same records must give the same bytes.
+    # One entry: safetensors writes several entries in any order, and the same records must give the same bytes.
     save_file(columns, path, metadata={"about": json.dumps({"labels": labels, "shingles": shingles})})
 
 
 class Signatures:
-    """The columns of all shards, one after the other, in the order of `paths`."""
+    """The columns of all parts, one after the other, in the order of `paths`."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.files: list[Any] = [safe_open(path, "numpy") for path in paths]
@@ -41,27 +41,27 @@ class Signatures:
         return sum(self.counts)
 
     def column(self, name: str) -> Column:
-        """Return a column of all shards."""
+        """Return a column of all parts."""
         return np.concatenate([file.get_tensor(name) for file in self.files])
 
     def keys(self, band: int) -> NDArray[np.uint64]:
         """Return the keys of one band."""
         filled = (file for file, count in zip(self.files, self.counts, strict=True) if count)
-        parts = [file.get_slice("keys")[band] for file in filled]
-        return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+        keys = [file.get_slice("keys")[band] for file in filled]
+        return np.concatenate(keys) if keys else np.zeros(0, np.uint64)
 
     def places(self) -> tuple[Column, Column, Column]:
-        """Return for each record its shard, and where its line begins and ends there."""
+        """Return for each record its part, and where its line begins and ends there."""
         starts = [file.get_tensor("start") for file in self.files]
-        shard = np.repeat(np.arange(len(self.files), dtype=np.int32), self.counts)
-        return shard, np.concatenate([s[:-1] for s in starts]), np.concatenate([s[1:] for s in starts])
+        part = np.repeat(np.arange(len(self.files), dtype=np.int32), self.counts)
+        return part, np.concatenate([s[:-1] for s in starts]), np.concatenate([s[1:] for s in starts])
 
     def labels(self) -> tuple[list[dict[str, Any]], Column]:
-        """Return all labels, and for each record the place of its own among them."""
-        known: dict[str, int] = {}
+        """Return all labels, and for each record the place of its label among them."""
+        numbers: dict[str, int] = {}
         codes = []
         for file, about in zip(self.files, self.about, strict=True):
             own = [json.dumps(label, sort_keys=True) for label in about["labels"]]
-            places = np.array([known.setdefault(label, len(known)) for label in own] or [0], np.int64)
+            places = np.array([numbers.setdefault(label, len(numbers)) for label in own] or [0], np.int64)
             codes.append(places[file.get_tensor("label")])
-        return [json.loads(label) for label in known], np.concatenate(codes)
+        return [json.loads(label) for label in numbers], np.concatenate(codes)

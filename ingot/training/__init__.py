@@ -1,1 +1,1 @@
-"""Training and one-shot compression of models that are in memory."""
+"""Train models in memory, and compress them in one pass over calibration texts."""

@@ -1,4 +1,4 @@
-"""Train every weight of a small model on packed rows, in a plain loop: for `pretrain` and `recover`."""
+"""Train every weight of a small model in a plain loop. The steps `pretrain` and `recover` use it."""
 
 import math
 from collections.abc import Callable
@@ -10,28 +10,29 @@ from ingot.io.progress import progress
 from ingot.settings.training import FullTraining
 from ingot.training.muon import Muon
 
-SHORT = 512  # tokens in a row up to which, on a CPU, plain attention beats torch's flash kernel: a step by 12 %
+SHORT = 512
+"""Tokens per row. On a CPU, plain attention makes a step 12 % faster than torch's flash kernel up to this length."""
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
-    """Return the rate of a step: a linear warm-up, then a cosine from `peak` down to a twentieth of it."""
+    """Compute the learning rate of a step. It rises linearly to `peak`, then falls along a cosine to 5 % of it."""
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
     return peak * min(1.0, (step + 1) / warmup) * max(0.05, decay)
 
 
 def optimizers(model: Any, peak: float, weight_decay: float) -> list[Any]:
-    """Make two optimizers: Muon for the matrices of the blocks, and AdamW for embeddings and vectors.
+    """Make two optimizers: Muon for the matrices of the blocks, AdamW for embeddings and vectors.
 
     Muon needs less than half the steps of AdamW here: see docs/decisions.md.
     """
     import torch
 
-    blocks = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
-    inside = {id(p) for p in blocks}
-    others = [p for p in model.parameters() if id(p) not in inside]
+    matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
+    matrix_ids = {id(p) for p in matrices}
+    embeddings_and_vectors = [p for p in model.parameters() if id(p) not in matrix_ids]
     return [
-        Muon(blocks, lr=peak, weight_decay=weight_decay),
-        torch.optim.AdamW(others, lr=peak, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        Muon(matrices, lr=peak, weight_decay=weight_decay),
+        torch.optim.AdamW(embeddings_and_vectors, lr=peak, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
 
@@ -43,9 +44,12 @@ def fit(
     name: str,
     after_step: Callable[[], None] = lambda: None,
 ) -> list[dict[str, float]]:
-    """Train on packed rows [n, length]; return {"step", "loss"} of every hundredth step, and of the last one.
+    """Train a model and return its losses as [{"step", "loss"}].
 
-    Raises InputError if the rows are fewer than a batch, or if the loss is not finite.
+    `rows` and `labels` are token ids [rows, length]. Each row is filled with texts. The losses are those of every
+    hundredth step and of the last one. `after_step` is called after each step of the optimizers.
+
+    Raises InputError if there are fewer rows than a batch needs, or if the loss is not finite.
     """
     import torch
 
@@ -54,25 +58,25 @@ def fit(
         raise InputError(f"{len(rows)} packed rows are fewer than a batch of {batch}; lower `batch` or add data")
     if model.device.type == "cpu" and rows.shape[1] <= SHORT:
         model.set_attn_implementation("eager")
-    trainers = optimizers(model, peak, settings.weight_decay)
+    stepped = optimizers(model, peak, settings.weight_decay)
     order, position = torch.randperm(len(rows)), 0
-    mixed = compute_dtype() == torch.bfloat16
+    mixed_precision = compute_dtype() == torch.bfloat16
     losses = []
     model.train()
     for step in progress(range(steps), name, "step"):
         if position + batch > len(rows):
             order, position = torch.randperm(len(rows)), 0
-        chosen = order[position : position + batch]
+        in_batch = order[position : position + batch]
         position += batch
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed):
-            loss = model(input_ids=rows[chosen].to(model.device), labels=labels[chosen].to(model.device)).loss
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed_precision):
+            loss = model(input_ids=rows[in_batch].to(model.device), labels=labels[in_batch].to(model.device)).loss
         model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for trainer in trainers:
-            for group in trainer.param_groups:
+        for optimizer in stepped:
+            for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, peak, settings.warmup)
-            trainer.step()
+            optimizer.step()
         after_step()
         if step % 100 == 0 or step == steps - 1:
             losses.append({"step": step, "loss": round(loss.item(), 4)})

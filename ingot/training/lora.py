@@ -1,4 +1,4 @@
-"""What low-rank adapters need to know of a model: which modules to adapt, and whether training them makes sense."""
+"""Choose the modules that a LoRA adapter changes, and check that it can be trained as it stands."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.settings.training import LoraTraining
 
-# Linear layers of the attention and feed-forward blocks, by `model_type` of the configuration.
 LLAMA_LIKE = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+# The linear layers of the attention and feed-forward blocks, by the `model_type` of the model's config.json.
 TARGET_MODULES = {
     "llama": LLAMA_LIKE,
     "mistral": LLAMA_LIKE,
@@ -24,40 +24,41 @@ TARGET_MODULES = {
 
 
 def matrix_modules(model: Any) -> dict[str, tuple[int, int, bool]]:
-    """Return {last part of the name: (inputs, outputs, stored transposed)} of the layers that LoRA can adapt.
+    """Find the layers that LoRA can adapt: {last part of the name: (inputs, outputs, is it stored transposed)}.
 
-    GPT-2's Conv1D keeps its weight as (inputs, outputs), torch's Linear as (outputs, inputs).
+    torch's Linear stores its weight as [outputs, inputs]. GPT-2's Conv1D stores it transposed, as [inputs, outputs].
     """
-    found = {}
+    modules = {}
     for name, module in model.named_modules():
-        last = name.rpartition(".")[2]
+        last_part = name.rpartition(".")[2]
         if type(module).__name__ == "Conv1D":
             inputs, outputs = module.weight.shape
-            found[last] = (inputs, outputs, True)
+            modules[last_part] = (inputs, outputs, True)
         elif hasattr(module, "in_features") and hasattr(module, "out_features"):
-            found[last] = (module.in_features, module.out_features, False)
-    return found
+            modules[last_part] = (module.in_features, module.out_features, False)
+    return modules
 
 
 def target_modules(model: Any, wanted: list[str] | None) -> list[str]:
-    """Return the modules to adapt: `wanted`, or the usual ones of the architecture.
+    """List the modules to adapt: `wanted`, or the usual ones of the architecture.
 
-    Raises InputError, listing the modules that exist, for an unknown architecture or for names that it lacks.
+    Raises InputError if the architecture is unknown, or if the model lacks a module. The message lists what it has.
     """
     existing = sorted(matrix_modules(model))
-    kind = model.config.model_type
-    targets = wanted or TARGET_MODULES.get(kind)
+    architecture = model.config.model_type
+    targets = wanted or TARGET_MODULES.get(architecture)
     if targets is None:
         raise InputError(
-            f"no default target modules for architecture {kind!r}; set `target_modules` to some of: {existing}"
+            f"there are no default target modules for the architecture {architecture!r}; set `target_modules` to some"
+            f" of: {existing}"
         )
     if unknown := [name for name in targets if name not in existing]:
-        raise InputError(f"target modules {unknown} do not exist in a {kind!r} model; it has: {existing}")
+        raise InputError(f"target modules {unknown} do not exist in a {architecture!r} model; it has: {existing}")
     return targets
 
 
 def lora_config(model: Any, settings: LoraTraining) -> Any:
-    """Return peft's LoraConfig for a model; settings: rank, alpha, dropout, target_modules (or null)."""
+    """Make peft's LoraConfig for a model from `rank`, `alpha`, `dropout` and `target_modules` of the settings."""
     from peft import LoraConfig
 
     targets = target_modules(model, settings.target_modules)
@@ -74,27 +75,31 @@ def lora_config(model: Any, settings: LoraTraining) -> Any:
 
 
 def keep_in_float32(model: Any) -> None:
-    """Put the LoRA weights back to float32: trl casts them to bfloat16 on a quantised base, too coarse to train in."""
+    """Cast the LoRA weights back to float32.
+
+    On a quantised base, TRL casts them to bfloat16. That format is too coarse for the small updates of training.
+    """
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             parameter.data = parameter.data.float()
 
 
 def check_trainable(model: Any, share: tuple[float, float]) -> dict[str, Any]:
-    """Return the counts of trainable and all parameters, after checking that they can be trained as they stand.
+    """Check that a model can be trained as it stands, and count its trainable weights and all its weights.
 
-    Raises InputError with a diagnosis for no trainable weights, a share outside `share` (least, most), trainable
-    weights that are not float32, or trainable weights on several devices.
+    Raises InputError if no weight is trainable, if a trainable weight is not float32, if trainable weights lie on
+    several devices, or if their share of all weights is outside `share`: (least, most), each from 0 to 1.
     """
     import torch
 
     trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     if not trainable:
         raise InputError("nothing to train: no parameter requires a gradient; check `target_modules`")
-    wrong = [name for name, parameter in trainable if parameter.dtype != torch.float32]
-    if wrong:
+    too_coarse = [name for name, parameter in trainable if parameter.dtype != torch.float32]
+    if too_coarse:
         raise InputError(
-            f"{len(wrong)} trainable weights are not float32 (first: {wrong[0]}): half precision loses small updates"
+            f"{len(too_coarse)} trainable weights are not float32 (the first is {too_coarse[0]}): half precision loses"
+            " small updates"
         )
     devices = {str(parameter.device) for _, parameter in trainable}
     if len(devices) > 1:
@@ -104,23 +109,26 @@ def check_trainable(model: Any, share: tuple[float, float]) -> dict[str, Any]:
     least, most = share
     if not least <= count / total <= most:
         raise InputError(
-            f"{count:,} of {total:,} weights ({count / total:.2%}) would be trained, outside `trainable_share`"
-            f" ({least:.2%} to {most:.2%}); change `rank` or `target_modules`, or the range if this is meant"
+            f"{count:,} of {total:,} weights ({count / total:.2%}) would be trained, which is outside `trainable_share`"
+            f" ({least:.2%} to {most:.2%}); change `rank` or `target_modules`, or widen the range if you mean it"
         )
     return {"trainable": count, "parameters": total, "share": round(count / total, 5)}
 
 
 def original_size(parameter: Any) -> int:
-    """Return how many weights a parameter stands for; a 4-bit one packs two into each byte."""
+    """Count the weights that a parameter stands for. A 4-bit parameter packs two of them into each byte."""
     state = getattr(parameter, "quant_state", None)
     return int(state.shape.numel()) if state is not None else int(parameter.numel())
 
 
 def check_optimizer(parameters: Iterable[Any], optimizer: Any) -> None:
-    """Raise InputError unless the optimizer holds exactly the trainable parameters, so that none stands still."""
+    """Check that the optimizer holds exactly the trainable parameters. Others would not learn.
+
+    Raises InputError if it does not.
+    """
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    wanted = {id(p) for p in parameters if p.requires_grad}
-    if held != wanted:
+    trainable = {id(p) for p in parameters if p.requires_grad}
+    if held != trainable:
         raise InputError(
-            f"the optimizer holds {len(held)} parameters where {len(wanted)} are trainable; some would not learn"
+            f"the optimizer holds {len(held)} parameters, but {len(trainable)} are trainable; some would not learn"
         )

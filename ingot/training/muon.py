@@ -1,4 +1,4 @@
-"""Muon in the number format that the hardware computes with; torch's own works in bfloat16, whatever that costs."""
+"""The optimizer Muon, in the number format that the hardware computes fast. torch's own always uses bfloat16."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from typing import Any
 
 from ingot.inference.device import compute_dtype
 
-# Quintic Newton-Schulz coefficients and their number of steps: Jordan et al. 2024, kellerjordan.github.io/posts/muon
+# Coefficients and steps of the quintic Newton-Schulz iteration: Jordan et al. 2024, kellerjordan.github.io/posts/muon
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 STEPS = 5
 MOMENTUM = 0.95
 
 
 def orthogonalized(matrices: Any) -> Any:
-    """Return matrices [n, rows, columns] with their singular values brought to about 1, by Newton-Schulz iteration."""
+    """Bring the singular values of matrices [n, rows, columns] to about 1, by a Newton-Schulz iteration."""
     import torch
 
     a, b, c = COEFFICIENTS
@@ -28,13 +28,14 @@ def orthogonalized(matrices: Any) -> Any:
 
 
 class Muon:
-    """Steps along the orthogonalized momentum, scaled to the size of Adam's steps (Liu et al. 2025, arXiv:2502.16982).
+    """Moves matrices along their orthogonalized momentum, in steps of Adam's size (Liu et al. 2025, arXiv:2502.16982).
 
-    Matrices of one shape are worked on together. As in torch.optim.Muon: Nesterov momentum, decoupled weight decay.
+    The momentum is Nesterov's, and the weight decay is decoupled, as in torch.optim.Muon. Matrices of one shape are
+    stacked and computed together.
     """
 
     def __init__(self, parameters: Iterable[Any], lr: float, weight_decay: float) -> None:
-        """Take the matrices to train; the rate in `param_groups` may be changed between steps."""
+        """Take the matrices to train. The caller may change the rate in `param_groups` between steps."""
         import torch
 
         self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": lr}]

@@ -1,4 +1,4 @@
-"""Calibration texts for the one-shot compression steps."""
+"""Compress a model in one pass over calibration texts, with llm-compressor. The steps `prune` and `quantize_awq` do."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from ingot.text import chat
 
 
 def sample(records: list[Record], count: int) -> list[Record]:
-    """Return `count` of the records, the first by id: as good as at random, and from every source."""
+    """Take the `count` records with the lowest ids. Ids are hashes, so this is like drawing at random."""
     return sorted(records, key=lambda record: record["id"])[:count]
 
 
 def calibration_set(tokenizer: Any, records: list[Record], count: int, length: int) -> Any:
-    """Return a dataset of `count` conversations, as at most `length` token ids each, in the model's template."""
+    """Make a dataset of `count` conversations in the model's chat template, cut to `length` tokens each."""
     from datasets import Dataset
 
     rows = [chat.encode(tokenizer, r["instruction"], r["response"]).ids[:length] for r in sample(records, count)]
@@ -21,13 +21,13 @@ def calibration_set(tokenizer: Any, records: list[Record], count: int, length: i
 
 
 def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, settings: Calibration) -> None:
-    """Apply llm-compressor modifiers to `model` in place, calibrated on some of the records."""
+    """Apply llm-compressor's modifiers in `recipe` to `model`, in place. Some of the records calibrate them."""
     import torch
     from llmcompressor import oneshot as compress
     from llmcompressor.pipelines.cache import IntermediatesCache
 
     if not torch.accelerator.is_available():
-        # llmcompressor 0.14 pins memory whatever the machine: a mere speed hint that fails without an accelerator.
+        # llmcompressor 0.14 always pins memory, to be faster. That fails on a machine without an accelerator.
         IntermediatesCache.pin_memory = lambda *_, **__: None
     tokenizer.padding_side = "right"
     data = calibration_set(tokenizer, records, settings.records, settings.length)

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of a (Q)LoRA adapter with TRL: shared by `adapt` and `train_modifier`."""
+"""Fine-tune a LoRA or QLoRA adapter with TRL. The steps `adapt`, `target` and `train_modifier` use it."""
 
 import hashlib
 import itertools
@@ -20,9 +20,11 @@ from ingot.training import lora
 
 
 def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
-    """Return a tokenised dataset (input_ids, completion_mask); conversations over `length` tokens are left out.
+    """Tokenise records in the model's chat template. Conversations of more than `length` tokens are left out.
 
-    The mask makes the loss count answers only, in whatever template the model has.
+    The dataset has the columns `input_ids` and `completion_mask`. The mask makes the loss count answers only.
+
+    Raises InputError if no record fits.
     """
     from datasets import Dataset
 
@@ -36,18 +38,18 @@ def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
 
 
 def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: int) -> tuple[Any, Any]:
-    """Return (model, LoRA configuration for the trainer); the base is held in 4 bit where the settings say so.
+    """Load a base, in 4 bit if the settings say so, and return (model, LoRA configuration for the trainer).
 
-    With the adapter `start`, it is laid in and goes on learning, and there is no configuration.
+    If there is an adapter `start`, the model contains it and it goes on learning. The configuration is None then.
     """
     import torch
     from peft import PeftModel, prepare_model_for_kbit_training
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    where = {"": device()}
+    device_map = {"": device()}
     quantization = settings.quantization
     if quantization is None:
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=where)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=device_map)
     else:
         config = BitsAndBytesConfig(
             load_in_4bit=True,
@@ -56,7 +58,7 @@ def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: 
             bnb_4bit_compute_dtype=compute_dtype(),
         )
         model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=compute_dtype(), quantization_config=config, device_map=where
+            base, dtype=compute_dtype(), quantization_config=config, device_map=device_map
         )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
     model.config.use_cache = False
@@ -66,7 +68,10 @@ def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: 
 
 
 def load_with_unsloth(base: Path, start: Path | None, settings: LoraTraining, seed: int) -> tuple[Any, Any]:
-    """Return (model with its LoRA laid in by unsloth, None); needs a GPU, and begins with a new LoRA (no `start`)."""
+    """Load a base with unsloth, add a new LoRA, and return (model, None).
+
+    It needs a GPU, and it cannot go on from an adapter: `start` is ignored.
+    """
     from unsloth import FastLanguageModel
 
     model, _ = FastLanguageModel.from_pretrained(
@@ -88,17 +93,17 @@ def load_with_unsloth(base: Path, start: Path | None, settings: LoraTraining, se
     return FastLanguageModel.for_training(model), None
 
 
-# bitsandbytes looks for a faster 4-bit kernel in a package that is fetched from the hub, and warns if it is absent.
+# bitsandbytes warns if a package with a faster 4-bit kernel is missing. That package comes from the hub.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 LOADERS = {"trl": load_with_trl, "unsloth": load_with_unsloth}
 
 
 def diagnose(first: float, loss: float, step: int, explosion: float) -> None:
-    """Raise InputError where a training loss says that the training has gone wrong.
+    """Raise InputError if a training loss shows that the training has gone wrong.
 
-    That is a loss which is not finite, or over `explosion` times the `first` one (0.1 at the least, since a loss that
-    starts near zero may well double).
+    It has if the loss is not finite, or if it is more than `explosion` times the `first` loss. A first loss below 0.1
+    counts as 0.1, because a loss that starts near zero may well double.
     """
     if not math.isfinite(loss):
         raise InputError(f"the loss is {loss} at step {step}: lower `learning_rate`")
@@ -110,11 +115,11 @@ def diagnose(first: float, loss: float, step: int, explosion: float) -> None:
 
 
 def watch(explosion: float) -> Any:
-    """Return the trainer callback that diagnoses every loss that is logged."""
+    """Make a callback for the trainer that diagnoses every logged loss."""
     from transformers import TrainerCallback
 
     class Watch(TrainerCallback):  # type: ignore[misc]
-        """Remembers the first loss, and compares."""
+        """Remembers the first loss and compares later losses with it."""
 
         first: float | None = None
 
@@ -128,7 +133,7 @@ def watch(explosion: float) -> Any:
 
 
 def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
-    """Return TRL's configuration for the training settings of the preset."""
+    """Translate the training settings of the preset into TRL's configuration."""
     import torch
     from trl import SFTConfig
 
@@ -162,7 +167,7 @@ def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
         greater_is_better=False,
         logging_steps=max(1, settings.evaluate_every // 5),
         report_to="tensorboard",
-        logging_nan_inf_filter=False,  # it would hide from `watch` what it is there for
+        logging_nan_inf_filter=False,  # the filter would hide infinite losses from `watch`
         seed=seed,
         data_seed=seed,
         dataloader_pin_memory=not cpu,
@@ -172,40 +177,41 @@ def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
 def fingerprint(
     folders: list[Path], train: list[Record], valid: list[Record], settings: LoraTraining, seed: int
 ) -> str:
-    """Return a digest of everything that a training depends on, except for how long it goes on.
+    """Compute a digest of everything that a training depends on, except for how long it goes on.
 
-    `folders` are the base, and the adapter to start from, if there is one.
+    `folders` are the base and, if there is one, the adapter to start from.
     """
-    lasting = settings.model_dump(mode="json", exclude={"max_steps", "epochs", "patience"})
+    settings_but_duration = settings.model_dump(mode="json", exclude={"max_steps", "epochs", "patience"})
     weights = {path.name: sha256(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))}
-    # A record that was taught another answer keeps its id.
-    ids = [[(record["id"], record["response"]) for record in part] for part in (train, valid)]
-    return hashlib.sha256(json.dumps([lasting, weights, ids, seed], sort_keys=True).encode()).hexdigest()
+    # The answer counts too: a record that was taught another answer keeps its id.
+    lessons = [[(record["id"], record["response"]) for record in part] for part in (train, valid)]
+    identity = json.dumps([settings_but_duration, weights, lessons, seed], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def prepare(work: Path, identity: str) -> None:
-    """Keep the checkpoints in `work` if they are of this very training; those of another one are removed."""
-    mark = work / "fingerprint"
-    if not mark.exists() or mark.read_text() != identity:
+    """Empty the folder `work`, unless its checkpoints are from the training with the fingerprint `identity`."""
+    fingerprint_file = work / "fingerprint"
+    if not fingerprint_file.exists() or fingerprint_file.read_text() != identity:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        mark.write_text(identity)
+        fingerprint_file.write_text(identity)
 
 
 def last_checkpoint(work: Path) -> str | None:
-    """Return the newest complete checkpoint of an earlier, cut-off run, or None."""
+    """Find the newest complete checkpoint of an earlier run that was cut off. None if there is no checkpoint."""
     complete = [p for p in work.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
     return str(max(complete, key=lambda p: int(p.name.rpartition("-")[2]))) if complete else None
 
 
 def tokens_of(history: list[dict[str, Any]]) -> int:
-    """Return how many tokens a training has seen; TRL counts anew where it was resumed."""
-    counts = [int(one["num_tokens"]) for one in history if "num_tokens" in one]
+    """Count the tokens that a training has seen. TRL's own count starts again at 0 when a training is resumed."""
+    counts = [int(entry["num_tokens"]) for entry in history if "num_tokens" in entry]
     return sum(count for count, following in itertools.pairwise([*counts, 0]) if following < count)
 
 
 def summary_of(trainer: Any, counts: dict[str, Any], records: int) -> dict[str, Any]:
-    """Return the report of a finished training."""
+    """Summarise a finished training for its report."""
     history = trainer.state.log_history
     return {
         **counts,
@@ -228,7 +234,10 @@ def new_trainer(
     work: Path,
     seed: int,
 ) -> tuple[Any, dict[str, Any]]:
-    """Return (TRL's trainer, how many parameters it trains) for what a loader returned and (train, valid) records."""
+    """Make TRL's trainer and check that it can train. Return (trainer, counts of the parameters).
+
+    `loaded` is what a loader returned, and `parts` are (training records, validation records).
+    """
     from transformers import EarlyStoppingCallback
     from trl import SFTTrainer
 
@@ -249,6 +258,18 @@ def new_trainer(
     return trainer, counts
 
 
+def train_or_resume(trainer: Any, work: Path) -> None:
+    """Train from the start, or go on from the last checkpoint in `work` if a run was killed.
+
+    A training that goes wrong raises InputError. Its checkpoints are removed, so that no later run goes on from them.
+    """
+    try:
+        trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    except InputError:
+        shutil.rmtree(work)
+        raise
+
+
 def fine_tune(
     base: Path,
     train: list[Record],
@@ -262,11 +283,15 @@ def fine_tune(
     backend: str = "trl",
     start: Path | None = None,
 ) -> dict[str, Any]:
-    """Train an adapter for `base` with `backend` (trl or unsloth) and return a report.
+    """Train an adapter for the model `base`, write it to `adapter`, and return a report.
 
-    It is a new one, or goes on from the adapter `start` (trl only). The checkpoint with the lowest validation loss is
-    kept. Checkpoints and the TensorBoard log are in `work` until the training has ended, so that a run which was killed
-    goes on from the last one.
+    The checkpoint with the lowest validation loss becomes the adapter. `backend` is "trl" or "unsloth". Training starts
+    with a new adapter, or goes on from the adapter `start` (trl only).
+
+    Checkpoints are in `work` until the training has ended, and a run that was killed goes on from the last of them. The
+    TensorBoard log is in `work`, too, and stays there.
+
+    Raises InputError if no record fits, if the adapter cannot be trained as it stands, or if the loss explodes.
     """
     if backend == "unsloth":
         import unsloth  # noqa: F401  (patches trl and transformers, so it must come first)
@@ -280,11 +305,7 @@ def fine_tune(
     tokenizer = AutoTokenizer.from_pretrained(base)
     loaded = LOADERS[backend](base, start, settings, seed)
     trainer, counts = new_trainer(loaded, tokenizer, (train, valid), settings, work, seed)
-    try:
-        trainer.train(resume_from_checkpoint=last_checkpoint(work))
-    except InputError:
-        shutil.rmtree(work)  # a training that went wrong must not be gone on with
-        raise
+    train_or_resume(trainer, work)
     trainer.model.save_pretrained(adapter)
     tokenizer.save_pretrained(adapter)
     for checkpoint in work.glob("checkpoint-*"):

@@ -1,4 +1,4 @@
-"""Zeros: how many a model has, where they are, and keeping them through training."""
+"""Count the zeros of a model, and keep them zero through training."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ PARTS = {"attention": "self_attn", "feed_forward": "mlp"}
 
 
 def pruned_matrices(model: Any) -> dict[str, Any]:
-    """Return the weight matrices of attention and feed-forward blocks by name."""
+    """Find the weight matrices of attention and feed-forward blocks: {name: matrix}."""
     return {
         name: parameter
         for name, parameter in model.named_parameters()
@@ -15,18 +15,18 @@ def pruned_matrices(model: Any) -> dict[str, Any]:
 
 
 def shares(model: Any) -> dict[str, float]:
-    """Return the share of zeros in attention, in feed-forward blocks, and in all weights of the model."""
+    """Compute the share of zeros in attention, in feed-forward blocks, and in all weights of the model, from 0 to 1."""
     counts = {part: [0, 0] for part in (*PARTS, "all")}
     for name, parameter in model.named_parameters():
         zeros, size = int((parameter == 0).sum()), parameter.numel()
-        for part in [p for p, mark in PARTS.items() if mark in name and parameter.dim() == 2] + ["all"]:
+        for part in [p for p, name_part in PARTS.items() if name_part in name and parameter.dim() == 2] + ["all"]:
             counts[part][0] += zeros
             counts[part][1] += size
     return {part: round(zeros / size, 4) for part, (zeros, size) in counts.items() if size}
 
 
 def is_two_of_four(matrix: Any) -> bool:
-    """Tell whether every group of four neighbouring inputs has at most two weights that are not zero."""
+    """Tell whether a matrix [outputs, inputs] is 2:4 sparse: of four neighbouring inputs, at most two are not zero."""
     return bool(((matrix.reshape(-1, 4) != 0).sum(1) <= 2).all())
 
 
@@ -39,7 +39,7 @@ class Mask:
         self.kept = {name: matrix != 0 for name, matrix in self.matrices.items()}
 
     def apply(self) -> None:
-        """Set what was zero to zero again."""
+        """Set the remembered zeros to zero again."""
         import torch
 
         with torch.no_grad():
@@ -47,5 +47,5 @@ class Mask:
                 matrix.mul_(self.kept[name])
 
     def broken(self) -> int:
-        """Return how many weights that were zero are not zero now."""
+        """Count the weights that were zero and are not zero now."""
         return sum(int((matrix[~self.kept[name]] != 0).sum()) for name, matrix in self.matrices.items())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ingot.errors import InputError
 from ingot.settings.everything import Settings
+from ingot.workflow.environments import python_of
 
 
 def check_backend(settings: Settings) -> None:
@@ -26,12 +27,13 @@ def check_base(settings: Settings, root: Path) -> None:
         raise InputError(f"base.model: {base.model}: no such folder")
     if base.kind == "hub":
         environment = {**os.environ, "PYTHONPATH": str(root)}
-        command: list[str | Path] = [sys.executable, root / "envs/build.py", "ml"]
-        built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if built.returncode:
-            raise InputError("the environment `ml` cannot be built; see above")
-        python = Path(built.stdout.strip()) / "bin/python"
-        command = [python, "-m", "workflow_scripts.base.fetch", str(base.model), str(base.revision)]
+        command: list[str | Path] = [
+            python_of("ml", root),
+            "-m",
+            "workflow_scripts.base.fetch",
+            str(base.model),
+            str(base.revision),
+        ]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError((done.stderr.strip() or "the hub could not be asked").splitlines()[-1])

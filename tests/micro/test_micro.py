@@ -85,17 +85,16 @@ def test_everything_planted_was_found(built):
     assert found["contamination"] >= planted["contamination"]
 
 
-def test_the_result_does_not_depend_on_the_number_of_shards(built, tmp_path):
+def test_the_result_does_not_depend_on_the_number_of_parts(built, tmp_path):
     """The rules with four parts of each source, up to what is trained on, beside the build with one."""
-    import yaml
-
     from helpers.workspaces import Workspace
 
     shutil.copytree(built, tmp_path / "ingot", symlinks=True)
     workspace = Workspace(tmp_path / "ingot")
-    config = yaml.safe_load((workspace / "tests/micro/preset.yaml").read_text())
-    config["sources"] = [source | {"shards": 4} for source in config["sources"]]
-    (workspace / "tests/micro/preset.yaml").write_text(yaml.safe_dump(config))
+    sources = [
+        f"{{name: {n}, generator: {n}, domain: instruction, parts: 4}}" for n in ("alpaca", "messages", "question")
+    ]
+    workspace.set(f"sources: [{', '.join(sources)}]")
     targets = ["results/data/deduplicated.jsonl", "results/data/train.jsonl"]
     steps, _ = workspace.build(*targets)
     assert len([step for step in steps if step.startswith("sign_")]) >= 9  # the first part of each may be as before

@@ -18,15 +18,14 @@ pytestmark = pytest.mark.graph
 
 OTHER_DATA = f"""
 score: {{least: 7, malformed: 0.1}}
-ask: {{judged: {{domains: [instruction], malformed: 0.1}}}}
-target: {{rounds: 2}}
+target: {{rounds: 2, judged: {{domains: [instruction], malformed: 0.1}}}}
 compare: {{model: IQ4_XS, reference: merged, malformed: 0.1, next_round: {{skip: 0.5, required: 0.5}}}}
-evaluate:
+ask_suite:
   suites:
     - {{name: sums, task: gsm8k, data: {ROOT}/README.md}}
     - {{name: calls, task: function_calls, data: {ROOT}/README.md, answers: {ROOT}/README.md}}
 sources:
-  - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, shards: 2}}
+  - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, parts: 2}}
 """
 
 
@@ -41,6 +40,7 @@ def jobs(tmp_path_factory):
         ["base={kind: local, model: some/folder}"],
         ["quantize_awq={backend: autoawq}"],
         ["--configfile", other_data],
+        ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],
     ):
         command = [sys.executable, "-m", "snakemake", "-n", "-p", "-s", ROOT / "Snakefile", "--cores", "1"]
         folder = tmp_path_factory.mktemp("dry")

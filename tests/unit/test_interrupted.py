@@ -30,7 +30,7 @@ def lossy(name, kept="kept"):
     return {kept: f"{name}.jsonl", "rejected": f"{name}.rejected.jsonl", "report": f"{name}.json"}
 
 
-LEARNING = {"difficulties": ["easy", "medium"], "seed": 0, "threads": 1}
+RUNNING = {"seed": 0, "threads": 1}
 ASKING = {"batch": 32, "longest": 8}
 
 # step: (inputs, outputs, params), in the order of the flow
@@ -77,12 +77,33 @@ STEPS = {
     "adapt": (
         {"base": "base", "train": "train.jsonl", "valid": "valid.jsonl"},
         {"adapter": "adapter", "report": "adapt.json"},
-        {"backend": "trl", "training": TRAINING, "work": "work/adapt", **LEARNING},
+        {
+            "settings": {"backend": "trl", "training": TRAINING, "difficulties": ["easy", "medium"]},
+            "work": "work/adapt",
+            **RUNNING,
+        },
     ),
-    "ask": (
-        {"base": "base", "adapter": "adapter", "train": "train.jsonl", "earlier": []},
-        {name: f"{name}.jsonl" for name in ("failures", "solved", "open_answers")} | {"report": "ask.json"},
-        {"turn": "1", "most_asked": 200, "consistency": CONSISTENCY, "judged": ["knowledge"], **ASKING, **LEARNING},
+    "choose_questions": (
+        {"train": "train.jsonl", "earlier": []},
+        {"questions": "questions.jsonl"},
+        {
+            "domains": [],
+            "difficulties": ["easy", "medium"],
+            "most_asked": 200,
+            "turn": "1",
+            "consistency": CONSISTENCY,
+            "judged": ["knowledge"],
+        },
+    ),
+    "ask_checkpoint": (
+        {"model": ["base", "adapter"], "questions": "questions.jsonl"},
+        {"answers": "answers.jsonl"},
+        {**ASKING, **RUNNING},
+    ),
+    "collect_failures": (
+        {"questions": "questions.jsonl", "answers": "answers.jsonl"},
+        {name: f"{name}.jsonl" for name in ("failures", "solved", "open_answers")} | {"report": "failures.json"},
+        {"model": "round 0", "consistency": CONSISTENCY, "judged": ["knowledge"], "least_failures": 0},
     ),
     "target": (
         {
@@ -101,26 +122,33 @@ STEPS = {
             "least_failures": 1,
             "limits": {"max_p_value": 1, "max_forgetting": 100},
             "work": "work/target",
+            "difficulties": ["easy", "medium"],
             **ASKING,
-            **LEARNING,
+            **RUNNING,
         },
     ),
     "cluster": (
         {"failures": "failures.jsonl", "encoder": []},
         {"clustered": "clustered.jsonl", "report": "cluster.json"},
-        {"domain": "code", "dimensions": 16, "least": 4, "most": 10, "seed": 0},
+        {
+            "domain": "code",
+            "settings": {"embedding": "tfidf", "dimensions": 16, "least": 4, "most": 10},
+            "seed": 0,
+        },
     ),
     "teach": (
-        {"clustered": "clustered.jsonl", "passed": "solved.jsonl", "models": ["base"]},
+        {"clustered": "clustered.jsonl", "solved": "solved.jsonl", "models": ["base"]},
         {"taught": "taught.jsonl", "report": "teach.json"},
         {
             "domain": "code",
-            "most": None,
-            "rehearsal": 0.2,
-            "tiers": [
-                {"name": "own", "share": 1, "checkpoint": "base", "samples": 2, "temperature": 0.7},
-                {"name": "known", "share": 1, "reference": True},
-            ],
+            "settings": {
+                "most": None,
+                "rehearsal": 0.2,
+                "tiers": [
+                    {"name": "own", "share": 1, "checkpoint": "base", "samples": 2, "temperature": 0.7},
+                    {"name": "known", "share": 1, "reference": True},
+                ],
+            },
             "remembered": "remembered",
             "seed": 0,
             "threads": 1,
@@ -128,9 +156,9 @@ STEPS = {
         },
     ),
     "train_router": (
-        {"labels": ["base.jsonl", "code.jsonl", "automation.jsonl"], "embedding": ["base"]},
+        {"answers": ["base.jsonl", "code.jsonl", "automation.jsonl"], "embedding": ["base"]},
         {"router": "router", "report": "router.json"},
-        ROUTER,
+        {"domains": ["code", "automation"], "settings": ROUTER, "seed": 0},
     ),
     "train_detector": (
         {},
@@ -158,7 +186,10 @@ def world_files(tmp_path_factory, tokenizer, checkpoint):
     shutil.copytree(checkpoint, folder / "base")
     whose = {"code": "code", "automation": "automation"}
     sure = [(task.instruction, whose.get(task.domain, "base")) for task in drawn[100:1100]]
-    labels = [{"prompt": text, "right": {name: name == who for name in ("base", *whose)}} for text, who in sure]
+    labels = [
+        {"id": text, "instruction": text, "right": {name: name == who for name in ("base", *whose)}}
+        for text, who in sure
+    ]
     write_answers(folder, [{**row, "domain": "any", "confidence": 0.5} for row in labels])
     return folder
 

@@ -29,7 +29,7 @@ def wanted_shares(wishes: Wishes, records: Counter[Cell]) -> dict[Cell, float]:
     wished = [i for i, field in enumerate(FIELDS) if wishes[field] is not None]
     for cell in itertools.product(*values):
         share = math.prod((wishes[FIELDS[i]] or {}).get(cell[i], 0.0) for i in wished)
-        alike = sum(count for other, count in records.items() if all(other[i] == cell[i] for i in wished))
+        alike = sum(count for peer, count in records.items() if all(peer[i] == cell[i] for i in wished))
         if alike and share * records[cell]:
             shares[cell] = share * records[cell] / alike
     return shares

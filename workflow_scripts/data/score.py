@@ -73,9 +73,9 @@ def score(
 ) -> None:
     """Write the records with at least `least` of 10 points; list the others with their points.
 
-    Every answer is kept in the folder `remembered`, so a run that was stopped goes on where it was. Raises InputError if
-    the budget is spent, if the endpoint does not answer, or if more than the share `malformed` of the answers cannot be
-    used. Nothing is guessed.
+    Every answer is kept in the folder `remembered`, so a run that was stopped goes on where it was. Raises InputError
+    if the budget is spent, if the endpoint does not answer, or if more than the share `malformed` of the answers cannot
+    be used. Nothing is guessed.
     """
     client = ChatClient(judge, remembered)
     to_ask, to_score = itertools.tee(progress(read_records(records), "score", "record"))

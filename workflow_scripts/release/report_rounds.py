@@ -12,7 +12,8 @@ from ingot.pages.page import page_of
 
 def stage(name: str, rows: list[Record], before: list[Record] | None, costs: dict[str, int]) -> dict[str, Any]:
     """Return the shares of right answers of a stage, and how they compare with the stage before."""
-    line: dict[str, Any] = {"stage": name, "exact_match": exact_match(rows), "costs": costs, "versus_before": None}
+    domains = {group: figure for group, figure in exact_match(rows).items() if "/" not in group}
+    line: dict[str, Any] = {"stage": name, "exact_match": domains, "costs": costs, "versus_before": None}
     if before is not None:
         if [row["instruction"] for row in rows] != [row["instruction"] for row in before]:
             raise InputError(f"{name} was not asked the same questions as the stage before; build both again")

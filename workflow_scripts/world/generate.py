@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ingot.io.records import Record, write_records
 from ingot.settings.world import Generate
@@ -94,7 +93,7 @@ def generate(
     mixed = plant(records, items, settings.plants, random.Random(seed))
     write_records(benchmark, items)
     write_records(pretraining, ({name: task[name] for name in ("instruction", "response")} for task in corpus))
-    planted: list[dict[str, Any]] = []
+    planted: list[Record] = []
     for place, (shape, path) in enumerate({"alpaca": alpaca, "messages": messages, "question": question}.items()):
         share = mixed[place :: len(SHAPES)]
         write_source(path, [source_line(record, shape) for record in share])

@@ -1,0 +1,199 @@
+"""Write what the docs show of a build: `make figures`.
+
+Reads results/release/figures.json, which the rule `release` writes. Writes docs/tiny.md and, in docs/pictures,
+sizes-quality.svg, accuracy-cost.svg and rulegraph.svg.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.io.records import read_json
+from ingot.pages.figures import BASE, CHECKPOINT, GGUF, GUIDE, INK, RECORDS, SYSTEM, picture
+from ingot.pages.page import page_of
+from ingot.pages.plots import SIZES_HEIGHT, SIZES_WIDTH, Sized, draw_costs, draw_sizes
+from ingot.workflow.chain import KINDS, Form
+from ingot.workflow.environments import python_of
+
+FIGURES = Path("results/release/figures.json")
+NOTES = Path(".snakemake/metadata")
+"""What Snakemake notes of every job. No artifact has times, since they differ from run to run."""
+PRESET = "tiny"
+ADAPTERS = {kind.model for kind in KINDS.values() if kind.gives is Form.ADAPTER}
+
+Report = dict[str, Any]
+Edge = tuple[str, str]
+"""A rule, and one that reads what it writes."""
+FONT = "Helvetica,Arial,sans-serif"
+
+
+def read_figures() -> Report:
+    """Read the figures of the build here; InputError if there are none, or not those of the preset of the page."""
+    if not FIGURES.exists():
+        raise InputError(f"{FIGURES} is not there; build first, with `make`")
+    figures: Report = read_json(FIGURES)
+    if figures["manifest"]["preset"] != PRESET:
+        raise InputError(f"results/ is of the preset {figures['manifest']['preset']}, and docs/tiny.md is of {PRESET}")
+    return figures
+
+
+def sized(figures: Report) -> Iterator[Sized]:
+    """Yield every artifact of which a quality is known, a packed one after what was packed, and the whole system."""
+    right = {report["model"]: report["exact_match"]["all"] for report in figures["measured"]}
+    rows = {row["artifact"]: row for row in figures["ledger"]}
+    for name, row in rows.items():
+        if name not in right:
+            continue
+        label = ""
+        size = row["bytes"]
+        if name in ADAPTERS:  # an adapter does not run alone
+            size, label = size + rows["base"]["bytes"], f"{name} on base"
+        yield Sized(name, size, right[name], label=label)
+        if packed := rows.get(f"{name}.zst"):
+            yield Sized(name, packed["bytes"], right[name], packed=True)
+    if system := figures["system"]:
+        size = sum(file["bytes"] for file in figures["manifest"]["files"])
+        yield Sized("system", size, system["system"])
+
+
+def step_times(notes: Path) -> Report | None:
+    """Return how long the jobs of each rule took, those that took longest first; None if nothing ran."""
+    jobs: dict[str, Report] = {}
+    for path in sorted(notes.iterdir()) if notes.is_dir() else []:
+        note = json.loads(path.read_text(encoding="utf-8"))
+        if note.get("starttime") and note.get("endtime"):
+            jobs[str(note["log"])] = note  # one for each job, though it is noted once per output
+    if not jobs:
+        return None
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for job in jobs.values():
+        seconds[job["rule"]].append(job["endtime"] - job["starttime"])
+    rules = [{"rule": rule, "jobs": len(spent), "seconds": sum(spent)} for rule, spent in seconds.items()]
+    return {
+        "rules": sorted(rules, key=lambda row: -row["seconds"]),
+        "jobs": len(jobs),
+        "seconds": max(job["endtime"] for job in jobs.values()) - min(job["starttime"] for job in jobs.values()),
+    }
+
+
+THEMES = {
+    "world": RECORDS,
+    "base": BASE,
+    "data": RECORDS,
+    "adapter": CHECKPOINT,
+    "compress": CHECKPOINT,
+    "gguf": GGUF,
+    "measure": GUIDE,
+    "modifiers": SYSTEM,
+    "router": SYSTEM,
+    "suites": GUIDE,
+    "release": INK,
+}
+"""The rule files, in the order of the flow, with their colours."""
+
+
+def rules_of(theme: str) -> list[str]:
+    """List the rules of a rule file."""
+    text = Path(f"rules/{theme}.smk").read_text(encoding="utf-8")
+    return re.findall(r"^ *(?:rule|use rule \w+ as) (\w+)", text, re.MULTILINE)
+
+
+def edges_of(dot: str) -> set[Edge]:
+    """Read who needs whom from the rule graph that Snakemake prints."""
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)', dot, re.MULTILINE))
+    pairs = re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)
+    return {(names[a], names[b]) for a, b in pairs if "all" not in (names[a], names[b])}
+
+
+def without_implied(edges: set[Edge]) -> set[Edge]:
+    """Leave out every edge of a graph without circles that a longer way implies."""
+    after: dict[str, set[str]] = defaultdict(set)
+    for source, target in edges:
+        after[source].add(target)
+
+    def reaches(start: str, goal: str) -> bool:
+        return goal in after[start] or any(reaches(further, goal) for further in after[start])
+
+    return {
+        (source, target)
+        for source, target in edges
+        if not any(reaches(further, target) for further in after[source] - {target})
+    }
+
+
+def rule_graph(dot: str) -> str:
+    """Write the rule graph anew: a node per rule, in a frame per rule file, without arrows that others imply.
+
+    What goes back against the flow are gates, which hold the next step back; they are dashed.
+    """
+    theme_of = {rule: theme for theme in THEMES for rule in rules_of(theme)}
+    place = {theme: i for i, theme in enumerate(THEMES)}
+    edges = {edge for edge in edges_of(dot) if edge[0] != edge[1]}
+    back = {(source, target) for source, target in edges if place[theme_of[source]] > place[theme_of[target]]}
+    drawn = {rule for edge in edges for rule in edge}
+    note = "An arrow that a longer way implies is left out. Dashed: a gate holds the next step back until it is open."
+    lines = [
+        "digraph rules {",
+        f'  graph [ranksep=0.35, nodesep=0.15, bgcolor=white, fontname="{FONT}", fontsize=12, label="{note}"];',
+        f'  node [shape=box, style="rounded,filled", fillcolor=white, fontname="{FONT}", fontsize=12, height=0.3];',
+        f'  edge [color="{GUIDE}", arrowsize=0.6];',
+    ]
+    for theme, colour in THEMES.items():
+        if rules := [rule for rule in theme_of if theme_of[rule] == theme and rule in drawn]:
+            lines.append(f'  subgraph cluster_{theme} {{ label="{theme}"; labeljust=l; style=rounded;')
+            lines.append(f'    color="{colour}"; fontcolor="{colour}";')
+            lines += [f'    {rule} [color="{colour}"];' for rule in rules]
+            lines.append("  }")
+    lines += [f"  {source} -> {target};" for source, target in sorted(without_implied(edges - back))]
+    lines += [f"  {source} -> {target} [style=dashed, constraint=false];" for source, target in sorted(back)]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def draw_rule_graph(root: Path) -> str:
+    """Draw the rules of the Snakefile here, by graphviz; InputError if that is missing."""
+    if not shutil.which("dot"):
+        raise InputError(
+            "rulegraph.svg needs `dot` of graphviz; install it (Debian, Ubuntu: apt-get install graphviz; Fedora:"
+            " dnf install graphviz; macOS: brew install graphviz), and run `make figures` again"
+        )
+    snakemake = python_of("workflow", root).with_name("snakemake")
+    printed = subprocess.run([snakemake, "--rulegraph"], capture_output=True, text=True, check=False)
+    if printed.returncode:
+        raise InputError(f"snakemake --rulegraph failed:\n{printed.stderr}")
+    graph = rule_graph(printed.stdout)
+    drawn = subprocess.run(["dot", "-Tsvg"], input=graph, capture_output=True, text=True, check=True).stdout
+    return drawn[drawn.index("<svg") :]
+
+
+def main() -> None:
+    """Write the page and the pictures."""
+    try:
+        figures = read_figures()
+        pictures = Path("docs/pictures")
+        pictures.mkdir(parents=True, exist_ok=True)
+        write_page(figures, Path("docs/tiny.md"))
+        draw = draw_sizes(list(sized(figures)))
+        sizes = picture(draw, "What each artifact weighs, and how much it answers right", SIZES_WIDTH, SIZES_HEIGHT)
+        (pictures / "sizes-quality.svg").write_text(sizes, encoding="utf-8")
+        if figures["system"]:
+            costs = picture(draw_costs(figures["system"]), "What an answer costs, and how many are right")
+            (pictures / "accuracy-cost.svg").write_text(costs, encoding="utf-8")
+        (pictures / "rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
+    except InputError as error:
+        raise SystemExit(f"ingot: figures: {error}") from None
+
+
+def write_page(figures: Report, page: Path) -> None:
+    """Write what the preset measures, and how long it took."""
+    title = f"What the {PRESET} preset measures"
+    page.write_text(page_of("tiny.md", title=title, times=step_times(NOTES), **figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""The locked environments, from within Python."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ingot.errors import InputError
+
+
+def python_of(name: str, root: Path) -> Path:
+    """Return the Python of an environment of the project in `root`, building it if it is missing."""
+    command: list[str | Path] = [sys.executable, root / "envs/build.py", name]
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode:
+        raise InputError(f"the environment `{name}` cannot be built; see above")
+    return Path(built.stdout.strip()) / "bin/python"

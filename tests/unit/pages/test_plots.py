@@ -1,0 +1,94 @@
+"""Plots: the same data give the same bytes, a colour means the same everywhere, labels can be read."""
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from helpers.figures import figures, share, stages, system
+from ingot.pages.figures import BASE, CHECKPOINT, GGUF, SYSTEM, colour_of, figure, picture
+from ingot.pages.plots import (
+    Sized,
+    draw_costs,
+    draw_reliability,
+    draw_rounds,
+    draw_sizes,
+    in_units,
+    overlap,
+    place_labels,
+    stage_colours,
+)
+
+MODELS = [
+    Sized("base", 13_000_000, share(0.4)),
+    Sized("F16", 6_800_000, share(0.78)),
+    Sized("F16", 3_500_000, share(0.78), packed=True),
+    Sized("system", 3_200_000, share(0.94)),
+]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        draw_costs(system()),
+        draw_reliability(system()["reliability"]),
+        draw_rounds(stages()),
+        draw_sizes(MODELS),
+    ],
+)
+def test_the_same_data_give_the_same_whole_svg(draw):
+    first, second = figure(draw), figure(draw)
+    assert first == second
+    assert ElementTree.fromstring(first).tag.endswith("svg")
+    assert "(higher is better)" in first or "best on" in first
+
+
+def test_a_picture_stands_alone():
+    drawn = picture(draw_costs(system()), "What it costs")
+    assert "What it costs" in drawn
+    assert "fill: #ffffff" in drawn
+
+
+def test_a_figure_of_a_page_is_transparent():
+    assert "fill: #ffffff" not in figure(draw_costs(system()))
+
+
+def test_a_colour_means_the_same_everywhere():
+    assert [colour_of(name) for name in ("base", "merged", "IQ4_XS", "system")] == [BASE, CHECKPOINT, GGUF, SYSTEM]
+    colours = stage_colours(["base", "adapter", "targeted", "system"])
+    assert (colours[0], colours[-1]) == (BASE, SYSTEM)
+    assert len(set(colours)) == 4
+    assert stage_colours(["base", "Q8_0"]) == [BASE, GGUF]
+
+
+def test_sizes_name_every_model_once():
+    drawn = figure(draw_sizes(MODELS))
+    for name in ("base", "F16", "system"):
+        assert drawn.count(f">{name}</text>") == 1 + (name == "base")  # and in the legend
+
+
+@pytest.mark.parametrize(("size", "text"), [(1, "1 B"), (2_000, "2 kB"), (1_500_000, "1.5 MB"), (5e13, "50 TB")])
+def test_bytes_are_written_in_units(size, text):
+    assert in_units(size) == text
+
+
+def test_labels_cover_neither_points_nor_each_other():
+    points = [(100.0 + 12 * (i % 4), 100.0 + 9 * (i // 4)) for i in range(12)]
+    sizes = [(30.0, 10.0)] * len(points)
+    corners = place_labels(points, sizes, (400, 300), [])
+    boxes = [(x, y, x + width, y + height) for (x, y), (width, height) in zip(corners, sizes, strict=True)]
+    assert all(overlap(one, other) == 0 for one, other in itertools.combinations(boxes, 2))
+    assert not any(x0 < x < x1 and y0 < y < y1 for x0, y0, x1, y1 in boxes for x, y in points)
+    assert all(x0 >= 0 and y0 >= 0 and x1 <= 400 and y1 <= 300 for x0, y0, x1, y1 in boxes)
+
+
+def test_the_made_up_figures_have_what_the_rule_release_writes():
+    import ast
+
+    from helpers.workspaces import ROOT
+
+    tree = ast.parse((ROOT / "workflow_scripts/release/release.py").read_text())
+    dictionaries = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    keys = [{key.value for key in node.keys if isinstance(key, ast.Constant)} for node in dictionaries]
+    assert set(figures()) in keys
+    assert set(figures()["manifest"]) in keys

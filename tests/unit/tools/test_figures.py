@@ -1,0 +1,130 @@
+"""What the docs show of a build, from made-up figures."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from helpers.figures import MODELS, PACKED, figures
+from helpers.workspaces import ENVIRONMENT, ROOT
+from ingot.errors import InputError
+from ingot.tools import figures as tool
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A working folder with the figures of a build and what Snakemake noted of two of its jobs."""
+    (tmp_path / "results/release").mkdir(parents=True)
+    (tmp_path / "results/release/figures.json").write_text(json.dumps(figures()))
+    notes = tmp_path / ".snakemake/metadata"
+    notes.mkdir(parents=True)
+    for i, (rule, log, start, end) in enumerate(
+        (("adapt", "a.log", 100, 140), ("adapt", "a.log", 100, 140), ("prune", "p.log", 130, 200))
+    ):
+        note = {"rule": rule, "log": [log], "starttime": start, "endtime": end}
+        (notes / str(i)).write_text(json.dumps(note))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "rules").symlink_to(ROOT / "rules")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_page_is_the_card_under_its_own_title_with_the_times(here):
+    tool.write_page(tool.read_figures(), here / "docs/tiny.md")
+    page = (here / "docs/tiny.md").read_text()
+    assert page.startswith("# What the tiny preset measures\n")
+    assert page.count("\n# ") == 0
+    for heading in ("## Quality", "## Size ledger", "## Pictures", "## Time"):
+        assert heading in page
+    assert "| prune | 1 | 70 |\n| adapt | 1 | 40 |\n| from the first start to the last end | 2 | 100 |" in page
+
+
+def test_a_build_in_which_nothing_ran_says_so(here):
+    shutil.rmtree(here / ".snakemake")
+    tool.write_page(tool.read_figures(), here / "docs/tiny.md")
+    assert "nothing ran" in (here / "docs/tiny.md").read_text()
+
+
+def test_every_artifact_with_a_quality_is_drawn(here):
+    drawn = list(tool.sized(figures()))
+    assert {model.name for model in drawn} == {*MODELS, "system"}
+    assert {model.name for model in drawn if model.packed} == set(PACKED)
+    adapter = next(model for model in drawn if model.name == "adapter")
+    assert adapter.bytes == MODELS["adapter"][1] + MODELS["base"][1], "an adapter does not run without its base"
+    for i, model in enumerate(drawn):
+        assert not model.packed or drawn[i - 1].name == model.name
+
+
+def test_without_a_build_it_says_what_to_do(here):
+    tool.FIGURES.unlink()
+    with pytest.raises(InputError, match="build first"):
+        tool.read_figures()
+
+
+def test_figures_of_another_preset_are_not_taken_for_the_tiny_ones(here):
+    tool.FIGURES.write_text(json.dumps(figures("llama-3.2-1b")))
+    with pytest.raises(InputError, match=r"of the preset llama-3\.2-1b"):
+        tool.read_figures()
+
+
+GRAPH = """digraph snakemake_dag {
+    node[shape=box, style=rounded];
+	0[label = "all", color = "0.01 0.6 0.85", style="rounded"];
+	1[label = "gate", color = "0.02 0.6 0.85", style="rounded,dashed"];
+	2[label = "measure", color = "0.03 0.6 0.85", style="rounded"];
+	3[label = "versus_parent", color = "0.03 0.6 0.85", style="rounded"];
+	4[label = "prune", color = "0.03 0.6 0.85", style="rounded"];
+	1 -> 0
+	2 -> 3
+	3 -> 1
+	2 -> 1
+	4 -> 2
+	1 -> 4
+}
+"""
+
+
+def test_the_graph_has_a_node_per_rule_and_no_arrow_that_others_imply(here):
+    drawn = tool.rule_graph(GRAPH)
+    assert re.findall(r"^    (\w+) \[color", drawn, re.MULTILINE) == ["prune", "measure", "versus_parent", "gate"]
+    arrows = re.findall(r"^  (\w+ -> \w+)(.*);", drawn, re.MULTILINE)
+    assert arrows == [
+        ("measure -> versus_parent", ""),
+        ("prune -> measure", ""),
+        ("versus_parent -> gate", ""),
+        ("gate -> prune", " [style=dashed, constraint=false]"),
+    ]
+
+
+def test_without_graphviz_it_says_how_to_install_it(here, monkeypatch):
+    monkeypatch.setenv("PATH", str(here))
+    with pytest.raises(InputError, match="apt-get install graphviz"):
+        tool.draw_rule_graph(here)
+
+
+@pytest.mark.graph
+def test_every_rule_has_a_place_in_the_graph():
+    """Every rule is in a rule file that has a colour."""
+    assert set(tool.THEMES) == {path.stem for path in (ROOT / "rules").glob("*.smk")} - {"common"}
+
+
+@pytest.mark.graph
+@pytest.mark.skipif(not shutil.which("dot"), reason="there is no graphviz here")
+def test_everything_is_written(here):
+    for name in ("Snakefile", "config.yaml", "presets", "envs", "ingot", "traced", "workflow_scripts", "suites"):
+        (here / name).symlink_to(ROOT / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "ingot.tools.figures"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (here / "docs/pictures").iterdir()) == [
+        "accuracy-cost.svg",
+        "rulegraph.svg",
+        "sizes-quality.svg",
+    ]
+    graph = (here / "docs/pictures/rulegraph.svg").read_text()
+    assert graph.startswith("<svg")
+    assert graph.count("<title>prune</title>") == 1
