@@ -1,1 +1,1 @@
-"""From checkpoints and adapters to GGUF, by llama.cpp's converters."""
+"""Convert checkpoints and adapters to GGUF, with llama.cpp's converters."""

@@ -1,8 +1,8 @@
-"""Run a converter of llama.cpp, teaching it the tokenizers that this project trains: `SCRIPT MODEL [ARGUMENTS]`.
+"""Run a converter of llama.cpp that also accepts tokenizers trained here: `SCRIPT MODEL [ARGUMENTS]`.
 
-The converter knows pre-tokenizers by a hash of what they do to a text, which depends on the merges too, so that of a
-tokenizer trained here is unknown to it. Ours splits with Qwen2's pattern: where tokenizer.json says exactly that, the
-converter is told so; any other tokenizer is left to the converter's own list.
+The converter recognises a tokenizer by a hash of what it makes of a text. That hash depends on the merges, so it is
+unknown for a tokenizer that was trained here. But such a tokenizer splits texts with Qwen2's pattern. If tokenizer.json
+has exactly this pattern, the converter treats the tokenizer as Qwen2's. It recognises any other one by itself, or not.
 """
 
 import runpy
@@ -15,7 +15,7 @@ from ingot.text.chat import SPLIT_PATTERN
 
 
 def teach(model: Path) -> None:
-    """Make the converter take the tokenizer in `model` for Qwen2's where its split pattern is the same."""
+    """Make the converter treat the tokenizer in the folder `model` as Qwen2's, if its split pattern is the same."""
     if own_pattern(model) != SPLIT_PATTERN:
         return
     from conversion import base
@@ -30,7 +30,7 @@ def teach(model: Path) -> None:
 
 
 def main() -> None:
-    """Teach the converter and run it in this process."""
+    """Teach the converter and run it, in this process."""
     script, model = sys.argv[1], Path(sys.argv[2])
     sys.path[:0] = [str(SOURCES), str(SOURCES / "gguf-py")]
     if script == "convert_hf_to_gguf.py":

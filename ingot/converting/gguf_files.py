@@ -1,4 +1,4 @@
-"""GGUF files written anew by llama.cpp's own Python library."""
+"""Write GGUF files in another type, with llama.cpp's own Python library."""
 
 from pathlib import Path
 from typing import Any
@@ -7,15 +7,15 @@ from typing import Any
 def recast(source: Path, target: Path, name: str) -> None:
     """Write a GGUF file of F32 tensors in the type `name`, such as Q8_0 or F16.
 
-    A tensor whose rows are no multiple of the type's blocks (32 weights, mostly), such as a LoRA's second matrix of
-    rank 16, is written as F16.
+    The rows of a tensor must be a multiple of the type's blocks, which are 32 weights in most types. A tensor whose
+    rows are not, such as the second matrix of a LoRA of rank 16, is written as F16.
     """
     from gguf import GGMLQuantizationType, GGUFReader, GGUFValueType, GGUFWriter
     from gguf.constants import GGML_QUANT_SIZES
     from gguf.quants import quantize
 
-    wanted = GGMLQuantizationType[name]
-    block = GGML_QUANT_SIZES[wanted][0]
+    type_of_file = GGMLQuantizationType[name]
+    block = GGML_QUANT_SIZES[type_of_file][0]
     reader = GGUFReader(source)
     writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
     for field in reader.fields.values():
@@ -23,8 +23,8 @@ def recast(source: Path, target: Path, name: str) -> None:
             inner: Any = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(field.name, field.contents(), field.types[0], inner)
     for tensor in reader.tensors:
-        kind = wanted if tensor.data.shape[-1] % block == 0 else GGMLQuantizationType.F16
-        writer.add_tensor(tensor.name, quantize(tensor.data, kind), raw_dtype=kind)
+        type_of_tensor = type_of_file if tensor.data.shape[-1] % block == 0 else GGMLQuantizationType.F16
+        writer.add_tensor(tensor.name, quantize(tensor.data, type_of_tensor), raw_dtype=type_of_tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -1,4 +1,4 @@
-"""llama.cpp's converters, which ship as scripts in its source archive, run in a process of their own."""
+"""Run llama.cpp's converters, each in a process of its own. They are scripts in its source archive."""
 
 import json
 import os
@@ -16,23 +16,24 @@ def refuse_remote_code(folder: Path) -> None:
     """Raise InputError if loading a model or tokenizer from `folder` could run code that came with it."""
     for name in ("config.json", "tokenizer_config.json"):
         if (folder / name).exists() and "auto_map" in read_json(folder / name):
-            raise InputError(f"{folder / name}: asks for code of its own (auto_map); Ingot runs no code from models")
+            raise InputError(f"{folder / name}: it asks to run its own code (auto_map); Ingot runs no code from models")
 
 
 def own_pattern(folder: Path) -> str | None:
-    """Return the split pattern of a tokenizer.json that names exactly one, else None."""
+    """Read the pattern by which a tokenizer.json splits texts. None if it has none, or several."""
     path = folder / "tokenizer.json"
     if not path.exists():
         return None
-    pre = json.loads(path.read_text(encoding="utf-8")).get("pre_tokenizer") or {}
-    patterns = [p["pattern"]["Regex"] for p in pre.get("pretokenizers", ()) if "Regex" in p.get("pattern", {})]
+    pre_tokenizer = json.loads(path.read_text(encoding="utf-8")).get("pre_tokenizer") or {}
+    parts = pre_tokenizer.get("pretokenizers", ())
+    patterns = [part["pattern"]["Regex"] for part in parts if "Regex" in part.get("pattern", {})]
     return patterns[0] if len(patterns) == 1 else None
 
 
 def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:
-    """Run one of the converters on a checkpoint folder, through `ingot.converting.convert_own_tokenizer`.
+    """Run a converter on the folder of a checkpoint, through `ingot.converting.convert_own_tokenizer`.
 
-    Raises InputError with the converter's last words where it refuses the model.
+    Raises InputError if the converter refuses the model. The message ends with the last line that it printed.
     """
     refuse_remote_code(model)
     command = [
@@ -46,13 +47,13 @@ def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:
     ]
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(root)}
-    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
-    sys.stderr.write(done.stderr)
-    if done.returncode:
-        last = (done.stderr.strip() or "no message").splitlines()[-1]
-        raise InputError(f"{script} cannot convert {model}: {last}")
+    finished = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, check=False)
+    sys.stderr.write(finished.stderr)
+    if finished.returncode:
+        last_line = (finished.stderr.strip() or "no message").splitlines()[-1]
+        raise InputError(f"{script} cannot convert {model}: {last_line}")
 
 
 def convert_lora(adapter: Path, base: Path, lora: Path, outtype: str) -> None:
-    """Convert a LoRA adapter over the checkpoint `base` to GGUF; `outtype` is f32, f16, bf16 or q8_0."""
+    """Convert a LoRA adapter over the checkpoint `base` to GGUF. `outtype` is f32, f16, bf16 or q8_0."""
     convert("convert_lora_to_gguf.py", adapter, lora, "--base", str(base), "--outtype", outtype)

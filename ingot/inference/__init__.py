@@ -1,1 +1,1 @@
-"""Asking models: checkpoints, GGUF files, and chat endpoints."""
+"""Ask models: checkpoints, GGUF files and chat endpoints."""

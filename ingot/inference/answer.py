@@ -1,4 +1,4 @@
-"""What every model returns to a prompt, and how it is asked, whatever runs it."""
+"""The interface of every model in memory, and the answers that it gives."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -6,11 +6,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model answered, whether it ended by itself, and the mean probability of its tokens, if that was asked."""
+    """The answer of a model to a prompt."""
 
     text: str
     stopped: bool
+    """Whether the model ended the answer by itself. If not, it was cut off."""
     confidence: float | None = None
+    """The geometric mean of the probabilities of the answer's tokens, if the backend computes it."""
 
 
 class Backend(Protocol):
@@ -19,7 +21,10 @@ class Backend(Protocol):
     tokenizer: Any
 
     def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
-        """Answer rendered prompts with at most `longest` tokens each: greedily, or sampled at a temperature."""
+        """Answer prompts that are already in the chat template, with at most `longest` tokens each.
+
+        Answers are greedy at temperature 0, and sampled at any other.
+        """
 
     def logits(self, ids: list[int]) -> Any:
-        """Return the logits [t, vocabulary] along token ids [t]; those at i are for token i + 1."""
+        """Compute the logits [tokens, vocabulary] along token ids [tokens]. Those at i are for token i + 1."""

@@ -1,4 +1,4 @@
-"""Answers of a Hugging Face checkpoint, many at a time."""
+"""Ask a Hugging Face checkpoint, many prompts at a time."""
 
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,13 @@ from ingot.io.progress import progress
 
 
 def load(folders: list[Path]) -> tuple[Any, Any]:
-    """Return (model, tokenizer) of one checkpoint, or of a base and the adapter to lay over it."""
+    """Load (model, tokenizer) from the folder of a checkpoint, or from those of a base and of an adapter over it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    where = device()
-    dtype = torch.float32 if where == "cpu" else torch.bfloat16
-    model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": where})
+    fastest = device()
+    dtype = torch.float32 if fastest == "cpu" else torch.bfloat16
+    model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": fastest})
     if len(folders) > 1:
         from peft import PeftModel  # slow to import, and most checkpoints need none
 
@@ -27,14 +27,17 @@ class Checkpoint:
     """A model in memory that answers `batch` prompts at a time."""
 
     def __init__(self, folders: list[Path], batch: int) -> None:
-        """Load one checkpoint, or a base and an adapter."""
+        """Load the folder of a checkpoint, or those of a base and an adapter."""
         self.model, self.tokenizer = load(folders)
         self.batch = batch
 
     def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
-        """Answer rendered prompts, with at most `longest` new tokens each: greedily, or sampled at a temperature."""
-        # Prompts of like length together, so that little is padding; the longest first, so that too large a batch
-        # fails at once.
+        """Answer prompts that are already in the chat template, with at most `longest` tokens each.
+
+        Answers are greedy at temperature 0, and sampled at any other. They have no confidence.
+        """
+        # Prompts of similar length go into a batch, so that little of it is padding. The longest go first: if the batch
+        # is too large for the memory, it fails at once.
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         answers: dict[int, Answer] = {}
         for start in progress(range(0, len(order), self.batch), "answers", "batch"):
@@ -69,7 +72,7 @@ class Checkpoint:
         return answers
 
     def logits(self, ids: list[int]) -> Any:
-        """Return logits [t, vocabulary] along token ids [t]."""
+        """Compute the logits [tokens, vocabulary] along token ids [tokens]."""
         import torch
 
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Greedy decoding of several sequences at a time with llama.cpp: as one ends, the next prompt takes its place."""
+"""Decode several sequences at a time with llama.cpp, greedily. When one ends, the next prompt takes its place."""
 
 import ctypes
 from collections import deque
@@ -9,29 +9,39 @@ from typing import Any
 from ingot.errors import InputError
 
 PARALLEL = 16
-"""Sequences that are answered together."""
+"""How many sequences are decoded together."""
 TOGETHER = 512
-"""Tokens that are computed together, of all sequences."""
+"""How many tokens are computed together, over all sequences."""
 
 
 @dataclass
 class Sequence:
-    """A prompt that is being answered: `place` in the order of the prompts, `slot` in the KV cache."""
+    """A prompt and the part of its answer that is there so far."""
 
     place: int
+    """Which of the prompts it is, from 0 on."""
     slot: int
-    waiting: list[int]  # tokens that the model has not seen yet: the prompt, then the last one chosen
-    length: int = 0  # tokens that it has seen
+    """Which sequence it is in the KV cache."""
+    waiting: list[int]
+    """The tokens that the model has not read yet: first the prompt, then the last token that was chosen."""
+    length: int = 0
+    """How many tokens the model has read."""
     chosen: list[int] = field(default_factory=list)
+    """The tokens of the answer."""
     logprobs: list[float] = field(default_factory=list)
+    """The log-probabilities of the answer's tokens and of the token that ends it."""
     stopped: bool = False
+    """Whether the model ended the answer by itself."""
 
 
 class Decoder:
     """A context of llama.cpp with room for `PARALLEL` sequences of `context` tokens each."""
 
     def __init__(self, model: Any, context: int, threads: int) -> None:
-        """Open a context of a loaded model (`llama_model_p`), which must outlive it."""
+        """Open a context of a loaded model (`llama_model_p`), which must stay loaded until `close`.
+
+        Raises InputError if llama.cpp cannot open it, mostly for lack of memory.
+        """
         import llama_cpp
 
         self.api = llama_cpp
@@ -52,12 +62,12 @@ class Decoder:
         self.batch = llama_cpp.llama_batch_init(TOGETHER, 0, 1)
 
     def close(self) -> None:
-        """Give the memory back; the decoder cannot be used any more."""
+        """Free the memory. The decoder cannot be used after this."""
         self.api.llama_batch_free(self.batch)
         self.api.llama_free(self.pointer)
 
     def use(self, adapters: list[Any]) -> None:
-        """Lay LoRA adapters over the base, or none, and forget all sequences: the two models must not mix."""
+        """Apply LoRA adapters to the base, or none. All sequences are forgotten, so that no answer mixes two models."""
         pointers = (self.api.llama_adapter_lora_p_ctypes * len(adapters))(*adapters) if adapters else None
         scales = (ctypes.c_float * len(adapters))(*[1.0] * len(adapters)) if adapters else None
         if self.api.llama_set_adapters_lora(self.pointer, pointers, len(adapters), scales):
@@ -65,7 +75,7 @@ class Decoder:
         self.api.llama_memory_clear(self.memory, True)
 
     def add(self, token: int, position: int, slot: int, wanted: bool) -> None:
-        """Put a token into the batch; `wanted` asks for the logits after it."""
+        """Put a token into the batch. If `wanted`, the logits after it will be computed."""
         i = self.batch.n_tokens
         self.batch.token[i], self.batch.pos[i] = token, position
         self.batch.n_seq_id[i], self.batch.seq_id[i][0] = 1, slot
@@ -73,7 +83,7 @@ class Decoder:
         self.batch.n_tokens = i + 1
 
     def run(self, outputs: int) -> Any:
-        """Compute the batch, empty it, and return the logits that were asked for, [outputs, vocabulary]."""
+        """Compute the batch and empty it. Return the logits of the tokens that wanted them, [outputs, vocabulary]."""
         import numpy as np
 
         if status := self.api.llama_decode(self.pointer, self.batch):
@@ -85,36 +95,42 @@ class Decoder:
         return logits.copy()
 
     def answers(self, prompts: list[list[int]], longest: int) -> Iterator[Sequence]:
-        """Yield a sequence for every prompt (token ids, at least one and fewer than `context`), as they end."""
+        """Answer prompts with at most `longest` tokens each. Yield their sequences in the order in which they end.
+
+        A prompt is a list of token ids, at least one and fewer than `context`.
+        """
         waiting = deque(enumerate(prompts))
-        free = list(range(PARALLEL))
+        free_slots = list(range(PARALLEL))
         active: list[Sequence] = []
         while waiting or active:
-            while waiting and free:
+            while waiting and free_slots:
                 place, ids = waiting.popleft()
-                active.append(Sequence(place, free.pop(), list(ids)))
-            asked = self.fill(active)
-            self.choose(asked, self.run(len(asked)))
-            for sequence in asked:
+                active.append(Sequence(place, free_slots.pop(), list(ids)))
+            ready = self.fill(active)
+            self.choose(ready, self.run(len(ready)))
+            for sequence in ready:
                 if sequence.stopped or len(sequence.chosen) >= longest or sequence.length >= self.context:
                     active.remove(sequence)
-                    free.append(sequence.slot)
+                    free_slots.append(sequence.slot)
                     self.api.llama_memory_seq_rm(self.memory, sequence.slot, -1, -1)
                     yield sequence
 
     def fill(self, active: list[Sequence]) -> list[Sequence]:
-        """Fill the batch, in the order of the sequences, and return those whose next token it will tell."""
-        asked = []
+        """Fill the batch with waiting tokens, in the order of the sequences.
+
+        Returns the sequences that have no token waiting any more: the batch computes their next token.
+        """
+        ready = []
         for sequence in active:
-            now = sequence.waiting[: TOGETHER - self.batch.n_tokens]
-            sequence.waiting = sequence.waiting[len(now) :]
-            complete = bool(now) and not sequence.waiting
-            for i, token in enumerate(now, 1):
-                self.add(token, sequence.length, sequence.slot, complete and i == len(now))
+            fitting = sequence.waiting[: TOGETHER - self.batch.n_tokens]
+            sequence.waiting = sequence.waiting[len(fitting) :]
+            is_ready = bool(fitting) and not sequence.waiting
+            for i, token in enumerate(fitting, 1):
+                self.add(token, sequence.length, sequence.slot, is_ready and i == len(fitting))
                 sequence.length += 1
-            if complete:
-                asked.append(sequence)
-        return asked
+            if is_ready:
+                ready.append(sequence)
+        return ready
 
     def choose(self, asked: list[Sequence], logits: Any) -> None:
         """Give each sequence its likeliest next token, from logits [sequences, vocabulary]."""
@@ -132,15 +148,15 @@ class Decoder:
                 sequence.waiting = [token]
 
     def logits(self, ids: list[int]) -> Any:
-        """Return logits [t, vocabulary] along token ids [t]."""
+        """Compute the logits [tokens, vocabulary] along token ids [tokens]."""
         import numpy as np
 
         self.api.llama_memory_clear(self.memory, True)
-        parts = []
+        logits = []
         for start in range(0, len(ids), TOGETHER):
             part = ids[start : start + TOGETHER]
             for i, token in enumerate(part):
                 self.add(token, start + i, 0, True)
-            parts.append(self.run(len(part)))
+            logits.append(self.run(len(part)))
         self.api.llama_memory_clear(self.memory, True)
-        return np.concatenate(parts)
+        return np.concatenate(logits)

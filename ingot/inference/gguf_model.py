@@ -1,4 +1,4 @@
-"""A GGUF model in this process, with LoRA modifiers that are laid over it and taken off in place."""
+"""Ask a GGUF model in this process. Its LoRA modifiers are applied and removed without loading it again."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from ingot.io.progress import progress
 
 
 def check_gguf(path: Path) -> None:
-    """Raise InputError, with the offset, where a GGUF file is cut off; llama.cpp itself only says that it failed."""
+    """Raise InputError if a GGUF file is cut off, and say where. llama.cpp itself says only that it failed."""
     from gguf import GGUFReader
 
     try:
@@ -24,10 +24,15 @@ def check_gguf(path: Path) -> None:
 
 
 class GgufModel:
-    """Answers questions with one memory-mapped GGUF and, when told so, one of its LoRA modifiers."""
+    """Answers questions with a memory-mapped GGUF file and, if told to, with one of its LoRA modifiers."""
 
     def __init__(self, model: Path, tokenizer: Any, context: int, threads: int, modifiers: dict[str, Path]) -> None:
-        """Load `model` and its `modifiers` (GGUF LoRA files by name); `tokenizer` is the Hugging Face one."""
+        """Load the GGUF file `model` and its `modifiers`, which are GGUF LoRA files by name.
+
+        `tokenizer` is the Hugging Face tokenizer. A question and its answer fit into `context` tokens.
+
+        Raises InputError if a file is damaged, or if a modifier does not fit the model.
+        """
         import llama_cpp
 
         check_gguf(model)
@@ -35,8 +40,8 @@ class GgufModel:
         self.context = context
         self.llama: Any = llama_cpp.Llama(
             str(model),
-            n_gpu_layers=-1,  # on the GPU, where llama.cpp was compiled for one
-            n_ctx=8,  # it holds the model and tokenises; the decoder computes
+            n_gpu_layers=-1,  # on the GPU, if llama.cpp was compiled for one
+            n_ctx=8,  # tiny, because the decoder computes: this object only holds the model and tokenises
             verbose=False,
         )
         self.decoder = Decoder(self.llama.model, context, threads)
@@ -48,46 +53,47 @@ class GgufModel:
             self.adapters[name] = adapter
 
     def __del__(self) -> None:
-        """Give the decoder's memory back before that of the model."""
+        """Free the memory of the decoder before that of the model."""
         if hasattr(self, "decoder"):
             self.decoder.close()
 
     def use(self, modifier: str | None) -> None:
-        """Lay `modifier` over the base, or none; the KV cache is cleared, or an answer would mix two models."""
+        """Apply `modifier` to the base, or none. The KV cache is cleared, so that no answer mixes two models."""
         self.decoder.use([self.adapters[modifier]] if modifier else [])
 
     def tokenize(self, text: str) -> list[int]:
-        """Return llama.cpp's token ids of a text that may hold special tokens."""
+        """Tokenise a text with llama.cpp. Special tokens in the text count as such."""
         return list(self.llama.tokenize(text.encode(), add_bos=False, special=True))
 
     def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
-        """Answer rendered prompts greedily with at most `longest` tokens each; there is no sampling (`temperature`).
+        """Answer prompts that are already in the chat template, greedily, with at most `longest` tokens each.
 
-        The confidence of an answer is the geometric mean of the probabilities of its tokens. A question that does not
-        fit into the context is not answered.
+        The answer to a prompt that does not fit into the context is empty, with a confidence of 0.
+
+        Raises InputError if there is a temperature: this backend cannot sample.
         """
         if temperature:
             raise InputError("GGUF models answer greedily here; ask without a temperature")
         ids = [self.tokenize(prompt) for prompt in prompts]
         answers = [Answer("", False, 0.0)] * len(prompts)
         fitting = [i for i, tokens in enumerate(ids) if len(tokens) < self.context]
-        found = self.decoder.answers([ids[i] for i in fitting], longest)
-        for sequence in progress(found, "answers", "question", len(fitting)):
-            # By the tokenizer: llama-cpp-python's own way leaves out pieces of over 32 bytes.
+        sequences = self.decoder.answers([ids[i] for i in fitting], longest)
+        for sequence in progress(sequences, "answers", "question", len(fitting)):
+            # The Hugging Face tokenizer decodes: llama-cpp-python leaves out pieces of more than 32 bytes.
             text = self.tokenizer.decode(sequence.chosen, skip_special_tokens=True).strip()
             confidence = math.exp(sum(sequence.logprobs) / len(sequence.logprobs))
             answers[fitting[sequence.place]] = Answer(text, sequence.stopped, confidence)
         return answers
 
     def logits(self, ids: list[int]) -> Any:
-        """Return logits [t, vocabulary] along token ids [t]."""
+        """Compute the logits [tokens, vocabulary] along token ids [tokens]."""
         return self.decoder.logits(ids)
 
 
 def open_gguf(
     model: Path, tokenizer: Path, context: int, threads: int, modifiers: dict[str, Path] | None = None
 ) -> GgufModel:
-    """Load a GGUF file; `tokenizer` is a folder with the tokenizer and chat template that it was trained with."""
+    """Load a GGUF file. `tokenizer` is a folder with the tokenizer and the chat template that it was trained with."""
     from transformers import AutoTokenizer
 
     return GgufModel(model, AutoTokenizer.from_pretrained(tokenizer), context, threads, modifiers or {})

@@ -1,4 +1,4 @@
-"""Choose among sampled answers by self-consistency: take what most of them agree on (Wang et al. 2022, arXiv:2203.11171)."""
+"""Choose among sampled answers what most of them agree on: self-consistency (Wang et al. 2022, arXiv:2203.11171)."""
 
 from collections.abc import Callable, Sequence
 

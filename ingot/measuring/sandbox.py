@@ -1,7 +1,8 @@
-"""Where code that a model wrote is run: bubblewrap, without network, home or other processes, and within limits.
+"""Run code that a model wrote, in a sandbox (bubblewrap) and within limits.
 
-Of the system, only the folders that a Python interpreter needs are there, read-only; the program may write to a small
-temporary folder, which is gone afterwards. Its environment is empty. It runs without privileges even for root.
+The program sees no network, no home folder and no other processes. It can read the folders that a Python interpreter
+needs, and no others. It can write to a small temporary folder, which is removed afterwards. Its environment is empty.
+It runs without privileges, even if root starts it.
 """
 
 import os
@@ -18,22 +19,23 @@ from ingot.errors import InputError
 NOBODY = "65534"
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
 HOW_TO_INSTALL = (
-    "generated code is only run in a sandbox, and bubblewrap is not installed here: `apt install bubblewrap` (Debian,"
-    " Ubuntu), `dnf install bubblewrap` (Fedora), or remove the suites that run code"
+    "code that a model wrote runs only in a sandbox, and bubblewrap is not installed; install it with `apt install"
+    " bubblewrap` (Debian, Ubuntu) or `dnf install bubblewrap` (Fedora), or remove the suites that run code"
 )
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use: seconds of the clock, bytes of memory per process, bytes of a file, and processes.
-
-    The system bounds memory for each process only: all of them together may take `processes` times as much.
-    """
+    """What a program may use."""
 
     seconds: float = 10
+    """Wall-clock time."""
     memory: int = 1 << 29
+    """Bytes per process. All processes of a program together may take `processes` times as much."""
     output: int = 1 << 16
+    """Bytes of what it prints, and of each file that it writes."""
     processes: int = 8
+    """How many processes may run at the same time."""
 
 
 DEFAULT = Limits()
@@ -41,66 +43,68 @@ DEFAULT = Limits()
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended: its exit status, or None where it ran out of time; and what it printed."""
+    """How a program ended."""
 
     status: int | None
+    """The exit status, or None if the program ran out of time."""
     output: str
+    """What the program printed, with what it printed to stderr."""
 
     @property
     def passed(self) -> bool:
-        """Whether it ended well."""
+        """Whether the program ended with exit status 0."""
         return self.status == 0
 
 
 def require_sandbox() -> None:
-    """Raise InputError, with the line that installs it, where there is no sandbox."""
+    """Raise InputError if there is no sandbox, or if it does not start. The message says what to do."""
     if shutil.which("bwrap") is None:
         raise InputError(HOW_TO_INSTALL)
-    done = subprocess.run(
+    trial = subprocess.run(
         command(["/bin/true"], DEFAULT), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    if done.returncode:
+    if trial.returncode:
         raise InputError(
-            f"the sandbox does not start: {done.stderr.strip()}; does this system allow user namespaces"
+            f"the sandbox does not start: {trial.stderr.strip()}; does this system allow user namespaces"
             " (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)?"
         )
 
 
 def command(program: list[str], limits: Limits) -> list[str]:
-    """Return the command that runs a program in the sandbox."""
-    # bubblewrap would make the folders above that of Python for root only.
-    above = [str(folder) for folder in reversed(Path(sys.base_prefix).parents)][1:]
-    seen = [part for folder in above for part in ("--perms", "0755", "--dir", folder)]
+    """Make the command that runs a program in the sandbox."""
+    # Left to itself, bubblewrap lets only root enter the folders above Python's.
+    above_python = [str(folder) for folder in reversed(Path(sys.base_prefix).parents)][1:]
+    folders = [part for folder in above_python for part in ("--perms", "0755", "--dir", folder)]
     for folder in dict.fromkeys([*SYSTEM, sys.base_prefix]):
-        seen += ["--ro-bind-try", folder, folder]
+        folders += ["--ro-bind-try", folder, folder]
     isolated = ["--unshare-all"]
     limited = [
         *("prlimit", f"--as={limits.memory}", f"--fsize={limits.output}", f"--nproc={limits.processes}"),
         *("--core=0", f"--cpu={int(limits.seconds) + 1}", "--"),
     ]
     if os.geteuid() == 0:
-        # Root is under no limit of processes: the program is nobody, which root can only become without a namespace
-        # of its own for users.
+        # No limit of processes holds for root, so the program runs as the user nobody. Root can become nobody only
+        # if the sandbox has no user namespace of its own.
         isolated = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         isolated += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         limited = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", *limited]
     return [
         *(shutil.which("bwrap") or "bwrap", *isolated, "--die-with-parent", "--new-session", "--clearenv"),
-        *("--setenv", "PATH", "/usr/bin:/bin", *seen, "--dev", "/dev", "--proc", "/proc"),
+        *("--setenv", "PATH", "/usr/bin:/bin", *folders, "--dev", "/dev", "--proc", "/proc"),
         *("--perms", "1777", "--size", str(limits.memory), "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108  (its own)
-        *("--remount-ro", "/", "--remount-ro", "/dev"),  # its root and /dev/shm would be in memory, too
+        *("--remount-ro", "/", "--remount-ro", "/dev"),  # / and /dev/shm lie in memory: a program could fill it
         *("--", *limited, *program),
     ]
 
 
 def run_python(program: str, limits: Limits = DEFAULT) -> Outcome:
-    """Run a Python program, given as its text, and return how it ended; it can use the standard library."""
+    """Run a Python program, given as its text, and return how it ended. It can use the standard library only."""
+    # Output goes to a file and not to a pipe: the limit on the size of files bounds it, however fast it comes.
     with tempfile.TemporaryFile() as output:
-        # What is written to a file is bounded by its size, however fast it comes.
         python = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
         process = subprocess.Popen(
             command([python, "-I", "-S", "-c", program], limits),
-            # An empty environment: that of bubblewrap itself can be read inside.
+            # bubblewrap's own environment must be empty: the program can read it.
             env={}, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
         try:

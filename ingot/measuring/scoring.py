@@ -1,4 +1,4 @@
-"""What the metrics of lm-evaluation-harness do not judge: code by its tests, function calls by their structure."""
+"""Score answers where lm-evaluation-harness has no metric: code by its tests, function calls by their parts."""
 
 import ast
 import json
@@ -13,27 +13,27 @@ BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def code_in(answer: str) -> str:
-    """Return the first block of code of an answer, or all of it where it has none."""
+    """Take the first block of code from an answer, or the whole answer if it has no block."""
     block = BLOCK.search(answer)
     return block.group(1) if block else answer
 
 
 def program_of(item: Record, answer: str) -> str:
-    """Return the program that ends well if an answer to an item of HumanEval passes its tests."""
+    """Make a program that fails if the answer to an item of HumanEval does not pass its tests."""
     code = code_in(answer)
     before, _, _ = item["prompt"].partition(f"def {item['entry_point']}(")
-    # The whole function, as asked for, or only what comes after the prompt.
-    whole = f"{before}\n{code}" if f"def {item['entry_point']}(" in code else item["prompt"] + code
-    return f"{whole}\n\n{item['test']}\n\ncheck({item['entry_point']})\n"
+    # An answer is the whole function, as asked for, or only what comes after the prompt.
+    function = f"{before}\n{code}" if f"def {item['entry_point']}(" in code else item["prompt"] + code
+    return f"{function}\n\n{item['test']}\n\ncheck({item['entry_point']})\n"
 
 
 def run_tests(item: Record, answer: str) -> bool:
-    """Tell whether the code in an answer passes the tests of its item, in the sandbox."""
+    """Run the tests of an item on the code in an answer, in the sandbox, and tell whether it passes them."""
     return run_python(program_of(item, answer)).passed
 
 
 def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:
-    """Return name and arguments of the only function call in an answer, as JSON or as Python, or None."""
+    """Read an answer that is one function call, in JSON or in Python: (name, arguments), or None if it is not one."""
     text = re.sub(r"^```\w*|```$", "", answer.strip()).strip()
     try:
         value = json.loads(text)
@@ -48,7 +48,7 @@ def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:
 
 
 def python_call(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Return name and keyword arguments of a Python call of literals, or None."""
+    """Read a Python call whose arguments are keywords and literals: (name, arguments), or None if it is not one."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         tree = tree.elts[0] if isinstance(tree, ast.List) and len(tree.elts) == 1 else tree
@@ -61,42 +61,48 @@ def python_call(text: str) -> tuple[str, dict[str, Any]] | None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as it is compared: text without case, spaces and signs, as the leaderboard does."""
+    """Make a value ready for comparison: texts lose case, spaces and signs, as on the Berkeley leaderboard."""
     if isinstance(value, str):
         return re.sub(r"[ ,./\-_*^]", "", value).lower().replace("'", '"')
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(element) for element in value]
     if isinstance(value, dict):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: plain(element) for key, element in value.items()}
     return value
 
 
 def accepted(value: Any, allowed: list[Any]) -> bool:
-    """Tell whether a value is one of those that are allowed; those of an object are lists of allowed ones again."""
-    for one in allowed:
-        if isinstance(one, dict) and isinstance(value, dict):
-            if arguments_fit(value, one):
+    """Tell whether a value is among the allowed ones. An allowed object lists the allowed values of each key."""
+    for candidate in allowed:
+        if isinstance(candidate, dict) and isinstance(value, dict):
+            if arguments_fit(value, candidate):
                 return True
-        elif isinstance(value, bool) == isinstance(one, bool) and plain(value) == plain(one):
+        elif isinstance(value, bool) == isinstance(candidate, bool) and plain(value) == plain(candidate):
             return True
     return False
 
 
 def arguments_fit(given: dict[str, Any], allowed: dict[str, list[Any]]) -> bool:
-    """Tell whether all arguments have allowed values, and only those lack that may ("" among what is allowed)."""
-    known = all(name in allowed and accepted(value, allowed[name]) for name, value in given.items())
-    return known and all(name in given or "" in values for name, values in allowed.items())
+    """Tell whether every argument has an allowed value, and every missing argument may be missing.
+
+    An argument may be missing if "" is among its allowed values.
+    """
+    values_fit = all(name in allowed and accepted(value, allowed[name]) for name, value in given.items())
+    return values_fit and all(name in given or "" in values for name, values in allowed.items())
 
 
 def compare_calls(item: Record, answer: str) -> bool:
-    """Tell whether an answer is the call that an item accepts (`ground_truth`: [{name: {argument: [values]}}])."""
-    found = call_in(answer)
-    if found is None or len(item["ground_truth"]) != 1:
+    """Tell whether an answer is the call that an item accepts.
+
+    The item says so in `ground_truth`: [{name of the function: {argument: [allowed values]}}].
+    """
+    call = call_in(answer)
+    if call is None or len(item["ground_truth"]) != 1:
         return False
     ((name, allowed),) = item["ground_truth"][0].items()
-    return found[0] == name and arguments_fit(found[1], allowed)
+    return call[0] == name and arguments_fit(call[1], allowed)
 
 
 SCORERS: dict[str, Callable[[Record, str], bool]] = {"run_tests": run_tests, "compare_calls": compare_calls}
 RUN_CODE = ("run_tests",)
-"""Scorers that need the sandbox."""
+"""These scorers need the sandbox."""

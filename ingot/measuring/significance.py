@@ -1,4 +1,4 @@
-"""How sure a share is, and whether one model is better than another on the same questions."""
+"""Say how sure a share of right answers is, and whether one model is better than another on the same questions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ LEVEL = 0.95
 
 
 def proportion(right: int, of: int) -> dict[str, float]:
-    """Return a share with its 95 % interval (Wilson score), all between 0 and 1."""
+    """Compute the share `right` / `of` and its 95 % interval (Wilson score), all from 0 to 1."""
     from scipy.stats import binomtest
 
     if not of:
@@ -22,10 +22,10 @@ def proportion(right: int, of: int) -> dict[str, float]:
 
 
 def mean_interval(values: Sequence[float]) -> dict[str, float]:
-    """Return the mean of values between 0 and 1 with its 95 % interval.
+    """Compute the mean of values between 0 and 1, and its 95 % interval.
 
-    The interval is that of Student's t with a 0 and a 1 added, as Agresti and Coull (1998) add to a proportion: without
-    them, values that are all the same would seem to be certain.
+    The interval is Student's t. It is computed with a 0 and a 1 added to the values, as Agresti and Coull (1998) do for
+    a proportion. Without them, equal values would seem to be certain.
     """
     from statistics import fmean, stdev
 
@@ -41,14 +41,14 @@ def mean_interval(values: Sequence[float]) -> dict[str, float]:
 
 
 def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, float]:
-    """Compare two models by their answers to the same questions, in the same order.
+    """Compare two models by which of the same questions they answer right. Both lists are in the same order.
 
     Returns:
-        `won` and `lost`: questions that only we, or only they, answer right; `gain` in points of exact match with its
-        95 % interval `gain_low`, `gain_high` (Agresti and Min 2005, Statistics in Medicine 24: half a question more in
-        each cell); and the two-sided `p_value` of McNemar's exact test, that the two are equally good.
+        `won` and `lost`: how many questions only we, or only they, answer right; `gain` in points of exact match;
+        `gain_low` and `gain_high`, its 95 % interval (Agresti and Min 2005, Statistics in Medicine 24, with half a
+        question added to each cell); `p_value`, two-sided, of McNemar's exact test that both are equally good.
 
-    Raises ValueError if there are not as many answers of one as of the other.
+    Raises ValueError if the lists are not equally long.
     """
     from scipy.stats import binomtest, norm
 
@@ -70,10 +70,11 @@ def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, flo
 
 
 def forgetting(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Return how many points the domains fell on average, from shares of right answers by domain.
+    """Compute how many points the domains fell, on average over all of them.
 
-    The forgetting of Chaudhry et al. 2018 (arXiv:1801.10112), but a domain that rose counts as 0, so that what is
-    gained in one does not make up for what is lost in another.
+    `before` and `after` are the shares of right answers by domain, from 0 to 1. This is the forgetting of Chaudhry et
+    al. 2018 (arXiv:1801.10112), except that a domain that rose counts as 0. So a gain in one domain does not hide a
+    loss in another.
     """
     falls = [max(0.0, 100 * (share - after[domain])) for domain, share in before.items()]
     return round(sum(falls) / max(1, len(falls)), 2)

@@ -1,4 +1,4 @@
-"""Suites: the tasks of lm-evaluation-harness in suites/, and the items that they are asked about."""
+"""Read suites: tasks of lm-evaluation-harness, with the items that are asked."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ Task = dict[str, Any]
 
 
 def load_task(path: Path) -> Task:
-    """Read a task file of lm-evaluation-harness; no code that it may name is loaded.
+    """Read a task file of lm-evaluation-harness. Code that the file names is not loaded.
 
-    Its `metadata` says more than the harness needs: `score` is the metric that counts, `score_by` a function of
-    ingot.measuring.scoring that computes it, `question` and `answer` are templates of what must not be trained on, and
-    `no_examples` says why examples cannot be shown, where they cannot.
+    The key `metadata` of the file says what Ingot needs beyond the harness. `score` is the metric that counts.
+    `score_by`, if there, is the function of ingot.measuring.scoring that computes it. `question` and `answer` are
+    templates of what a model must not be trained on. `no_examples`, if there, says why examples cannot be shown.
+
+    Raises InputError if `metadata` lacks a key that must be there.
     """
     task = yaml.safe_load(path.read_text(encoding="utf-8"))
     missing = {"score", "question", "answer"} - set(task.get("metadata") or {})
@@ -26,7 +28,7 @@ def load_task(path: Path) -> Task:
 
 
 def rendered(template: str, item: Record, path: Path) -> str:
-    """Return a template filled with the fields of an item; InputError names a field that it lacks."""
+    """Fill a template of the task file `path` with the fields of an item. Raises InputError if a field is missing."""
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 

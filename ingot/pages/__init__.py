@@ -1,1 +1,1 @@
-"""Pages, cards and plots: templates, and what fills them."""
+"""Fill the templates of pages and cards, and draw plots."""

@@ -1,26 +1,26 @@
-"""What the browser of records shows of each."""
+"""Choose what the browser of records shows of each record."""
 
 from ingot.curation.accounting import MIXED_BY
 from ingot.io.records import Record
 
 
 def brief(record: Record) -> Record:
-    """Return what the browser shows of a kept record."""
+    """Choose what the browser shows of a kept record."""
     metadata = record["metadata"]
-    about = [str(metadata[name]) for name in MIXED_BY]
+    labels = [str(metadata[name]) for name in MIXED_BY]
     if metadata["quality_score"] is not None:
-        about.append(f"score {metadata['quality_score']:g}")
+        labels.append(f"score {metadata['quality_score']:g}")
     return {
         "id": record["id"],
         "group": "kept",
-        "about": " · ".join([*about, f"{metadata['tokens']} tokens"]),
+        "about": " · ".join([*labels, f"{metadata['tokens']} tokens"]),
         "instruction": record["instruction"],
         "response": record["response"],
     }
 
 
 def brief_rejection(rejected: Record) -> Record:
-    """Return what the browser shows of a rejected record, or of a row that is no record."""
+    """Choose what the browser shows of a rejected record, or of a row that is not a record."""
     record = rejected["record"]
     place = f"{record['file']}:{record['row']}" if "file" in record else record["metadata"]["source"]
     return {

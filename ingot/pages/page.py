@@ -1,4 +1,7 @@
-"""Pages and reports from templates: one file each, nothing fetched, and nothing in a record can break out of it."""
+"""Write pages and reports from templates.
+
+A page is a single file that loads nothing from elsewhere. Nothing in a record can break out of its place on the page.
+"""
 
 import json
 import re
@@ -9,17 +12,17 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def cell(text: str) -> str:
-    """Return a text as it may stand in a cell of a Markdown table: on one line, and inert."""
+    """Make a text fit for a cell of a Markdown table: put it on one line, and escape what Markdown would interpret."""
     return re.sub(r"([|<>`\[\]*_\\])", r"\\\1", " ".join(str(text).split()))
 
 
 def share(value: float | None) -> str:
-    """Return a share in percent, or nothing for None."""
+    """Write a share, from 0 to 1, in percent. None becomes an empty text."""
     return "" if value is None else f"{100 * value:.1f}%"
 
 
 def page_of(name: str, **values: Any) -> str:
-    """Render a template of ingot/pages/templates. In an .html page everything that comes from records is escaped."""
+    """Fill a template of ingot/pages/templates. In an .html page, every text from a record is escaped."""
     import jinja2
     import markupsafe
 
@@ -36,7 +39,7 @@ def page_of(name: str, **values: Any) -> str:
         "share": share,
         "cell": cell,
         "merged": lambda left, right: {**left, **right},
-        # Within a script, only the end of a script must not occur.
+        # JSON within a <script> must not end the script, so it has no "<".
         "data": lambda value: markupsafe.Markup(  # noqa: S704
             json.dumps(value, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
         ),

@@ -1,4 +1,4 @@
-"""What the plots show of a build. Each function returns what draws on the axes that it is given."""
+"""Draw the plots of a build. Each `draw_` function returns a function that draws on the axes that it is given."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Draw = Callable[[Any], None]
 
 
 def draw_costs(report: Report) -> Draw:
-    """Draw accuracy against cost of all ways to route, of a report on the system."""
+    """Draw the accuracy and the cost of every way to route, from the report on the system."""
     curves = report["curves"]
 
     def draw(axes: Any) -> None:
@@ -32,8 +32,8 @@ def draw_costs(report: Report) -> Draw:
             axes.plot(curves[name]["cost"], 100 * curves[name]["accuracy"], marker, color=INK, label=label)
         share = 100 * report["system"]["share"]
         axes.axhline(share, color=SYSTEM, linewidth=0.5)
-        dearest = max(point["cost"] for point in curves["confidence"])
-        axes.annotate(f"the system, {share:.1f} %", (dearest, share), fontsize=7, ha="right", va="bottom")
+        highest_cost = max(point["cost"] for point in curves["confidence"])
+        axes.annotate(f"the system, {share:.1f} %", (highest_cost, share), fontsize=7, ha="right", va="bottom")
         axes.set_xlabel("cost of an answer, in units of router.costs (lower is better)")
         axes.set_ylabel("exact match, % (higher is better)")
         axes.legend(fontsize=7, frameon=False)
@@ -42,7 +42,7 @@ def draw_costs(report: Report) -> Draw:
 
 
 def draw_reliability(bins: list[dict[str, float]]) -> Draw:
-    """Draw how often a confidence is right."""
+    """Draw how often decisions of each confidence are right."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], ":", color=GUIDE)
@@ -59,7 +59,7 @@ def draw_reliability(bins: list[dict[str, float]]) -> Draw:
 
 
 def stage_colours(stages: Sequence[str]) -> list[str]:
-    """Return a colour per stage; checkpoints of the chain get darker from the first to the last."""
+    """Choose a colour for each stage. Checkpoints of the chain get darker from the first to the last."""
     shades = iter(CHECKPOINTS)
     plain = {"base": BASE, "system": SYSTEM}
     return [
@@ -69,7 +69,7 @@ def stage_colours(stages: Sequence[str]) -> list[str]:
 
 
 def draw_rounds(stages: list[Report]) -> Draw:
-    """Draw the exact match of every stage by domain, with its interval."""
+    """Draw the exact match of every stage in each domain, with its interval."""
 
     def draw(axes: Any) -> None:
         domains = list(stages[0]["exact_match"])
@@ -90,7 +90,7 @@ def draw_rounds(stages: list[Report]) -> Draw:
 
 
 def reach_of(shares: Sequence[dict[str, float]]) -> list[list[float]]:
-    """Return how far the intervals of shares reach down and up, in percent."""
+    """Compute how far the intervals of shares reach down and up, in percentage points."""
     down = [100 * (figure["share"] - figure["low"]) for figure in shares]
     return [down, [100 * (figure["high"] - figure["share"]) for figure in shares]]
 
@@ -106,11 +106,11 @@ class Sized:
     packed: bool = False
     """Whether this is the packed form of the model before it."""
     label: str = ""
-    """What the plot calls it; nothing: its name."""
+    """What the plot calls it; "" stands for its name."""
 
 
 def in_units(size: float, _: Any = None) -> str:
-    """Write bytes in the largest unit that leaves 1 or more."""
+    """Write a number of bytes in the largest unit in which it is at least 1."""
     units = ("B", "kB", "MB", "GB", "TB")
     place = next((i for i in range(len(units) - 1) if size < 1000 ** (i + 1)), len(units) - 1)
     return f"{size / 1000**place:g} {units[place]}"
@@ -118,21 +118,22 @@ def in_units(size: float, _: Any = None) -> str:
 
 Pair = tuple[float, float]
 Box = tuple[float, float, float, float]
-"""Left, lower, right and upper end."""
+"""The left, lower, right and upper end of a box."""
 
 
 def overlap(one: Box, other: Box) -> float:
-    """Return the area that two boxes share."""
+    """Compute the area that two boxes share."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0.0, width) * max(0.0, height)
 
 
 def place_labels(points: Sequence[Pair], sizes: Sequence[Pair], room: Pair, others: Sequence[Pair]) -> list[Pair]:
-    """Find the lower left corner of a label for each point, such that labels cover neither points nor each other.
+    """Place a label beside each point, so that labels cover neither points nor each other.
 
-    Everything is in the units of the page; `room` is the upper right corner of what may be used. `others` are points
-    without a label. Where there is no free place, the label gets the one that covers least.
+    Returns the lower left corner of each label. If there is no free place, a label gets the place where it covers
+    least. `sizes` are the widths and heights of the labels. They must stay between (0, 0) and `room`, the upper right
+    corner. `others` are points without a label. Everything is in the same unit.
     """
     taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in (*points, *others)]
     corners: list[Pair] = []
@@ -154,13 +155,13 @@ def place_labels(points: Sequence[Pair], sizes: Sequence[Pair], room: Pair, othe
 
 
 SIZES_WIDTH, SIZES_HEIGHT = 8.6, 5.2
-"""The plot of sizes, in inches."""
+"""The size of the plot that `draw_sizes` draws, in inches."""
 LABEL = 8
 """The height of its labels, in points."""
 
 
 def draw_sizes(models: Sequence[Sized]) -> Draw:
-    """Draw what models weigh against how many questions they answer right, with intervals."""
+    """Draw the size of models and how many questions they answer right, with intervals."""
 
     def draw(axes: Any) -> None:
         from matplotlib.lines import Line2D
@@ -168,7 +169,7 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
 
         heights = [100 * model.right["share"] for model in models]
         for i, (model, height) in enumerate(zip(models, heights, strict=True)):
-            colour, whole = colour_of(model.name), model.name == "system"
+            colour, is_system = colour_of(model.name), model.name == "system"
             reach = reach_of([model.right])
             axes.errorbar([model.bytes], [height], reach, color=colour, alpha=0.3, linewidth=1.2, zorder=1)
             if model.packed:
@@ -176,10 +177,10 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
             axes.plot(
                 model.bytes,
                 height,
-                "*" if whole else "o",
+                "*" if is_system else "o",
                 color=colour,
                 markerfacecolor="white" if model.packed else colour,
-                markersize=15 if whole else 7,
+                markersize=15 if is_system else 7,
                 zorder=3,
             )
         axes.set_xscale("log")
@@ -212,24 +213,24 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
 
 
 def label_points(axes: Any, models: Sequence[Sized], heights: Sequence[float]) -> None:
-    """Write the name beside each model, or beside the packed form if there is one."""
-    last = [i for i in range(len(models)) if i + 1 == len(models) or not models[i + 1].packed]
-    room = (72 * SIZES_WIDTH * 0.9, 72 * SIZES_HEIGHT * 0.84)  # of the axes, in points, roughly
-    across, up = axes.transLimits, axes.transScale
-    places = [across.transform(up.transform((models[i].bytes, heights[i]))) for i in range(len(models))]
+    """Write the name of each model beside its point, or beside that of its packed form if there is one."""
+    labelled = [i for i in range(len(models)) if i + 1 == len(models) or not models[i + 1].packed]
+    room = (72 * SIZES_WIDTH * 0.9, 72 * SIZES_HEIGHT * 0.84)  # roughly the size of the axes, in points
+    to_axes, to_scale = axes.transLimits, axes.transScale
+    places = [to_axes.transform(to_scale.transform((models[i].bytes, heights[i]))) for i in range(len(models))]
     points = [(x * room[0], y * room[1]) for x, y in places]
-    texts = [models[i].label or models[i].name for i in last]
+    texts = [models[i].label or models[i].name for i in labelled]
     sizes = [(0.64 * LABEL * len(text), 1.2 * LABEL) for text in texts]
-    others = [points[i] for i in range(len(models)) if i not in last]
+    unlabelled = [points[i] for i in range(len(models)) if i not in labelled]
     for i in range(1, len(models)):
-        if models[i].packed:  # along the line from the unpacked file
-            (x, y), (end, other) = points[i - 1], points[i]
-            others += [(x + (end - x) * k / 20, y + (other - y) * k / 20) for k in range(1, 20)]
-    corners = place_labels([points[i] for i in last], sizes, room, others)
-    for i, text, (left, low), (width, height) in zip(last, texts, corners, sizes, strict=True):
+        if models[i].packed:  # keep labels off the line from the unpacked file to the packed one
+            (x, y), (packed_x, packed_y) = points[i - 1], points[i]
+            unlabelled += [(x + (packed_x - x) * k / 20, y + (packed_y - y) * k / 20) for k in range(1, 20)]
+    corners = place_labels([points[i] for i in labelled], sizes, room, unlabelled)
+    for i, text, (left, low), (width, height) in zip(labelled, texts, corners, sizes, strict=True):
         x, y = points[i]
         middle = (left + width / 2, low + height / 2)
-        far = abs(middle[0] - x) > width / 2 + 12 or abs(middle[1] - y) > 12
+        is_far = abs(middle[0] - x) > width / 2 + 12 or abs(middle[1] - y) > 12
         axes.annotate(
             text,
             (models[i].bytes, heights[i]),
@@ -238,5 +239,5 @@ def label_points(axes: Any, models: Sequence[Sized], heights: Sequence[float]) -
             fontsize=LABEL,
             ha="center",
             va="center",
-            arrowprops={"arrowstyle": "-", "color": GUIDE, "linewidth": 0.5} if far else None,
+            arrowprops={"arrowstyle": "-", "color": GUIDE, "linewidth": 0.5} if is_far else None,
         )

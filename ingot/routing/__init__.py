@@ -1,1 +1,1 @@
-"""Who answers a prompt: features, perceptrons, calibrated probabilities, thresholds."""
+"""Decide who answers a prompt, the base or a modifier: features, perceptrons, calibrated probabilities, thresholds."""

@@ -1,4 +1,4 @@
-"""From logits to probabilities that mean what they say, and how far they are from it."""
+"""Calibrate: turn logits into probabilities that come true as often as they say, and measure how far off they are."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -7,7 +7,7 @@ KINDS = ("none", "temperature", "platt", "isotonic")
 
 
 def sigmoid(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x))."""
+    """Compute 1 / (1 + exp(-x)) for numbers [n]."""
     import numpy as np
 
     return 1 / (1 + np.exp(-np.clip(x, -60, 60)))
@@ -15,7 +15,7 @@ def sigmoid(x: Any) -> Any:
 
 @dataclass(frozen=True)
 class Calibrator:
-    """A map from logits to probabilities: a line on the logits or, for isotonic, points with lines between them."""
+    """Maps logits to probabilities: by a line before the sigmoid or, if isotonic, by points with lines between them."""
 
     kind: str = "none"
     slope: float = 1.0
@@ -24,7 +24,7 @@ class Calibrator:
     probabilities: list[float] = field(default_factory=list)
 
     def __call__(self, z: Any) -> Any:
-        """Return the probabilities [n] of logits [n]."""
+        """Map logits [n] to probabilities [n]."""
         import numpy as np
 
         if self.kind == "isotonic":
@@ -32,15 +32,19 @@ class Calibrator:
         return sigmoid(self.slope * z + self.offset)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what makes the same calibrator again."""
+        """Return the arguments that make the same calibrator again."""
         return asdict(self)
 
 
 def fit(kind: str, z: Any, y: Any) -> Calibrator:
-    """Fit a calibrator of a kind to logits z [n] of examples that the layers had not seen, and their answers y [n].
+    """Fit a calibrator to logits `z` [n] and to what was true, `y` [n] (0 or 1).
 
-    Temperature scales (Guo et al. 2017), Platt scales and shifts (Platt 1999), isotonic is any map that never falls
-    (Zadrozny and Elkan 2002); it stays as far from 0 and 1 as so many examples can tell.
+    The layers must not have been trained on these examples. The kinds are:
+        none: the sigmoid of the logit.
+        temperature: scales the logit (Guo et al. 2017).
+        platt: scales and shifts the logit (Platt 1999).
+        isotonic: any map that never falls (Zadrozny and Elkan 2002). It stays as far away from 0 and 1 as n examples
+            can tell.
     """
     import numpy as np
     from sklearn.isotonic import IsotonicRegression
@@ -60,17 +64,19 @@ def fit(kind: str, z: Any, y: Any) -> Calibrator:
 
 
 def choose(z: Any, y: Any, held_back: tuple[Any, Any]) -> tuple[Calibrator, dict[str, float]]:
-    """Return the calibrator with the least log-loss on `held_back` (logits, answers), and the loss of each kind.
+    """Choose the calibrator with the lowest log-loss on examples that were held back.
 
-    Each is fitted on logits z and answers y; the raw score stays unless another one wins.
+    Every kind is fitted to logits `z` [n] and truths `y` [n]. `held_back` are (logits, truths) of other examples.
+    Logits stay uncalibrated unless a calibrator has a lower loss. Returns (calibrator, {kind: its log-loss}).
     """
     candidates = {kind: fit(kind, z, y) for kind in KINDS}
-    losses = {kind: round(log_loss(one(held_back[0]), held_back[1]), 4) for kind, one in candidates.items()}
+    logits, truths = held_back
+    losses = {kind: round(log_loss(calibrator(logits), truths), 4) for kind, calibrator in candidates.items()}
     return candidates[min(KINDS, key=lambda kind: losses[kind])], losses
 
 
 def log_loss(probability: Any, truth: Any) -> float:
-    """Return the mean negative log-likelihood, with probabilities kept away from 0 and 1."""
+    """Compute the mean negative log-likelihood of truths [n] in nats. Probabilities [n] are kept away from 0 and 1."""
     import numpy as np
 
     p = np.clip(probability, 1e-6, 1 - 1e-6)
@@ -78,28 +84,36 @@ def log_loss(probability: Any, truth: Any) -> float:
 
 
 def reliability(probability: Any, truth: Any, bins: int = 10) -> list[dict[str, float]]:
-    """Return for each bin of equal width that holds something: how many, how sure they are, and how many are true."""
+    """Sort probabilities [n] into bins of equal width, and compare each bin with what was true.
+
+    Returns:
+        For each bin that is not empty, `from` and `to`, its ends; `count`, how many probabilities are in it;
+        `confidence`, their mean; and `true`, the share of them that came true.
+    """
     import numpy as np
 
-    place = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
+    bin_of = np.minimum((np.asarray(probability) * bins).astype(int), bins - 1)
     return [
         {
             "from": b / bins,
             "to": (b + 1) / bins,
-            "count": int((place == b).sum()),
-            "confidence": float(probability[place == b].mean()),
-            "true": float(truth[place == b].mean()),
+            "count": int((bin_of == b).sum()),
+            "confidence": float(probability[bin_of == b].mean()),
+            "true": float(truth[bin_of == b].mean()),
         }
-        for b in sorted(set(place.tolist()))
+        for b in sorted(set(bin_of.tolist()))
     ]
 
 
 def calibration_error(bins: list[dict[str, float]]) -> float:
-    """Return the expected calibration error of `reliability`: the mean gap, weighted by count (Guo et al. 2017)."""
-    count = sum(one["count"] for one in bins)
-    return sum(abs(one["confidence"] - one["true"]) * one["count"] for one in bins) / max(1, count)
+    """Compute the expected calibration error (Guo et al. 2017) of the bins that `reliability` returns.
+
+    It is the mean gap between `confidence` and `true`, weighted by `count`.
+    """
+    total = sum(row["count"] for row in bins)
+    return sum(abs(row["confidence"] - row["true"]) * row["count"] for row in bins) / max(1, total)
 
 
 def expected_calibration_error(probability: Any, truth: Any, bins: int = 10) -> float:
-    """Return the expected calibration error of probabilities [n] and what was true [n] (0 or 1)."""
+    """Compute the expected calibration error of probabilities [n], given what was true [n] (0 or 1)."""
     return calibration_error(reliability(probability, truth, bins))

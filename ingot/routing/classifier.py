@@ -1,4 +1,4 @@
-"""A small multilayer perceptron per yes/no decision, calibrated, stored without pickle and run with numpy."""
+"""Decide yes or no with a small, calibrated multilayer perceptron. It is stored without pickle, and runs on numpy."""
 
 import itertools
 import warnings
@@ -16,13 +16,13 @@ HIDDEN = (64, 32)
 
 @dataclass
 class Decision:
-    """The layers [(weights, biases), ...] of one decision, and what makes a probability of its logit."""
+    """A yes/no decision: layers [(weights, biases), ...] that compute a logit, and a calibrator that maps it."""
 
     layers: list[tuple[Any, Any]]
     calibrator: Calibrator = field(default_factory=Calibrator)
 
     def logits(self, x: Any) -> Any:
-        """Return uncalibrated logits [n] of features [n, size]."""
+        """Compute logits [n], not yet calibrated, from features [n, size]."""
         for i, (weights, biases) in enumerate(self.layers):
             x = x @ weights + biases
             if i < len(self.layers) - 1:
@@ -30,19 +30,19 @@ class Decision:
         return x[:, 0]
 
     def probability(self, x: Any) -> Any:
-        """Return calibrated probabilities [n] that the decision is yes."""
+        """Compute calibrated probabilities [n] that the decision is yes, from features [n, size]."""
         return self.calibrator(self.logits(x))
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases."""
+        """The number of weights and biases."""
         return sum(weights.size + biases.size for weights, biases in self.layers)
 
 
 def train_decision(x: Any, y: Any, seed: int) -> Decision:
-    """Fit the layers size-64-32-1 on features [n, size] and answers [n] (0 or 1).
+    """Train layers of the widths size, 64, 32 and 1 on features [n, size] and answers [n] (0 or 1).
 
-    Where all answers are the same there is nothing to learn, and the decision says so with the same confidence always.
+    If all answers are the same, there is nothing to learn. The decision then gives the same answer to everything.
     """
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
@@ -52,14 +52,17 @@ def train_decision(x: Any, y: Any, seed: int) -> Decision:
         return constant_decision(x.shape[1], int(y.sum()), len(y))
     network = MLPClassifier(HIDDEN, alpha=3e-2, max_iter=300, random_state=seed, tol=1e-5, n_iter_no_change=20)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 300 passes are enough, even if the loss still falls
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 300 passes are enough, even while the loss still falls
         network.fit(x, y)
     layers = zip(network.coefs_, network.intercepts_, strict=True)
     return Decision([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
 
 
 def constant_decision(size: int, yes: int, of: int) -> Decision:
-    """Return a decision that ignores its features [size]: the odds of `yes` among `of`, with one more on each side."""
+    """Make a decision that ignores its features [size].
+
+    Its probability is the share of `yes` among `of` examples, with one yes and one no added to them.
+    """
     import numpy as np
 
     widths = (size, *HIDDEN, 1)
@@ -71,7 +74,10 @@ def constant_decision(size: int, yes: int, of: int) -> Decision:
 
 
 def unseen_logits(x: Any, y: Any, seed: int, folds: int = 4) -> Any:
-    """Return a logit [n] for every example from layers trained without it, to calibrate on as many as possible."""
+    """Compute a logit for every example with layers that were trained without it (cross-validation).
+
+    So a calibrator can be fitted to all n examples. Takes features [n, size] and answers [n]; returns logits [n].
+    """
     import numpy as np
 
     fold: Any = np.arange(len(y)) % folds
@@ -82,7 +88,7 @@ def unseen_logits(x: Any, y: Any, seed: int, folds: int = 4) -> Any:
 
 
 def save(folder: Path, features: Features, decisions: dict[str, Decision], **settings: Any) -> None:
-    """Write features and decisions as JSON and safetensors."""
+    """Write features, decisions and further `settings` to a folder, as JSON and safetensors."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True)
@@ -100,7 +106,7 @@ def save(folder: Path, features: Features, decisions: dict[str, Decision], **set
 
 
 def load(folder: Path) -> tuple[Features, dict[str, Decision], dict[str, Any]]:
-    """Read back what `save` wrote: features, decisions by name, and the settings."""
+    """Read what `save` wrote: features, decisions by name, and settings."""
     from safetensors.numpy import load_file
 
     state = read_json(folder / "classifier.json")

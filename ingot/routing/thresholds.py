@@ -1,7 +1,7 @@
-"""What routes are worth: who answers right, at what cost, and which threshold pays.
+"""Weigh right answers against their cost, to find the threshold of the router that pays.
 
-A row is a prompt with `right`, which says of the base and of each modifier whether its answer is right. The cost of an
-answer of the base is 1; that of a modifier is relative to it.
+A row is a prompt. Its key `right` says of the base and of each modifier whether its answer is right. Costs are per
+answer, in units that the user chooses in `router.costs`.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,15 @@ Chances = dict[str, Any]
 
 
 def joined(files: Sequence[Path], routes: Sequence[str]) -> list[Record]:
-    """Return one row per question of the answers of all `routes`: of the base and of each modifier, in this order.
+    """Join the answers of the base and of each modifier into one row per question.
 
-    It has the question, its domain, under `answers` what each route answers, under `right` who is right, and the
-    confidence of the base.
+    `files` hold the answers of `routes`, in the same order; the first route is the base. A row has the question, its
+    domain and the confidence of the base. `answers` has the answer of each route, and `right` says whether it is right.
+
+    Raises InputError if the files do not answer the same questions.
     """
-    asked = [list(read_records(path)) for path in files]
-    if len({tuple(answer["instruction"] for answer in answers) for answers in asked}) > 1:
+    answers_of_routes = [list(read_records(path)) for path in files]
+    if len({tuple(answer["instruction"] for answer in answers) for answers in answers_of_routes}) > 1:
         raise InputError(f"{files[0]} and the others do not answer the same questions; build all of them again")
     return [
         {
@@ -31,12 +33,15 @@ def joined(files: Sequence[Path], routes: Sequence[str]) -> list[Record]:
             "answers": dict(zip(routes, answers, strict=True)),
             "right": {route: answer["right"] for route, answer in zip(routes, answers, strict=True)},
         }
-        for answers in zip(*asked, strict=True)
+        for answers in zip(*answers_of_routes, strict=True)
     ]
 
 
 def routes_at(chances: Chances, threshold: float) -> list[str]:
-    """Return "base", or the likeliest modifier where its chance [n] reaches the threshold, for every prompt."""
+    """Choose a route for each of n prompts: the likeliest modifier if its chance reaches the threshold, else "base".
+
+    `chances` are {modifier: probabilities [n] that a prompt needs it}.
+    """
     import numpy as np
 
     names = list(chances)
@@ -46,26 +51,26 @@ def routes_at(chances: Chances, threshold: float) -> list[str]:
 
 
 def outcome(rows: Sequence[Record], routes: Sequence[str], costs: Costs) -> tuple[list[bool], float]:
-    """Return which answers are right, and what one costs on average."""
+    """Tell which answers of the chosen routes are right, and what an answer costs on average."""
     right = [bool(row["right"][route]) for row, route in zip(rows, routes, strict=True)]
     spent = sum(costs.base if route == "base" else costs.modifier for route in routes)
     return right, spent / max(1, len(rows))
 
 
 def utility(right: Sequence[bool], cost: float, worth: float) -> float:
-    """Return what the answers are worth on average, less their cost; a right one is worth `worth`."""
+    """Compute what an answer is worth on average, minus its cost. A right answer is worth `worth`, a wrong one 0."""
     return worth * sum(right) / max(1, len(right)) - cost
 
 
 def tune(rows: Sequence[Record], chances: Chances, costs: Costs, worth: float) -> list[dict[str, float]]:
-    """Return accuracy, cost and utility at every threshold in steps of 0.05."""
+    """Compute accuracy, cost and utility at every threshold from 0.05 to 0.95, in steps of 0.05."""
     table = []
     for step in range(1, 20):
         right, cost = outcome(rows, routes_at(chances, step / 20), costs)
         share = sum(right) / max(1, len(right))
-        gained = utility(right, cost, worth)
+        net = utility(right, cost, worth)
         table.append(
-            {"threshold": step / 20, "accuracy": round(share, 4), "cost": round(cost, 4), "utility": round(gained, 4)}
+            {"threshold": step / 20, "accuracy": round(share, 4), "cost": round(cost, 4), "utility": round(net, 4)}
         )
     return table
 
@@ -78,10 +83,10 @@ def better(
     worth: float,
     most_p: float,
 ) -> dict[str, Any]:
-    """Compare two thresholds, A and B, on prompts on which neither was chosen; B must show that it is better.
+    """Compare two thresholds, A and B, on prompts that neither was chosen on. A stays unless B is shown to be better.
 
-    B is taken if it is worth more and either its answers are right more often by McNemar's exact test (`most_p`), or no
-    fewer are right and it is cheaper. Else A stays: a change that may be chance is not worth one.
+    B is taken if its utility is higher and one of two things holds. Either more of its answers are right, with a p
+    value of at most `most_p` in McNemar's exact test. Or at least as many are right, and B is cheaper.
     """
     (right_a, cost_a), (right_b, cost_b) = (outcome(rows, routes_at(chances, t), costs) for t in thresholds)
     paired = compare_pairs(right_b, right_a)
@@ -98,11 +103,13 @@ def better(
 
 
 def curves(rows: Sequence[Record], chances: Chances, costs: Costs) -> dict[str, Any]:
-    """Return accuracy against cost of the ways to route.
+    """Compute the accuracy and the cost of several ways to route.
 
-    `router` and `confidence` are lists over their thresholds. By confidence, the base answers first, and the likeliest
-    modifier answers again where the base was not sure enough: both are paid for. `base`, `modifier` (the likeliest one,
-    always) and `oracle` (the cheapest that is right) are single points; between the first two lies choosing at random.
+    Returns:
+        `router`: a list over thresholds. `confidence`: a list over thresholds of the base's own confidence. Here the
+        base answers first; if it is not sure enough, the likeliest modifier answers again, and both are paid for.
+        `base`, always the base; `modifier`, always the likeliest modifier; `oracle`, the cheapest route that is right:
+        single points. Choosing at random lies on the line between `base` and `modifier`.
     """
     likeliest = routes_at(chances, 0.0)
     both = costs.base + costs.modifier
@@ -112,10 +119,10 @@ def curves(rows: Sequence[Record], chances: Chances, costs: Costs) -> dict[str, 
 
     def by_confidence(threshold: float) -> dict[str, float]:
         sure = [row["confidence"] >= threshold for row in rows]
-        routes = ["base" if one else other for one, other in zip(sure, likeliest, strict=True)]
-        kept = sum(sure) / max(1, len(sure))
+        routes = ["base" if is_sure else modifier for is_sure, modifier in zip(sure, likeliest, strict=True)]
+        sure_share = sum(sure) / max(1, len(sure))
         right, _ = outcome(rows, routes, costs)
-        return {"threshold": round(threshold, 4), **point(right, kept * costs.base + (1 - kept) * both)}
+        return {"threshold": round(threshold, 4), **point(right, sure_share * costs.base + (1 - sure_share) * both)}
 
     confidences = sorted({row["confidence"] for row in rows})
     steps = [confidences[len(confidences) * i // 20] for i in range(20)] if confidences else []

@@ -1,7 +1,7 @@
-"""Static embedding: a prompt as the mean of one vector per token, cheap enough for every request.
+"""Embed a prompt as the mean of one vector per token, which is cheap enough for every request.
 
-As in model2vec (Tulkens and van Dongen 2024, github.com/MinishLab/model2vec), whose folders can be used, and so can any
-Hugging Face checkpoint: its input embeddings.
+The vectors come from a folder of model2vec (Tulkens and van Dongen 2024, github.com/MinishLab/model2vec), or from the
+input embeddings of any Hugging Face checkpoint.
 """
 
 from pathlib import Path
@@ -9,13 +9,16 @@ from typing import Any
 
 from ingot.errors import InputError
 
-# What the table of vectors is called by model2vec, by sentence-transformers' StaticEmbedding, and in checkpoints.
+# Names of the table of vectors: in model2vec, in sentence-transformers' StaticEmbedding, and in checkpoints.
 TABLES = ("embeddings", "embedding.weight", "model.embed_tokens.weight")
 TOKENIZER, TABLE = "tokenizer.json", "token_vectors.safetensors"
 
 
 def read_table(folder: Path) -> Any:
-    """Return the vectors [vocabulary, width] in a folder's safetensors files as float32; InputError without any."""
+    """Read vectors [vocabulary, width] from the safetensors files of a folder, as float32.
+
+    Raises InputError if there are none.
+    """
     import torch  # numpy knows no bfloat16
     from safetensors import safe_open
 
@@ -23,8 +26,8 @@ def read_table(folder: Path) -> Any:
         with safe_open(path, framework="pt") as tensors:
             for name in sorted(set(TABLES) & set(tensors.keys())):
                 table = tensors.get_tensor(name).to(torch.float32)
-                # model2vec: rows that tokens share, and a weight for each token
-                if "mapping" in tensors.keys():  # noqa: SIM118 (no mapping, but safetensors' own)
+                # In model2vec, tokens may share a row, and each token may have a weight.
+                if "mapping" in tensors.keys():  # noqa: SIM118  (safetensors' own object needs .keys())
                     table = table[tensors.get_tensor("mapping").long()]
                 if "weights" in tensors.keys():  # noqa: SIM118
                     table = table * tensors.get_tensor("weights").to(torch.float32)[:, None]
@@ -35,7 +38,7 @@ def read_table(folder: Path) -> Any:
 
 
 class TokenVectors:
-    """Turns a prompt into a vector of unit length [width], or of zeros where it has no token."""
+    """Turns a prompt into a vector [width] of length 1, or of zeros if the prompt has no token."""
 
     def __init__(self, tokenizer: Any, table: Any) -> None:
         """Take a `tokenizers.Tokenizer` and a vector [width] for each of its tokens."""
@@ -43,14 +46,17 @@ class TokenVectors:
 
     @property
     def width(self) -> int:
-        """Numbers per vector."""
+        """The number of numbers per vector."""
         return int(self.table.shape[1])
 
     @classmethod
     def reduced(cls, folder: Path, prompts: list[str], width: int) -> "TokenVectors":
         """Read vectors from a folder, and keep the `width` directions in which the means of `prompts` differ most.
 
-        Directions are the principal components. They are laid into the table, so that a request pays for `width` only.
+        The directions are the principal components. The table is projected once, here, so a request computes with
+        `width` numbers per token only.
+
+        Raises InputError if the folder has no tokenizer, if vectors are missing, or if they have fewer numbers.
         """
         import numpy as np
         from tokenizers import Tokenizer
@@ -58,35 +64,35 @@ class TokenVectors:
         if not (folder / TOKENIZER).exists():
             raise InputError(f"{folder}: there is no {TOKENIZER}; name another `embedding`, or null")
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-        tokenizer.no_padding()  # a mean is of the prompt's own tokens, and of all of them
+        tokenizer.no_padding()  # so that a mean is over the prompt's own tokens, and over all of them
         tokenizer.no_truncation()
-        whole = cls(tokenizer, read_table(folder))
-        if len(whole.table) < tokenizer.get_vocab_size():
-            raise InputError(f"{folder}: {len(whole.table)} vectors for {tokenizer.get_vocab_size()} tokens")
-        if whole.width < width:
-            raise InputError(f"{folder}: its vectors have {whole.width} numbers, `dimensions` asks for {width}")
-        means = np.array([whole.mean(prompt) for prompt in prompts])
+        unreduced = cls(tokenizer, read_table(folder))
+        if len(unreduced.table) < tokenizer.get_vocab_size():
+            raise InputError(f"{folder}: {len(unreduced.table)} vectors for {tokenizer.get_vocab_size()} tokens")
+        if unreduced.width < width:
+            raise InputError(f"{folder}: its vectors have {unreduced.width} numbers, `dimensions` asks for {width}")
+        means = np.array([unreduced.mean(prompt) for prompt in prompts])
         center = means.mean(axis=0)
         _, _, components = np.linalg.svd(means - center, full_matrices=False)
-        reduced = np.zeros((len(whole.table), width), dtype=np.float32)
-        found = min(width, len(components))
-        reduced[:, :found] = whole.table @ components[:found].T - center @ components[:found].T
-        return cls(whole.tokenizer, reduced)
+        reduced = np.zeros((len(unreduced.table), width), dtype=np.float32)
+        rank = min(width, len(components))
+        reduced[:, :rank] = unreduced.table @ components[:rank].T - center @ components[:rank].T
+        return cls(unreduced.tokenizer, reduced)
 
     def mean(self, prompt: str) -> Any:
-        """Return the mean vector [width] of a prompt's tokens."""
+        """Compute the mean vector [width] of a prompt's tokens."""
         ids = self.tokenizer.encode(prompt, add_special_tokens=False).ids
         return self.table[ids].mean(axis=0) if ids else self.table[:0].sum(axis=0)
 
     def __call__(self, prompt: str) -> list[float]:
-        """Return the mean vector [width] of a prompt's tokens, at unit length."""
+        """Compute the mean vector [width] of a prompt's tokens, scaled to length 1."""
         import numpy as np
 
         mean = self.mean(prompt)
         return list((mean / (float(np.linalg.norm(mean)) or 1.0)).tolist())
 
     def save(self, folder: Path) -> None:
-        """Write tokenizer and vectors."""
+        """Write the tokenizer and the vectors to a folder."""
         from safetensors.numpy import save_file
 
         self.tokenizer.save(str(folder / TOKENIZER), pretty=False)
@@ -94,7 +100,7 @@ class TokenVectors:
 
     @classmethod
     def load(cls, folder: Path) -> "TokenVectors | None":
-        """Read back what `save` wrote, or return None where it wrote nothing."""
+        """Read what `save` wrote to a folder. None if it wrote nothing there."""
         if not (folder / TABLE).exists():
             return None
         from safetensors.numpy import load_file

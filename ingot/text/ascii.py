@@ -1,4 +1,4 @@
-"""What kind of sign a byte is, as tables of 256 for compiled code; beyond ASCII, none of these."""
+"""Tell compiled code what kind of sign a byte is, in tables of 256 entries. A byte that is not ASCII is of no kind."""
 
 import string
 
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 
 def table(signs: str) -> NDArray[np.bool_]:
-    """Return for every byte whether it is one of `signs`."""
+    """Make a table [256] that tells for every byte whether it is one of `signs`."""
     return np.isin(np.arange(256), list(signs.encode()))
 
 
 SPACE, NEWLINE = 32, 10
-CASE = 32  # from a capital to its small letter
-SPACES = table(string.whitespace + "\x1c\x1d\x1e\x1f")  # those of str.split
+CASE = 32  # add it to a capital to get the small letter
+SPACES = table(string.whitespace + "\x1c\x1d\x1e\x1f")  # the same ones that str.split splits at
 DIGITS = table(string.digits)
 LETTERS = table(string.ascii_letters)
 CAPITALS = table(string.ascii_uppercase)

@@ -1,9 +1,9 @@
-"""The one prompt object: how a question and its answer become token ids, in training, evaluation and serving alike."""
+"""Turn a question and its answer into token ids, in the same way in training, measuring and serving."""
 
 from dataclasses import dataclass
 from typing import Any
 
-# Used by models that this project pretrains; a hub or local model keeps the template it was trained with.
+# Models that are pretrained here use this template. A model from a hub or a folder keeps its own.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\n' }}"
@@ -13,35 +13,36 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# Qwen2's split pattern, so that llama.cpp's pre-tokenizer of that name gives the same ids (checked by `measure_gguf`).
+# This is Qwen2's pattern, so that llama.cpp splits texts in the same way. `measure_gguf` checks that it does.
 SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
-# Llama 3's templates write a date into every prompt, today's if not told otherwise; a model must not change overnight.
+# Llama 3's templates write a date into every prompt, by default today's. A fixed date keeps answers the same tomorrow.
 DATE = "26 Jul 2024"
 SPECIAL_TOKENS = (PAD, START, END)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of one conversation; the first `prompt` of them are the question, the rest the answer and its end."""
+    """The token ids of a conversation: first the question, then the answer and its end token."""
 
     ids: list[int]
     prompt: int
+    """How many of the ids are the question."""
 
     @property
     def completion_mask(self) -> list[int]:
-        """1 for every token that the model must learn to write (answer and end token), 0 for the question."""
+        """A mask [tokens]: 1 for tokens that the model must learn to write (answer, end token), 0 for the question."""
         return [0] * self.prompt + [1] * (len(self.ids) - self.prompt)
 
     def labels(self, ignore: int = -100) -> list[int]:
-        """Return the ids with the question replaced by the index that the loss ignores."""
+        """Return the ids [tokens], with `ignore` in place of the question. The loss ignores that index."""
         return [ignore] * self.prompt + self.ids[self.prompt :]
 
 
 def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-    """Render messages ({"role", "content"}) with the tokenizer's own template."""
+    """Write messages ({"role", "content"}) as one text, in the tokenizer's chat template."""
     text = tokenizer.apply_chat_template(
         turns, tokenize=False, add_generation_prompt=add_generation_prompt, date_string=DATE
     )
@@ -49,15 +50,15 @@ def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: b
 
 
 def prompt_text(tokenizer: Any, instruction: str) -> str:
-    """Render a question up to the point where the answer begins."""
+    """Write a question in the chat template, up to the point where the answer begins."""
     return render(tokenizer, [{"role": "user", "content": instruction}])
 
 
 def encode(tokenizer: Any, instruction: str, response: str) -> Encoded:
-    """Encode a conversation.
+    """Encode a conversation of one question and its answer.
 
-    Question and answer are tokenised apart and joined as ids: that is what the model meets when it generates, where
-    the question has been tokenised before the answer exists.
+    Question and answer are tokenised separately, and their ids are joined. A model that generates meets them in the
+    same way: its question is tokenised before there is an answer.
     """
     prompt = tokenizer(prompt_text(tokenizer, instruction), add_special_tokens=False)["input_ids"]
     answer = tokenizer(response, add_special_tokens=False)["input_ids"]
@@ -65,9 +66,10 @@ def encode(tokenizer: Any, instruction: str, response: str) -> Encoded:
 
 
 def pack(conversations: list[Encoded], length: int, pad: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Pack conversations, in order, into rows of exactly `length` tokens; return input ids and labels, [rows, length].
+    """Pack conversations, in order, into rows of `length` tokens. Return input ids and labels, both [rows, length].
 
-    A conversation that is longer than a row is left out, since a cut answer would teach the model to stop early.
+    Rows are filled up with the token `pad`. A conversation that is longer than a row is left out: a cut answer would
+    teach the model to stop early.
     """
     rows: list[list[int]] = []
     labels: list[list[int]] = []

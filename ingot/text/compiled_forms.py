@@ -1,4 +1,4 @@
-"""The normal forms of many texts in one compiled call, as bytes. They equal those of `ingot.text.forms.normalise`."""
+"""Normalise many texts in one compiled call, to bytes. The result equals that of `ingot.text.forms.normalise`."""
 
 import numpy as np
 from numba import njit
@@ -11,12 +11,12 @@ from ingot.text.minhash import Bytes, Places, join
 
 @njit(cache=True, nogil=True)
 def squeeze_pairs(data: Bytes, starts: Places) -> tuple[Bytes, Places, Places]:
-    """Return texts in lower case and with single spaces, two and two together with a space between; see `normal_pairs`.
+    """Bring texts to lower case and single spaces, and join each two of them with a space. See `normal_pairs`.
 
-    Of what is not ASCII, nothing is changed.
+    Bytes that are not ASCII are not changed.
     """
     pairs = (len(starts) - 1) // 2
-    found, begins, firsts = (
+    joined, begins, first_lengths = (
         np.empty(len(data) + pairs, np.uint8),
         np.zeros(pairs + 1, np.int64),
         np.empty(pairs, np.int64),
@@ -25,32 +25,33 @@ def squeeze_pairs(data: Bytes, starts: Places) -> tuple[Bytes, Places, Places]:
     for pair in range(pairs):
         begin = end
         for text in (2 * pair, 2 * pair + 1):
-            between = end > begin
+            space_is_due = end > begin
             for place in range(starts[text], starts[text + 1]):
                 byte = data[place]
                 if SPACES[byte]:
-                    between = end > begin
+                    space_is_due = end > begin
                     continue
-                if between:
-                    found[end] = SPACE
+                if space_is_due:
+                    joined[end] = SPACE
                     end += 1
-                    between = False
-                found[end] = byte + CASE if CAPITALS[byte] else byte
+                    space_is_due = False
+                joined[end] = byte + CASE if CAPITALS[byte] else byte
                 end += 1
             if text == 2 * pair:
-                firsts[pair] = end - begin
+                first_lengths[pair] = end - begin
         begins[pair + 1] = end
-    return found[:end], begins, firsts
+    return joined[:end], begins, first_lengths
 
 
 def normal_pairs(records: list[Record]) -> tuple[Bytes, Places, Places]:
-    """Return question and answer of records in normal form, a space between: what their shingles are taken from.
+    """Join the question and the answer of each record in normal form. Shingles are taken from these texts.
 
     Returns:
-        All texts, one after the other; where each begins, and the end; and how many bytes of each are the question.
+        The bytes of all texts, one after the other; where each text begins and, last, where the last one ends
+        [records + 1]; and how many bytes of each text are the question [records].
     """
     texts = (text for record in records for text in (record["instruction"], record["response"]))
-    found: tuple[Bytes, Places, Places] = squeeze_pairs(
+    joined: tuple[Bytes, Places, Places] = squeeze_pairs(
         *join([text.encode() if text.isascii() else normalise(text).encode() for text in texts])
     )
-    return found
+    return joined

@@ -1,4 +1,4 @@
-"""Prompts as points: TF-IDF brought to few dimensions, or the vectors of a sentence-transformers model."""
+"""Turn prompts into vectors for clustering: reduced TF-IDF, or those of a sentence-transformers model."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from ingot.text.terms import terms
 
 
 def tfidf(prompts: list[str]) -> tuple[Any, list[str]]:
-    """Return the TF-IDF matrix [n, terms] (sparse) of words and word pairs, and the terms."""
+    """Compute TF-IDF of words and word pairs. Return the matrix [prompts, terms] (sparse), and the terms."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer=terms, min_df=1, sublinear_tf=True)
@@ -16,17 +16,18 @@ def tfidf(prompts: list[str]) -> tuple[Any, list[str]]:
 
 
 def vectors(prompts: list[str], encoder: Path | None, dimensions: int, seed: int) -> Any:
-    """Return a unit vector for every prompt, [n, width].
+    """Compute a vector of length 1 for every prompt, [prompts, width].
 
-    Without an `encoder`, by TF-IDF and singular value decomposition to `dimensions` (latent semantic analysis); else by
-    the sentence-transformers model in that folder, which has a width of its own. Raises InputError for a folder without
-    one.
+    `encoder` is the folder of a sentence-transformers model, which has a width of its own. Without it, vectors are
+    TF-IDF, reduced to at most `dimensions` by a singular value decomposition (latent semantic analysis).
+
+    Raises InputError if there is no such model in the folder.
     """
     import numpy as np
     from sklearn.preprocessing import normalize
 
     if encoder is None and len(set(prompts)) == 1:
-        return np.ones((len(prompts), 1))  # nothing tells them apart
+        return np.ones((len(prompts), 1))  # equal prompts, equal vectors
     if encoder is None:
         from sklearn.decomposition import TruncatedSVD
 
@@ -42,6 +43,6 @@ def vectors(prompts: list[str], encoder: Path | None, dimensions: int, seed: int
         model = SentenceTransformer(str(encoder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{encoder}: not the folder of a sentence-transformers model ({error}); fetch one, or use `tfidf`"
+            f"{encoder}: this is not the folder of a sentence-transformers model ({error}); fetch one, or use `tfidf`"
         ) from None
     return normalize(model.encode(prompts, show_progress_bar=False))

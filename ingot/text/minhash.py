@@ -1,8 +1,8 @@
-"""MinHash signatures, their bands, and exact Jaccard similarity, compiled by numba.
+"""Find texts that repeat others: MinHash signatures, their bands, and exact Jaccard similarity, compiled by numba.
 
-A text is given in its normal form, as UTF-8. Its shingles are those of `ingot.text.forms.shingles`, each as a
-64-bit hash: two different shingles of a pair of texts have the same hash with a probability below 1e-12, so
-similarities computed from hashes are exact for all that anybody could notice.
+Texts are in their normal form, as UTF-8. Shingles are those of `ingot.text.forms.shingles`, as 64-bit hashes. Two
+different shingles of a pair of texts have the same hash with a probability below 1e-12, so similarities that are
+computed from hashes are exact in practice.
 """
 
 import numpy as np
@@ -23,10 +23,10 @@ FNV_OFFSET, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
 def banding(permutations: int, threshold: float, recall: float) -> tuple[int, int]:
-    """Return (bands, rows) with the longest rows that still propose a pair at `threshold` with probability `recall`.
+    """Choose (bands, rows) so that a pair of similarity `threshold` is proposed with at least the probability `recall`.
 
     A pair of Jaccard similarity J shares a band with probability 1 - (1 - J^rows)^bands (Leskovec et al., Mining of
-    Massive Datasets, 3.4). Longer rows mean fewer false candidates to verify.
+    Massive Datasets, 3.4). Rows are as many as possible: more rows propose fewer pairs that must be compared in vain.
     """
     for rows in range(permutations, 0, -1):
         bands = permutations // rows
@@ -36,14 +36,14 @@ def banding(permutations: int, threshold: float, recall: float) -> tuple[int, in
 
 
 def permutations_of(count: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the factors (odd) and summands of `count` permutations x -> a x + b of the 32-bit numbers."""
+    """Draw `count` permutations x -> a x + b of the 32-bit numbers. Return the factors a, which are odd, and the b."""
     random = np.random.default_rng(1)
     factors, summands = random.integers(0, 2**32, (2, count), dtype=np.uint32)
     return factors | np.uint32(1), summands
 
 
 def join(texts: list[bytes]) -> tuple[Bytes, Places]:
-    """Return texts as one array of bytes, and where each begins; one more number says where the last one ends."""
+    """Join texts into one array of bytes. Return it, and where each text begins and the last one ends [texts + 1]."""
     starts = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in texts], out=starts[1:])
     return np.frombuffer(b"".join(texts), np.uint8), starts
@@ -51,7 +51,7 @@ def join(texts: list[bytes]) -> tuple[Bytes, Places]:
 
 @njit(cache=True, nogil=True)
 def longest_of(starts: Places) -> int:
-    """Return the bytes of the longest text."""
+    """Return the length of the longest text in bytes."""
     longest = 0
     for i in range(len(starts) - 1):
         longest = max(longest, starts[i + 1] - starts[i])
@@ -60,7 +60,7 @@ def longest_of(starts: Places) -> int:
 
 @njit(cache=True, nogil=True, inline="always")
 def mixed(value: np.uint64) -> np.uint64:
-    """Return a 64-bit number whose bits all depend on all bits of `value` (the finaliser of SplitMix64)."""
+    """Mix a 64-bit number so that each bit depends on all bits of `value` (the finaliser of SplitMix64)."""
     value = (value ^ (value >> uint64(30))) * MIX_1
     value = (value ^ (value >> uint64(27))) * MIX_2
     return value ^ (value >> uint64(31))
@@ -68,7 +68,7 @@ def mixed(value: np.uint64) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def decode(data: Bytes, points: Points) -> int:
-    """Write the code points of valid UTF-8 to `points`; return how many there are."""
+    """Write the code points of valid UTF-8 to `points`. Return how many there are."""
     count = 0
     i = 0
     while i < len(data):
@@ -85,7 +85,7 @@ def decode(data: Bytes, points: Points) -> int:
 
 @njit(cache=True, nogil=True, inline="always")
 def in_word(point: int) -> bool:
-    """Tell whether a code point of a text in normal form is part of a word, and not a space or an ASCII sign."""
+    """Tell whether a code point of a text in normal form belongs to a word. Spaces and ASCII signs do not."""
     digit = 48 <= point <= 57
     letter = 97 <= point <= 122 or 65 <= point <= 90
     return digit or letter or point == UNDERSCORE or point >= FIRST_NOT_ASCII
@@ -93,7 +93,7 @@ def in_word(point: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def hash_words(points: Points, count: int, hashes: Hashes) -> int:
-    """Write a hash per word or sign to `hashes`; return how many there are."""
+    """Write a hash per word or sign to `hashes`. Return how many there are."""
     words = 0
     i = 0
     while i < count:
@@ -113,9 +113,9 @@ def hash_words(points: Points, count: int, hashes: Hashes) -> int:
 
 @njit(cache=True, nogil=True)
 def hash_shingles(data: Bytes, kind: int, length: int, points: Points, hashes: Hashes) -> int:
-    """Write the hashes of all shingles of a text to the front of `hashes`; return how many there are, repeats included.
+    """Write the hashes of all shingles of a text to the front of `hashes`. Return how many there are, with repeats.
 
-    `points` and `hashes` are room for at least as many values as the text has bytes.
+    `points` and `hashes` must have room for as many values as the text has bytes.
     """
     units = decode(data, points)
     if kind == 1:
@@ -131,13 +131,13 @@ def hash_shingles(data: Bytes, kind: int, length: int, points: Points, hashes: H
         for j in range(i, min(i + length, units)):
             value = (value ^ hashes[j]) * GOLDEN
             value ^= value >> uint64(29)
-        hashes[i] = mixed(value) | uint64(1)  # never 0, which marks a free place of a table
+        hashes[i] = mixed(value) | uint64(1)  # never 0, because 0 marks a free place in a table
     return count
 
 
 @njit(cache=True, nogil=True)
 def table_for(count: int) -> int:
-    """Return the length of a hash table for `count` values: a power of two, at most half full."""
+    """Choose the length of a hash table for `count` values: a power of two, so that it is at most half full."""
     length = 16
     while length < 2 * count:
         length *= 2
@@ -146,7 +146,7 @@ def table_for(count: int) -> int:
 
 @njit(cache=True, nogil=True)
 def place_in(table: Hashes, value: np.uint64) -> np.uint64:
-    """Return where a value is in a hash table, or the free place where it belongs."""
+    """Find the place of a value in a hash table. If the value is not in it, find the free place where it belongs."""
     last = uint64(len(table) - 1)
     place = (value >> uint64(20)) & last
     while table[place] != 0 and table[place] != value:
@@ -156,7 +156,10 @@ def place_in(table: Hashes, value: np.uint64) -> np.uint64:
 
 @njit(cache=True, nogil=True)
 def keep_distinct(hashes: Hashes, count: int, table: Hashes) -> int:
-    """Move the distinct values to the front of `hashes`, and into `table`, emptied first; return their number."""
+    """Move the distinct values to the front of `hashes`, and return how many there are.
+
+    `table` is emptied first, and holds the distinct values afterwards.
+    """
     table[:] = 0
     distinct = 0
     for i in range(count):
@@ -180,10 +183,11 @@ def sign(
     bands: int,
     rows: int,
 ) -> tuple[Hashes, Points]:
-    """Return the keys of the bands [bands, texts] and the number of distinct shingles [texts].
+    """Compute the keys of the bands [bands, texts], and count the distinct shingles [texts].
 
-    The signature of a text is, per permutation, the least value among its shingles (Broder, On the resemblance and
-    containment of documents, 1997); a band is a hash of `rows` of them. A text without shingles gets keys of its own.
+    The signature of a text is the least value among its shingles, for each permutation (Broder, On the resemblance and
+    containment of documents, 1997). A key is a hash of `rows` values of the signature. A text without shingles gets
+    keys that no other text has.
     """
     texts = len(starts) - 1
     keys = np.empty((bands, texts), np.uint64)
@@ -211,7 +215,7 @@ def sign(
 
 @njit(cache=True, nogil=True)
 def count_shared(hashes: Hashes, count: int, table: Hashes, matched: Places, mark: int) -> int:
-    """Return how many distinct values of `hashes` are in `table`; those are marked in `matched`."""
+    """Count the distinct values of `hashes` that are in `table`. Their places are set to `mark` in `matched`."""
     shared = 0
     for i in range(count):
         place = place_in(table, hashes[i])
@@ -233,51 +237,52 @@ def choose(
     length: int,
     threshold: float,
 ) -> tuple[Places, NDArray[np.float32], int]:
-    """Decide, text after text in order of preference, whether a text repeats one that is kept.
+    """Decide for one text after the other, in order of preference, whether it repeats a text that is kept.
 
-    The texts `data`, `starts` are as `join` gives them, and have `counts` distinct shingles each, of `kind` and
-    `length`. Text i is in the buckets bucket_of[first_bucket[i] : first_bucket[i + 1]]; texts that share one are
-    compared. `bucket_starts` says where the room of each bucket begins, and last the room of all.
+    `data` and `starts` are texts as `join` returns them. They have `counts` distinct shingles [texts] of `kind` and
+    `length`. Text i is in the buckets bucket_of[first_bucket[i] : first_bucket[i + 1]]. Texts that share a bucket are
+    compared. `bucket_starts` [buckets + 1] says where the members of each bucket are stored; its last value is the end.
 
     Returns:
-        Per text the kept text that it repeats, or -1; the similarity of the two; and how many pairs were compared.
+        For each text, the kept text that it repeats, or -1; the similarity of the two, from 0 to 1; and how many pairs
+        were compared.
     """
     texts = len(starts) - 1
     repeats, likeness = np.full(texts, -1, np.int64), np.zeros(texts, np.float32)
-    held, filled = np.empty(bucket_starts[-1], np.int64), np.zeros(len(bucket_starts) - 1, np.int64)
+    members, filled = np.empty(bucket_starts[-1], np.int64), np.zeros(len(bucket_starts) - 1, np.int64)
     compared_with = np.full(texts, -1, np.int64)
     longest = longest_of(starts)
     points = np.empty(longest + 1, np.uint32)
-    own, others = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
+    hashes, kept_hashes = np.empty(longest + 1, np.uint64), np.empty(longest + 1, np.uint64)
     table = np.empty(table_for(longest), np.uint64)
     matched = np.full(len(table), -1, np.int64)
     pairs = 0
     for i in range(texts):
-        room = 0  # of the table of text i, which is filled when the first comparison needs it
+        table_length = 0  # the table of text i is filled only when the first comparison needs it
         buckets = bucket_of[first_bucket[i] : first_bucket[i + 1]]
         for bucket in buckets:
-            for other in held[bucket_starts[bucket] : bucket_starts[bucket] + filled[bucket]]:
-                # Not twice; and not if even all shingles of the smaller in common would not be enough.
-                smaller, larger = min(counts[i], counts[other]), max(counts[i], counts[other])
-                if compared_with[other] == i or smaller < threshold * larger:
+            for kept in members[bucket_starts[bucket] : bucket_starts[bucket] + filled[bucket]]:
+                # Skip a pair that was compared before, and one whose sizes differ too much to reach the threshold.
+                smaller, larger = min(counts[i], counts[kept]), max(counts[i], counts[kept])
+                if compared_with[kept] == i or smaller < threshold * larger:
                     continue
-                compared_with[other] = i
+                compared_with[kept] = i
                 pairs += 1
-                if room == 0:
-                    found = hash_shingles(data[starts[i] : starts[i + 1]], kind, length, points, own)
-                    room = table_for(found)
-                    keep_distinct(own, found, table[:room])
-                    matched[:room] = -1
-                found = hash_shingles(data[starts[other] : starts[other + 1]], kind, length, points, others)
-                shared = count_shared(others, found, table[:room], matched[:room], other)
-                jaccard = shared / (counts[i] + counts[other] - shared)
+                if table_length == 0:
+                    count = hash_shingles(data[starts[i] : starts[i + 1]], kind, length, points, hashes)
+                    table_length = table_for(count)
+                    keep_distinct(hashes, count, table[:table_length])
+                    matched[:table_length] = -1
+                count = hash_shingles(data[starts[kept] : starts[kept + 1]], kind, length, points, kept_hashes)
+                shared = count_shared(kept_hashes, count, table[:table_length], matched[:table_length], kept)
+                jaccard = shared / (counts[i] + counts[kept] - shared)
                 if jaccard >= threshold:
-                    repeats[i], likeness[i] = other, jaccard
+                    repeats[i], likeness[i] = kept, jaccard
                     break
             if repeats[i] >= 0:
                 break
         if repeats[i] < 0:
             for bucket in buckets:
-                held[bucket_starts[bucket] + filled[bucket]] = i
+                members[bucket_starts[bucket] + filled[bucket]] = i
                 filled[bucket] += 1
     return repeats, likeness, pairs

@@ -1,4 +1,4 @@
-"""Signatures: what `sign` writes per part and `deduplicate` joins, as columns in a safetensors file.
+"""Store signatures as columns of a safetensors file. The step `sign` writes a file per part, `deduplicate` joins them.
 
 A column has one value per record: `id` (the id as a number), `line` (hash of the line), `exact_high` and `exact_low`
 (hash of the normal form), `quality`, `length` (characters of the answer), `tokens`, `count` (distinct shingles) and
@@ -20,14 +20,14 @@ Column = NDArray[Any]
 
 
 def save(path: Path, columns: dict[str, Column], labels: list[dict[str, Any]], shingles: dict[str, Any]) -> None:
-    """Write the columns of a part, its labels, and what its shingles are."""
+    """Write the columns of a part, its labels, and the settings of its shingles."""
     columns = {name: np.ascontiguousarray(column) for name, column in columns.items()}
     # One entry: safetensors writes several entries in any order, and the same records must give the same bytes.
     save_file(columns, path, metadata={"about": json.dumps({"labels": labels, "shingles": shingles})})
 
 
 class Signatures:
-    """The columns of all parts, one after the other, in the order of `paths`."""
+    """Joins the columns of all parts, in the order of `paths`."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.files: list[Any] = [safe_open(path, "numpy") for path in paths]
@@ -41,27 +41,27 @@ class Signatures:
         return sum(self.counts)
 
     def column(self, name: str) -> Column:
-        """Return a column of all parts."""
+        """Read a column of all parts, [records]."""
         return np.concatenate([file.get_tensor(name) for file in self.files])
 
     def keys(self, band: int) -> NDArray[np.uint64]:
-        """Return the keys of one band."""
+        """Read the keys of one band, [records]."""
         filled = (file for file, count in zip(self.files, self.counts, strict=True) if count)
         keys = [file.get_slice("keys")[band] for file in filled]
         return np.concatenate(keys) if keys else np.zeros(0, np.uint64)
 
     def places(self) -> tuple[Column, Column, Column]:
-        """Return for each record its part, and where its line begins and ends there."""
+        """Tell of each record its part, and where its line begins and ends there, in bytes. Each is [records]."""
         starts = [file.get_tensor("start") for file in self.files]
         part = np.repeat(np.arange(len(self.files), dtype=np.int32), self.counts)
         return part, np.concatenate([s[:-1] for s in starts]), np.concatenate([s[1:] for s in starts])
 
     def labels(self) -> tuple[list[dict[str, Any]], Column]:
-        """Return all labels, and for each record the place of its label among them."""
+        """List the labels of all parts, and tell of each record the place of its label among them [records]."""
         numbers: dict[str, int] = {}
         codes = []
         for file, about in zip(self.files, self.about, strict=True):
-            own = [json.dumps(label, sort_keys=True) for label in about["labels"]]
-            places = np.array([numbers.setdefault(label, len(numbers)) for label in own] or [0], np.int64)
+            labels_of_part = [json.dumps(label, sort_keys=True) for label in about["labels"]]
+            places = np.array([numbers.setdefault(label, len(numbers)) for label in labels_of_part] or [0], np.int64)
             codes.append(places[file.get_tensor("label")])
         return [json.loads(label) for label in numbers], np.concatenate(codes)

@@ -1,4 +1,4 @@
-"""The number of tokens of a text, by the model's own tokenizer, without tokenising the same words again and again."""
+"""Count the tokens of texts with the model's own tokenizer, without tokenising the same words again and again."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from ingot.text import minhash
 from ingot.text.ascii import DIGITS, LETTERS, NEWLINE, SIGNS, SPACE, VISIBLE
 from ingot.text.minhash import FNV_OFFSET, FNV_PRIME, Bytes, Hashes, Places
 
-REMEMBERED = 1 << 19  # pieces
-AUDITED = 50  # one text of so many is also tokenised as a whole
+REMEMBERED = 1 << 19  # how many pieces are remembered
+AUDITED = 50  # one text in so many is also tokenised as a whole, to check the count
 
 
 @njit(cache=True, nogil=True, inline="always")
 def is_between(before: int, this: int, after: int) -> bool:
-    """Tell whether a piece ends between two bytes, the second of which another one follows.
+    """Tell whether a piece ends between the bytes `before` and `this`, given the byte `after` them.
 
-    Here every tokenizer of byte-level BPE begins a new token, since its pattern splits before it merges (those of
-    GPT-2, Llama 3 and Qwen 2 do): before a space that precedes a visible sign, before a newline after a letter or a
-    digit, and between a letter and a sign.
+    It ends before a space that precedes a visible sign, before a newline that follows a letter or a digit, and between
+    a letter and a sign. At these places the tokenizers of GPT-2, Llama 3 and Qwen 2 always begin a new token: their
+    pattern splits a text there before tokens are merged.
     """
     if this == SPACE:
         return bool(VISIBLE[before] and VISIBLE[after])
@@ -31,9 +31,9 @@ def is_between(before: int, this: int, after: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def split(data: Bytes, starts: Places) -> tuple[Hashes, Places, Places]:
-    """Return the hash of every piece of the texts, where each begins, and the first piece of each text.
+    """Split texts into pieces. Return the hash of each piece [pieces], where it begins, and the first one of each text.
 
-    The last two have one more value, the end of all.
+    The last two are [pieces + 1] and [texts + 1]: their last value is the end.
     """
     texts = len(starts) - 1
     hashes, begins = np.empty(len(data) + texts, np.uint64), np.empty(len(data) + texts + 1, np.int64)
@@ -60,7 +60,7 @@ def split(data: Bytes, starts: Places) -> tuple[Hashes, Places, Places]:
 
 @njit(cache=True, nogil=True)
 def find_new(hashes: Hashes, table: Hashes) -> tuple[Places, Places]:
-    """Return the place of every piece in the hash table, where new ones are put, and the pieces that are new."""
+    """Put new pieces into the hash table. Return the place of every piece in it, and which pieces are new."""
     places, new = np.empty(len(hashes), np.int64), np.empty(len(hashes), np.int64)
     count = 0
     for i in range(len(hashes)):
@@ -74,10 +74,12 @@ def find_new(hashes: Hashes, table: Hashes) -> tuple[Places, Places]:
 
 
 class TokenCounter:
-    """Counts tokens piece by piece, and remembers the pieces; as a whole from the first text on where that differs.
+    """Counts tokens piece by piece, and remembers the pieces.
+
+    If that is found to differ from tokenising whole texts, whole texts are tokenised from then on.
 
     Args:
-        tokenizer: of the library tokenizers.
+        tokenizer: A tokenizer of the library tokenizers.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -87,18 +89,18 @@ class TokenCounter:
         self.forget()
 
     def forget(self) -> None:
-        """Begin with empty tables: the hashes of the pieces that are known, and their numbers of tokens."""
+        """Empty the tables of known pieces and of their numbers of tokens."""
         self.known, self.filled = np.zeros(4 * REMEMBERED, np.uint64), 0
         self.tokens: NDArray[np.int64] = np.zeros(4 * REMEMBERED, np.int64)
 
     def whole(self, texts: list[str]) -> list[int]:
-        """Return the numbers of tokens, each text tokenised as a whole."""
-        return [len(one.ids) for one in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+        """Count the tokens of each text by tokenising it as a whole."""
+        return [len(encoding.ids) for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
 
     def count(self, texts: list[str], data: Bytes, starts: Places) -> list[int]:
-        """Return the number of tokens of each text, without those that mark its beginning and end.
+        """Count the tokens of each text, without the special ones that mark its beginning and end.
 
-        `data` and `starts` are the same texts as ingot.text.minhash.join gives them.
+        `data` and `starts` are the same texts, as ingot.text.minhash.join returns them.
         """
         if self.piecewise:
             counts = self.by_pieces(data, starts)
@@ -110,7 +112,7 @@ class TokenCounter:
         return self.whole(texts)
 
     def by_pieces(self, data: Bytes, starts: Places) -> list[int]:
-        """Return the numbers of tokens as sums over pieces."""
+        """Count the tokens of each text by adding up those of its pieces."""
         hashes, begins, first = split(data, starts)
         if self.filled > REMEMBERED:
             self.forget()

@@ -1,1 +1,1 @@
-"""The one place that knows the workflow engine: what a configuration builds, and how a step is started."""
+"""Say what a configuration builds, and start the steps. Only this package knows the workflow engine."""

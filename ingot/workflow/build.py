@@ -1,4 +1,4 @@
-"""What a configuration builds, and what it leaves out: every fact that more than one rule file needs."""
+"""Say what a configuration builds and what it leaves out. Every fact that several rule files need is here."""
 
 import glob
 import os
@@ -23,22 +23,22 @@ GENERATED = {
 }
 TEST = "results/data/test.jsonl"
 GGUF = "gguf"
-"""The key of the limits that all GGUF types share."""
+"""The key in `gates` for the limits of all GGUF types."""
 
 Questions = Literal["benchmark", "routing", "training"]
 
 
 class Part(Section):
-    """One of the parts in which the sources are read and filtered side by side."""
+    """A part of a source. Parts are read and filtered side by side."""
 
     source: Source
     file: str
     place: int
-    """Which part of the file it is, from 0 on."""
+    """Which part of its file it is, from 0 on."""
 
 
 def files_of(source: Source) -> list[str]:
-    """List the files of a source, in the order of their names; InputError if a pattern has none."""
+    """List the files of a source, in the order of their names. Raises InputError if no file matches its pattern."""
     if source.hub:
         return [f"results/hub/{source.name}/{source.hub.file}"]
     if source.generator:
@@ -53,7 +53,10 @@ def files_of(source: Source) -> list[str]:
 
 
 def parts_of(sources: list[Source]) -> dict[tuple[str, str], Part]:
-    """Cut the sources into their parts: {(source, name of the part): part}."""
+    """Cut the sources into parts: {(name of the source, name of the part): part}.
+
+    Raises InputError if two files of a source have the same name.
+    """
     parts: dict[tuple[str, str], Part] = {}
     for source in sources:
         for file in files_of(source):
@@ -66,18 +69,18 @@ def parts_of(sources: list[Source]) -> dict[tuple[str, str], Part]:
 
 
 def task_file(suite: Suite, root: Path) -> Path:
-    """Find the task file of a suite: a name of suites/, or a path; InputError if there is none."""
+    """Find the task file of a suite, which names a file of suites/ or a path. Raises InputError if there is no file."""
     path = Path(suite.task) if suite.task.endswith((".yaml", ".yml")) else root / "suites" / f"{suite.task}.yaml"
     if not path.exists():
         names = sorted(file.stem for file in (root / "suites").glob("*.yaml"))
         raise InputError(
-            f"ask_suite.suites: the task {suite.task!r} is not known; use one of {names}, or a file's path"
+            f"ask_suite.suites: there is no task {suite.task!r}; use one of {names}, or the path of a task file"
         )
     return path
 
 
 class Build:
-    """A configuration and what follows from it."""
+    """A configuration, and everything that it builds."""
 
     def __init__(self, settings: Settings) -> None:
         """Take valid settings."""
@@ -93,7 +96,7 @@ class Build:
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a model, and not only a tokenizer for the data."""
+        """Whether there is a model. If not, there is only a tokenizer for the data."""
         return self.settings.base.kind != "tokenizer"
 
     @property
@@ -108,40 +111,40 @@ class Build:
 
     @property
     def benchmark(self) -> str:
-        """The questions that every model answers; nothing if there are none."""
+        """The file of the questions that every model answers; "" if there are none."""
         if self.settings.benchmarks:
             return "results/data/benchmark.jsonl"
         return TEST if self.has_data else ""
 
     @property
     def held_out_texts(self) -> str:
-        """The conversations along which models are compared token by token; nothing if there are none."""
+        """The file of the conversations along which models are compared token by token; "" if there are none."""
         return TEST if self.has_data else self.benchmark
 
     @property
     def held_out(self) -> list[str]:
-        """What must not be trained on."""
-        own = [self.benchmark] if self.settings.benchmarks else []
-        return [*own, *(f"results/suites/{suite}.jsonl" for suite in self.suites)]
+        """The files of questions that no model may be trained on."""
+        benchmark = [self.benchmark] if self.settings.benchmarks else []
+        return [*benchmark, *(f"results/suites/{suite}.jsonl" for suite in self.suites)]
 
     @property
     def types(self) -> list[str]:
-        """The GGUF types that are made."""
+        """The GGUF types that are built."""
         return list(self.settings.gguf.types) if self.settings.gguf and self.has_model else []
 
     @property
     def served(self) -> str:
-        """The GGUF type that is served; nothing if there are no GGUF files."""
+        """The GGUF type that is served; "" if there are no GGUF files."""
         return self.settings.gguf.serve if self.settings.gguf and self.has_model else ""
 
     @property
     def has_importance(self) -> bool:
-        """Whether the GGUF types are guided by an importance matrix."""
+        """Whether an importance matrix guides the GGUF types."""
         return bool(self.types and self.settings.importance and self.has_data)
 
     @property
     def domains(self) -> list[str]:
-        """The domains that have a modifier."""
+        """The domains that get a modifier."""
         modifiers = self.settings.modifiers
         return list(modifiers.domains) if modifiers and self.types and self.has_data else []
 
@@ -152,12 +155,12 @@ class Build:
 
     @property
     def has_detector(self) -> bool:
-        """Whether there is a detector: without a router, nothing could follow from what it says."""
+        """Whether there is a detector. It needs a router, because only a router can act on what it detects."""
         return bool(self.settings.detector and self.has_router)
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """Every model that is measured, parents first: the checkpoints of the chain, then the GGUF types."""
+        """Every model by name, parents first: the checkpoints of the chain, then the GGUF types."""
         models = dict(self.chain.models) if self.has_model else {}
         for quant in self.types:
             parent = self.chain.same_as_f16 if quant == "F16" else "F16"
@@ -166,51 +169,52 @@ class Build:
 
     @property
     def measured(self) -> list[Model]:
-        """The models that are measured: all, or none where there is nothing to ask."""
+        """The models that are measured: all of them, or none if there is nothing to ask."""
         return list(self.models.values()) if self.benchmark else []
 
     @property
     def gated(self) -> list[str]:
-        """The models that have to pass a gate."""
+        """The names of the models that must pass a gate."""
         return [model.name for model in self.measured if model.gate and model.parent]
 
     @property
     def asked_suites(self) -> list[str]:
-        """The models that the suites are asked of."""
+        """The names of the models that are asked the suites."""
         return list(self.settings.ask_suite.models) if self.suites else []
 
     @property
     def judged_domains(self) -> list[str]:
-        """The domains of targeted rounds that the judge judges."""
+        """The domains whose answers a judge judges in targeted rounds."""
         judged = self.settings.target.judged
         return list(judged.domains) if judged and "target" in self.chain else []
 
     def limits_of(self, model: str) -> Gate:
-        """Return the limits on the edge to a model."""
+        """Return the limits that a model must keep against its parent."""
         return self.settings.gates.get(self.models[model].gate, Gate())
 
     def gates_before(self, step: str) -> list[str]:
-        """List the gates that must be open before a step begins."""
+        """List the files of the gates that must be open before a step begins."""
         models = [model for model in self.chain.gates_before(step) if model in self.gated]
         return [f"results/gates/{model}.json" for model in models]
 
     def nearest_ancestor_asked(self, model: str) -> str | None:
-        """Return the nearest ancestor of a model that the suites are asked of, too."""
+        """Find the nearest ancestor of a model that is asked the suites, too. None if there is none."""
         ancestor = self.models[model].parent
         while ancestor and ancestor not in self.asked_suites:
             ancestor = self.models[ancestor].parent
         return ancestor
 
     def environment_and_script(self, step: str) -> tuple[str, str]:
-        """Return what runs a step of the chain, by its setting `backend` if it has one."""
+        """Return the environment and the script of a step of the chain. Its setting `backend`, if any, chooses them."""
         kind = KINDS[step]
         backend = getattr(getattr(self.settings, step), "backend", "")
         return kind.backends.get(backend, (kind.environment, step))
 
     def stages(self) -> list[dict[str, Any]]:
-        """List what the rounds table has a line for: name, model, trainings, and what is added to the base.
+        """List the lines of the rounds table, in order.
 
-        The last line is the system, or the served type, or the end of the chain.
+        A line has the `name` of a model, the `trainings` (reports) since the line before, and the files or folders that
+        the stage `adds` to the base. The last line is the system, the served type, or the end of the chain.
         """
         stages: list[dict[str, Any]] = [
             {"name": "base", "trainings": ["results/reports/base.json"], "adds": ["results/base"]}
@@ -219,7 +223,7 @@ class Build:
         for kind in self.chain.kinds:
             trainings += self.chain.trainings(kind)
             if kind.milestone:
-                # Rounds go on with the same adapter: they add nothing to it.
+                # A targeted round trains the same adapter further, so it adds nothing.
                 adds = [] if kind.step == "target" else [f"results/{kind.model}"]
                 stages.append({"name": kind.model, "trainings": trainings, "adds": adds})
                 trainings = []
@@ -234,12 +238,12 @@ class Build:
         return stages
 
     def artifacts(self) -> Iterator[tuple[str, str | None, str]]:
-        """Yield what the size ledger lists: name, parent, and path."""
+        """List the lines of the size ledger: (name, name of the parent, path)."""
         previous = None
         for model in self.chain.models.values():
-            whole = len(model.folders) == 1
-            yield model.name, previous if whole else None, model.folders[-1]
-            previous = model.name if whole else previous
+            is_checkpoint = len(model.folders) == 1
+            yield model.name, previous if is_checkpoint else None, model.folders[-1]
+            previous = model.name if is_checkpoint else previous
         if not self.types:
             return
         of_f16 = self.chain.same_as_f16 if len(self.chain.models[self.chain.same_as_f16].folders) == 1 else "base"
@@ -252,15 +256,15 @@ class Build:
             yield f"modifier_{domain}.zst", f"modifier_{domain}", f"results/modifiers/{domain}/lora.gguf.zst"
 
     def left_out(self) -> list[str]:
-        """List in one sentence each what this build does not make or measure, and why."""
+        """List what this build does not make or does not measure, and why, in one sentence each."""
         settings = self.settings
         lines = []
         if not self.has_data:
-            lines.append("No data stage: `sources` is empty, so nothing was trained on data of its own.")
+            lines.append("No data stage: `sources` is empty, so nothing was trained on your own data.")
         if self.has_model and not self.benchmark:
             lines.append("Nothing was measured, and no gate was passed: there are neither `benchmarks` nor `sources`.")
         elif self.has_model and not settings.benchmarks:
-            lines.append("No benchmark was named: models were measured on the test split of the data.")
+            lines.append("`benchmarks` is empty, so the models were measured on the test split of the data.")
         if missing := [step for step in KINDS if step not in self.chain]:
             lines.append(f"The chain leaves out {', '.join(f'`{step}`' for step in missing)}.")
         if self.has_model and not self.types:
@@ -274,30 +278,30 @@ class Build:
         elif self.domains and not self.has_detector:
             lines.append("No escalation detector: `detector` is null.")
         if self.has_model and not self.asked_suites:
-            lines.append("No suites of the field were asked.")
+            lines.append("No public suites were asked.")
         if self.has_model and not settings.compare:
-            lines.append("No judge compared answers in pairs.")
+            lines.append("No judge compared the answers of two models.")
         return lines
 
     def plots(self) -> list[dict[str, Any]]:
-        """List what `dvc plots` shows: the losses of the trainings, and what the artifacts weigh."""
+        """List what `dvc plots` shows: the losses of the trainings, and the sizes of the artifacts."""
         trainings = ["results/reports/base.json"] if self.pretrained else []
         for kind in self.chain.kinds:
-            # The report of a round has its losses only where it was trained.
+            # Rounds are left out: a round that was not trained has no losses in its report.
             trainings += self.chain.trainings(kind) if kind.step != "target" else []
         losses = {"loss": {"x": "step", "y": dict.fromkeys(trainings, "loss")}}
         sizes = {"template": "bar_horizontal", "x": "bytes", "y": {"results/release/ledger.json": "artifact"}}
         return [*([losses] if trainings else []), *([{"sizes": sizes}] if self.has_model else [])]
 
     def targets(self) -> list[str]:
-        """List what a whole build makes."""
+        """List the files that a whole build ends with."""
         if self.has_model:
             return ["results/release/manifest.json"]
         return ["results/curation.html", *(["results/gates/data/verdict.json"] if self.held_out else [])]
 
 
 def plain(value: Any) -> Any:
-    """Return a value for JSON: sections of the settings, at any depth, become mappings."""
+    """Make a value ready for JSON. Sections of the settings become mappings, at any depth."""
     if isinstance(value, Section):
         return value.model_dump(mode="json")
     if isinstance(value, dict):
@@ -306,7 +310,7 @@ def plain(value: Any) -> Any:
 
 
 def problems(settings: Settings) -> list[str]:
-    """List what cannot work about the chain, and names that nothing has."""
+    """List the mistakes in a configuration that only the whole of it shows: a broken chain, and unknown names."""
     lines = chain.problems(settings.chain, bool(settings.sources))
     keys = [*KINDS, GGUF]
     lines += [
@@ -314,19 +318,19 @@ def problems(settings: Settings) -> list[str]:
     ]
     if lines:
         return lines
-    built = Chain(settings.chain, settings.target.rounds)
+    valid_chain = Chain(settings.chain, settings.target.rounds)
     if settings.base.kind == "tokenizer":
         return without_model(settings)
-    if built.ends_with_adapter and settings.gguf:
+    if valid_chain.ends_with_adapter and settings.gguf:
         lines.append(
-            f"chain: it ends with the adapter of `{built.kinds[-1].step}`, and GGUF files would be made without it;"
-            " put `merge` at its end, or set `gguf: null` for the adapter alone"
+            f"chain: it ends with the adapter of `{valid_chain.kinds[-1].step}`, and GGUF files would be made without"
+            " it; put `merge` at its end, or set `gguf: null` for the adapter alone"
         )
-    models = [*built.models, *(settings.gguf.types if settings.gguf else [])]
-    wanted = {"ask_suite.models": settings.ask_suite.models if settings.ask_suite.suites else []}
+    models = [*valid_chain.models, *(settings.gguf.types if settings.gguf else [])]
+    named_models = {"ask_suite.models": settings.ask_suite.models if settings.ask_suite.suites else []}
     if settings.compare:
-        wanted["compare"] = [settings.compare.model, settings.compare.reference]
-    for key, names in wanted.items():
+        named_models["compare"] = [settings.compare.model, settings.compare.reference]
+    for key, names in named_models.items():
         lines += [
             f"{key}: {name!r} is not built here; there are {', '.join(models)}" for name in names if name not in models
         ]
@@ -334,7 +338,7 @@ def problems(settings: Settings) -> list[str]:
 
 
 def without_model(settings: Settings) -> list[str]:
-    """List what needs a model, where there is only a tokenizer."""
+    """List the settings that need a model, for a configuration that has only a tokenizer."""
     lines = [] if settings.sources else ["sources: with only a tokenizer, there is nothing to do without data"]
     needs_model: dict[str, Any] = {"chain": settings.chain, "gguf": settings.gguf, "compare": settings.compare}
     needs_model["ask_suite.suites"] = settings.ask_suite.suites
@@ -347,12 +351,15 @@ def without_model(settings: Settings) -> list[str]:
 
 
 def open_build(given: Given, root: Path) -> Build:
-    """Make the build of what config.yaml says; InputError lists everything that is wrong with it.
+    """Read the configuration, check it, and return what it builds.
 
-    Snakemake hands on the word `null` of its command line as text: it is taken for what it means.
+    `given` is what config.yaml and the command line say. Snakemake passes the word `null` of its command line as a
+    text; here it becomes None.
+
+    Raises InputError if the configuration is not valid. The message lists every mistake.
     """
-    meant = {key: None if value == "null" else value for key, value in given.items()}
-    return Build(load(meant, root, problems))
+    given_values = {key: None if value == "null" else value for key, value in given.items()}
+    return Build(load(given_values, root, problems))
 
 
 def settings_files(settings: Settings, root: Path) -> list[str]:

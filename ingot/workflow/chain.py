@@ -1,6 +1,6 @@
-"""The chain: the steps between the base and the last checkpoint, in the order that a preset gives them.
+"""Work out the chain: the steps between the base and the last checkpoint, in the order of the preset.
 
-`KINDS` is the one table of the steps that a chain may have. Gates, ledger, rounds table, the names of models, plots and
+`KINDS` is the only table of the steps that a chain may have. Gates, ledger, rounds table, names of models, plots and
 the checks of a configuration follow from it.
 """
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Form(StrEnum):
-    """What a step takes and gives, in the words of a message."""
+    """What a step takes or gives. Messages use these words."""
 
     CHECKPOINT = "a checkpoint"
     ADAPTER = "an adapter"
@@ -26,8 +26,8 @@ WEIGHTS = (Form.CHECKPOINT, Form.PRUNED)
 class Kind:
     """A kind of step.
 
-    Its rule, script, function, settings section and gate have its name. What it builds is in results/`model`, and is
-    called so in every report.
+    Its rule, script, function, settings section and gate are called `step`. It builds the folder results/`model`, and
+    reports call the result `model`.
     """
 
     step: str
@@ -36,23 +36,23 @@ class Kind:
     gives: Form
     environment: str = "ml"
     backends: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """For a value of its setting `backend`: another environment, and another script."""
+    """{value of its setting `backend`: (environment, script)}, for values that need another one."""
     reads_data: bool = True
-    """Whether it reads the training data, so that a build without `sources` cannot have it."""
+    """Whether it reads the training data. If so, a build without `sources` cannot have it."""
     gated: bool = True
-    """Whether its result is compared with its parent and must keep the limits of `gates`."""
+    """Whether its result is compared with its parent, and must keep the limits in `gates`."""
     repairs: str = ""
-    """The step whose loss it wins back: it is compared with what that step took."""
+    """The step whose loss it wins back. Its result is compared with the model that this step started from."""
     loses: bool = False
-    """Whether it gives quality up for size. The last model before any such step is what compression is judged by."""
+    """Whether it trades quality for size. Compression is judged by the last model before the first such step."""
     waits: bool = True
     """Whether it begins only when the gates of all models before it are open."""
     trains: bool = False
-    """Whether its report has losses, which are plotted, and tokens, which the rounds table counts."""
+    """Whether its report has losses, for the plots, and tokens, for the rounds table."""
     milestone: bool = False
     """Whether the rounds table has a line for it."""
     hands_on: str = ""
-    """The folder in results/ that the next step reads, where that is not the model that is measured."""
+    """The folder in results/ that the next step reads, if that is not the model that is measured."""
 
 
 KINDS = {
@@ -91,7 +91,7 @@ KINDS = {
         ),
     )
 }
-"""A new kind of step is a line here, a rule, a script, a settings section and its gate (CONTRIBUTING.md)."""
+"""A new kind of step needs a line here, a rule, a script, a settings section and a gate: see CONTRIBUTING.md."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +100,15 @@ class Model:
 
     name: str
     parent: str | None
-    """The model that it is compared with."""
+    """The name of the model that it is compared with."""
     folders: tuple[str, ...]
-    """What has to be loaded, first to last: a checkpoint, or a checkpoint and an adapter."""
+    """What must be loaded, in this order: a checkpoint, or a checkpoint and an adapter."""
     gate: str
-    """The key of its limits in `gates`, or nothing."""
+    """The key of its limits in `gates`; "" if it has no gate."""
 
 
 def problems(steps: Sequence[str], has_data: bool) -> list[str]:
-    """Return one line for everything that cannot work about the steps of a chain."""
+    """List what cannot work about the steps of a chain, one line per mistake."""
     if unknown := [step for step in steps if step not in KINDS]:
         return [f"chain: there is no step {', '.join(map(repr, unknown))}; there are {', '.join(KINDS)}"]
     lines = []
@@ -116,8 +116,8 @@ def problems(steps: Sequence[str], has_data: bool) -> list[str]:
     for step in steps:
         kind = KINDS[step]
         if form not in kind.takes:
-            wanted = " or ".join(kind.takes)
-            lines.append(f"chain: `{step}` needs {wanted}, but {before} gives {form}; {way_to(kind, form)}")
+            needed = " or ".join(kind.takes)
+            lines.append(f"chain: `{step}` needs {needed}, but {before} gives {form}; {way_to(kind, form)}")
         if kind.reads_data and not has_data:
             lines.append(f"chain: `{step}` learns from training data; name `sources`, or leave it out")
         form, before = kind.gives, f"`{step}`"
@@ -125,32 +125,31 @@ def problems(steps: Sequence[str], has_data: bool) -> list[str]:
 
 
 def way_to(kind: Kind, form: Form) -> str:
-    """Return what to do where a step cannot take a form: the steps that lead there, if there are any."""
+    """Say what to do if a step cannot take a form: which step to put before it, if one leads there."""
     makers = [maker.step for maker in KINDS.values() if maker.gives in kind.takes and form in maker.takes]
     return f"put {' or '.join(f'`{step}`' for step in makers)} before it" if makers else "put it earlier in the chain"
 
 
 class Chain:
-    """What the steps of a valid chain build, one after the other."""
+    """The steps of a valid chain, and the models that they build one after the other."""
 
     def __init__(self, steps: Sequence[str], rounds: int) -> None:
-        """Follow `steps` from the base; `target` has so many `rounds`, and with none it is left out."""
+        """Follow `steps` from the base. `target` has so many `rounds`; with 0 rounds it is left out."""
         self.kinds = [KINDS[step] for step in steps if step != "target" or rounds]
         self.rounds = rounds if "target" in self else 0
         self.models = {"base": Model("base", None, ("results/base",), "")}
         self.inputs: dict[str, str] = {}
-        base, last = "results/base", "base"
-        """The last checkpoint, and the last model."""
-        handed = base
+        last_model = "base"
+        checkpoint = next_input = "results/base"
         for kind in self.kinds:
-            self.inputs[kind.step] = handed
+            self.inputs[kind.step] = next_input
             folder = f"results/{kind.model}" if kind.step != "target" else self.adapter_after(rounds)
-            parent = self.before(kind.repairs) if kind.repairs in self else last
-            folders = (base, folder) if kind.gives is Form.ADAPTER else (folder,)
+            parent = self.before(kind.repairs) if kind.repairs in self else last_model
+            folders = (checkpoint, folder) if kind.gives is Form.ADAPTER else (folder,)
             self.models[kind.model] = Model(kind.model, parent, folders, kind.step if kind.gated else "")
-            last, handed = kind.model, f"results/{kind.hands_on}" if kind.hands_on else folder
-            base = base if kind.gives is Form.ADAPTER else handed
-        self.last_checkpoint = base
+            last_model, next_input = kind.model, f"results/{kind.hands_on}" if kind.hands_on else folder
+            checkpoint = checkpoint if kind.gives is Form.ADAPTER else next_input
+        self.last_checkpoint = checkpoint
         """The folder that GGUF files and modifiers are made from."""
 
     def __contains__(self, step: str) -> bool:
@@ -159,20 +158,20 @@ class Chain:
 
     @property
     def ends_with_adapter(self) -> bool:
-        """Whether the last step gives an adapter, which no GGUF file can be made of."""
+        """Whether the last step gives an adapter. GGUF files cannot be made from one."""
         return bool(self.kinds) and self.kinds[-1].gives is Form.ADAPTER
 
     def before(self, step: str) -> str:
-        """Return the model that a step of the chain starts from."""
+        """Return the name of the model that a step of the chain starts from."""
         names = ["base", *(kind.model for kind in self.kinds)]
         return names[[kind.step for kind in self.kinds].index(step)]
 
     def adapter_after(self, turn: int) -> str:
-        """Return the adapter after a targeted round; before the first one, that of `adapt`."""
+        """Return the folder of the adapter after a targeted round. Round 0 stands for the adapter of `adapt`."""
         return f"results/rounds/{turn}/adapter" if turn else "results/adapter"
 
     def last_where(self, test: Callable[[Kind], bool]) -> str:
-        """Return the last model of an unbroken row, from the base on, of kinds that pass a test."""
+        """Follow the chain from the base as long as kinds pass a test. Return the name of the last model reached."""
         names = ["base"]
         for kind in self.kinds:
             if not test(kind):
@@ -182,16 +181,16 @@ class Chain:
 
     @property
     def uncompressed(self) -> str:
-        """The model that compression starts from, by which it is judged."""
+        """The model that compression starts from. Compression is judged by it."""
         return self.last_where(lambda kind: not kind.loses)
 
     @property
     def same_as_f16(self) -> str:
-        """The last model whose weights compute what the 16-bit GGUF does: AWQ's rounding is on a side branch."""
+        """The last model that computes the same as the 16-bit GGUF file. AWQ's rounded weights are not in that file."""
         return self.last_where(lambda kind: not kind.hands_on)
 
     def gates_before(self, step: str) -> list[str]:
-        """Return the models whose gates must be open before a step begins."""
+        """List the models whose gates must be open before a step begins."""
         if step in self:
             if not KINDS[step].waits:
                 return []
@@ -201,7 +200,7 @@ class Chain:
         return [model.name for model in models if model.gate]
 
     def trainings(self, kind: Kind) -> list[str]:
-        """Return the reports of the trainings of a kind."""
+        """List the reports of the trainings that a kind of step does."""
         if not kind.trains:
             return []
         names = [f"target_{turn}" for turn in range(1, self.rounds + 1)] if kind.step == "target" else [kind.step]

@@ -1,10 +1,10 @@
-"""The thin entry of every step, and the only module that knows how the workflow engine starts one.
+"""Run a step. The workflow engine starts every step with the command below.
 
     python -m ingot.workflow.entry workflow_scripts/THEME/STEP.py SPEC
 
 SPEC is JSON: {"input": {name: path}, "output": {name: path}, "params": {name: value}}. The step is the function STEP
-of that script. It takes all of them by name, the parameters in the types that it declares. It writes to temporary paths
-beside its outputs, which get their final names only after it has returned: an output is there whole or not at all.
+of the script. It takes all of them by name; parameters have the types that it declares. It writes to temporary paths
+beside its outputs, and these get their final names after it has returned. So an output is whole, or it does not exist.
 """
 
 import errno
@@ -25,12 +25,12 @@ from ingot.errors import InputError
 
 
 def as_paths(value: str | list[str]) -> Path | list[Path]:
-    """Turn one path or a list of them, as they come from JSON, into Path objects."""
+    """Turn a path or a list of paths from JSON into Path objects."""
     return [Path(item) for item in value] if isinstance(value, list) else Path(value)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, or nothing."""
+    """Remove a file, a link or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -38,7 +38,7 @@ def remove(path: Path) -> None:
 
 
 def share(path: Path) -> None:
-    """Give every file of an output the permissions of a new file: some libraries make theirs for the owner only."""
+    """Give every file of an output the usual permissions of a new file. Some libraries let only the owner read them."""
     umask = os.umask(0)
     os.umask(umask)
     for file in path.rglob("*") if path.is_dir() else [path]:
@@ -48,7 +48,10 @@ def share(path: Path) -> None:
 
 @contextmanager
 def whole_outputs(outputs: dict[str, str]) -> Iterator[dict[str, Path]]:
-    """Give a temporary path for each output; rename all of them when the block ends well, else remove them."""
+    """Give a temporary path for each output. They get their final names if the block ends well, else they are removed.
+
+    Raises RuntimeError if an output was not written.
+    """
     final = {name: Path(path) for name, path in outputs.items()}
     partial = {name: path.with_name(f".{path.name}.partial") for name, path in final.items()}
     for path in partial.values():
@@ -69,13 +72,13 @@ def whole_outputs(outputs: dict[str, str]) -> Iterator[dict[str, Path]]:
 
 
 def fail(step: str, message: str) -> None:
-    """Stop with a message for a person instead of a traceback."""
+    """Stop with a message that a person can read, instead of a traceback."""
     sys.stderr.write(f"\ningot: {step}: {message}\n")
     raise SystemExit(1)
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Tell whether an error, or what caused it, is that of a full disk, in whatever words a library puts it."""
+    """Tell whether an error, or its cause, means that the disk is full. Libraries say so in different words."""
     while error is not None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return True
@@ -86,19 +89,19 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 def function_of(script: Path) -> Any:
-    """Return the function of a step: that which is called like its script."""
+    """Import the script of a step and return its function, which has the name of the script."""
     module = ".".join(script.with_suffix("").parts[-3:])
     return getattr(importlib.import_module(module), script.stem)
 
 
 def typed(function: Any, params: dict[str, Any]) -> dict[str, Any]:
-    """Return the values from JSON in the types that a step declares, such as a section of the settings."""
-    declared = get_type_hints(function)
-    return {name: TypeAdapter(declared.get(name, Any)).validate_python(value) for name, value in params.items()}
+    """Convert values from JSON to the types that a step declares, such as a section of the settings."""
+    types = get_type_hints(function)
+    return {name: TypeAdapter(types.get(name, Any)).validate_python(value) for name, value in params.items()}
 
 
 def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
-    """Run one step; a user's mistake or a full disk ends in one clear message, a defect of ours in a traceback."""
+    """Run a step. A user's mistake or a full disk ends in one clear message, a defect of Ingot in a traceback."""
     step = script.stem
     inputs = {name: as_paths(value) for name, value in spec["input"].items()}
     try:
@@ -109,16 +112,15 @@ def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
         fail(step, str(error))
     except Exception as error:
         if disk_is_full(error):
-            where = Path(next(iter(spec["output"].values()))).parent
-            fail(step, f"the disk is full while writing to {where}; free some space and run again, nothing was lost")
+            folder = Path(next(iter(spec["output"].values()))).parent
+            fail(step, f"the disk is full while writing to {folder}; free some space and run again, nothing was lost")
         if isinstance(error, OSError) and error.filename:
             fail(step, f"{error.filename}: {(error.strerror or 'cannot be used').lower()}")
         raise
 
 
 def main() -> None:
-    """Start the step that the command line names."""
-    # Everything that a step needs is on disk; whether a hub may be asked is decided before the first job.
+    """Run the step that the command line names."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     run(Path(sys.argv[1]), json.loads(sys.argv[2]))

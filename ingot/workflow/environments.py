@@ -1,4 +1,4 @@
-"""The locked environments, from within Python."""
+"""Find the locked environments of the project."""
 
 import subprocess
 import sys
@@ -8,7 +8,10 @@ from ingot.errors import InputError
 
 
 def python_of(name: str, root: Path) -> Path:
-    """Return the Python of an environment of the project in `root`, building it if it is missing."""
+    """Return the Python of an environment of the project in `root`. The environment is built if it is missing.
+
+    Raises InputError if it cannot be built.
+    """
     command: list[str | Path] = [sys.executable, root / "envs/build.py", name]
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if built.returncode:

@@ -1,4 +1,4 @@
-"""What is checked before the first job of a real run, so that nothing is computed for a build that cannot end."""
+"""Check a real run before its first job, so that nothing is computed for a build that cannot end."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from ingot.workflow.environments import python_of
 
 
 def check_backend(settings: Settings) -> None:
-    """Raise InputError where the adapter is to be trained by unsloth on a machine without a GPU."""
+    """Raise InputError if unsloth shall train the adapter and this machine has no GPU."""
     if "adapt" in settings.chain and settings.adapt.backend == "unsloth" and not shutil.which("nvidia-smi"):
         raise InputError(
             "adapt.backend: unsloth needs a GPU, and this machine has none (no nvidia-smi); set it to trl, or run with"
@@ -21,7 +21,7 @@ def check_backend(settings: Settings) -> None:
 
 
 def check_base(settings: Settings, root: Path) -> None:
-    """Raise InputError where the base is a folder that is not there, or a hub model that cannot be had."""
+    """Raise InputError if the folder of the base is missing, or if the hub does not give the base."""
     base = settings.base
     if base.kind in ("local", "tokenizer") and not Path(base.model or "").is_dir():
         raise InputError(f"base.model: {base.model}: no such folder")
@@ -34,20 +34,20 @@ def check_base(settings: Settings, root: Path) -> None:
             str(base.model),
             str(base.revision),
         ]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise InputError((done.stderr.strip() or "the hub could not be asked").splitlines()[-1])
+        fetched = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if fetched.returncode:
+            raise InputError((fetched.stderr.strip() or "the hub could not be asked").splitlines()[-1])
 
 
 def build_environments(locks: set[str], root: Path) -> None:
-    """Build the environments of these locks; InputError if one cannot be built."""
+    """Build the environments of these lock files. Raises InputError if one cannot be built."""
     command: list[str | Path] = [sys.executable, root / "envs/build.py", *sorted(locks)]
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
         raise InputError("an environment cannot be built; see above")
 
 
 def check(settings: Settings, root: Path, here: bool) -> None:
-    """Run all checks; `here` is False where the jobs run on other machines than this one."""
+    """Run all checks. `here` is False if the jobs run on other machines than this one."""
     if here:
         check_backend(settings)
     if not Path("results/base").exists():

@@ -4,14 +4,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from helpers.workspaces import ROOT, copy_project
-from ingot.workflow.config import load
+from ingot.settings.load import load
+from ingot.workflow.build import problems
 
 pytestmark = pytest.mark.graph
 
@@ -28,33 +27,61 @@ def workspace(tmp_path_factory):
 
 
 def run(command, workspace):
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "INGOT_VENVS": str(ROOT / ".venvs")}
+    """Run a command of the README as its reader does: in bash, after the line that sets the path."""
+    environment = {**os.environ, "INGOT_VENVS": str(ROOT / ".venvs"), "BROWSER": "true"}
+    line = f"source ./activate > /dev/null && {command}"
     done = subprocess.run(
-        command, shell=True, cwd=workspace, env=environment, capture_output=True, text=True, check=False
+        ["bash", "-c", line], cwd=workspace, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
+def pack_a_file(workspace):
+    """Put a packed file where the README has one; return the file and what it unpacks to."""
+    from ingot.io.container import pack_file
+
+    model = workspace / "results/packed/IQ4_XS.gguf"
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.write_bytes(os.urandom(1000))
+    pack_file(model, model.with_name(f"{model.name}.zst"), 3, 1)
+    content = model.read_bytes()
+    model.unlink()
+    return model, content
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_works_in_a_clone(command, workspace):
     if "unpack" in command:
-        from ingot.io.container import pack_file
-
-        model = workspace / "results/packed/IQ4_XS.gguf"
-        model.parent.mkdir(parents=True, exist_ok=True)
-        model.write_bytes(os.urandom(1000))
-        pack_file(model, model.with_name(f"{model.name}.zst"), 3, 1)
-        expected = model.read_bytes()
-        model.unlink()
+        model, content = pack_a_file(workspace)
         run(command, workspace)
-        assert model.read_bytes() == expected
+        assert model.read_bytes() == content
         shutil.rmtree(workspace / "results")
-    elif command.startswith("make"):
-        run(f"{command} --dry-run", workspace)  # `make test` runs this very test, and `make` what tests/micro runs
-    else:
+    elif "preview" in command:
+        path = workspace / "results/data/filtered.rejected.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        run(command, workspace)
+        assert (workspace / "results/preview.html").exists()
+        shutil.rmtree(workspace / "results")
+    elif command == "dvc pull":
+        pull_into_a_clone(workspace)
+    elif command.startswith(("make", "snakemake")):
+        # `make test` runs this very test, and `make` what tests/micro runs
         run(command if "--dry-run" in command else f"{command} --dry-run", workspace)
+    else:
+        run(command, workspace)
+
+
+def pull_into_a_clone(workspace):
+    """`dvc pull`, where somebody has pushed an artifact to the remote of the clone."""
+    shelf, clone = workspace.parent / "shelf", workspace.parent / "pulled"
+    shutil.copytree(workspace, clone, symlinks=True)
+    stage = "dvc stage add -q -n made -o results/made.txt 'mkdir -p results; echo made > results/made.txt'"
+    made = f"rm -rf .git dvc.yaml dvc.lock; git init -q; {stage}; dvc repro -q"
+    run(f"{made}; dvc remote add -q -d shelf {shelf}; dvc push -q; rm -rf results .dvc/cache", clone)
+    run("dvc pull", clone)
+    assert (clone / "results/made.txt").read_text() == "made\n"
 
 
 def test_the_readme_has_the_two_commands():
@@ -67,7 +94,7 @@ CONFIGURATIONS = [block for page in PAGES for block in re.findall(r"```yaml\n(pr
 
 @pytest.mark.parametrize("block", CONFIGURATIONS)
 def test_every_configuration_in_the_readme_and_in_docs_is_valid(block):
-    load(yaml.safe_load(block), ROOT)
+    load(yaml.safe_load(block), ROOT, problems)
 
 
 def test_every_linked_page_exists():

@@ -1,4 +1,4 @@
-"""Train the adapter: QLoRA on the base, on what the data stage has left."""
+"""Train the adapter over the base, by LoRA or QLoRA, on the records that the data stage has left."""
 
 from pathlib import Path
 
@@ -20,11 +20,11 @@ def adapt(
     threads: int,
 ) -> None:
     """Write the adapter with the lowest validation loss, and a report of sizes and losses."""
-    chosen = of_difficulty(read_records(train), settings.difficulties)
+    lessons = of_difficulty(read_records(train), settings.difficulties)
     watched = of_difficulty(read_records(valid), settings.difficulties)
     summary = fine_tune(
         base,
-        chosen,
+        lessons,
         watched,
         adapter,
         settings.training,

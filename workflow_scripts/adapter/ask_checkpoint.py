@@ -10,10 +10,13 @@ from ingot.measuring.answers import ask
 def ask_checkpoint(
     model: list[Path], questions: Path, answers: Path, *, batch: int, longest: int, seed: int, threads: int
 ) -> None:
-    """Write the answers of a model: one folder, or a base and an adapter. Without questions nothing is loaded."""
+    """Write the answers of a model to all questions. If there are no questions, the model is not loaded.
+
+    `model` is the folder of a checkpoint, or the folders of a base and an adapter.
+    """
     import torch
 
-    asked = list(read_records(questions))
+    to_ask = list(read_records(questions))
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    write_records(answers, ask(Checkpoint(model, batch), asked, longest) if asked else [])
+    write_records(answers, ask(Checkpoint(model, batch), to_ask, longest) if to_ask else [])

@@ -1,4 +1,4 @@
-"""Choose the training prompts that a model is asked, so that what it fails can be taught."""
+"""Choose the training prompts that a model is asked. What it answers wrong can then be taught."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from ingot.settings.adapter import Consistency
 
 
 def in_turn(records: list[Record], most: int, turn: int) -> list[Record]:
-    """Return the `most` records whose turn it is, from turn 1 on: by id, and from the start again at the end.
+    """Take the `most` records whose turn it is. Turns begin with 1, and start again when all records had a turn.
 
-    The order of ids, which are hashes, is as good as a random one.
+    Records are in the order of their ids. Ids are hashes, so this is like a random order.
     """
     ordered = sorted(records, key=lambda record: record["id"])
     start = (turn - 1) * most
@@ -19,9 +19,9 @@ def in_turn(records: list[Record], most: int, turn: int) -> list[Record]:
 
 
 def manner(domain: str, consistency: Consistency | None, judged: list[str]) -> dict[str, Any]:
-    """Return how a question of a domain is asked: several times at its temperature, or once, greedily.
+    """Say how a question of a domain is asked: several times at the domain's temperature, or once, greedily.
 
-    Ten greedy answers would be ten times the same one. Domains that are `judged` answer once.
+    A question of a domain in `judged` is asked once. So is one without a temperature: all its answers would be equal.
     """
     temperature = consistency.temperatures.get(domain, 0.0) if consistency and domain not in judged else 0.0
     return {"samples": consistency.samples if consistency and temperature else 1, "temperature": temperature}
@@ -39,10 +39,12 @@ def choose_questions(
     consistency: Consistency | None,
     judged: list[str],
 ) -> None:
-    """Write the records whose turn it is, each with the way in which it is asked.
+    """Write the records whose turn it is, and how each of them is asked.
 
-    Empty `domains` are all, and so are empty `difficulties`. `earlier` is [] or the report of the round before: after
-    one that did not help, nothing is asked.
+    Empty `domains` stand for all domains, and empty `difficulties` for all difficulties. `earlier` is the report of the
+    round before, or []. If that round did not help, no questions are written.
+
+    Raises InputError if no record has these domains and difficulties.
     """
     if earlier and not read_json(earlier[0])["kept"]:
         write_records(questions, [])
@@ -54,9 +56,9 @@ def choose_questions(
         and (not difficulties or record["metadata"]["difficulty"] in difficulties)
     ]
     if not records:
-        wanted = " and ".join(
+        missing = " and ".join(
             [*(f"the domain {name!r}" for name in domains), *([str(difficulties)] if difficulties else [])]
         )
-        raise InputError(f"no training record has {wanted}; add data, or ask for what your data has")
-    chosen = in_turn(records, most_asked, int(turn))
-    write_records(questions, ({**r, "ask": manner(r["metadata"]["domain"], consistency, judged)} for r in chosen))
+        raise InputError(f"no training record has {missing}; add data, or ask for what your data has")
+    to_ask = in_turn(records, most_asked, int(turn))
+    write_records(questions, ({**r, "ask": manner(r["metadata"]["domain"], consistency, judged)} for r in to_ask))

@@ -1,4 +1,4 @@
-"""Sort the answers to training prompts: what a model fails is taught, what it solves steadily is rehearsed."""
+"""Sort the prompts that a model was asked: those that it fails will be taught, those that it solves are rehearsed."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,10 +13,11 @@ from ingot.text.checkers import CHECKERS
 
 
 def solutions(record: Record, answers: list[Record], settings: Consistency | None) -> list[str]:
-    """Return what a record may be rehearsed with: the answer that most samples agree on, if it is right.
+    """Return the answers that a record may be rehearsed with.
 
-    In a domain of `diverse`, where no answer is the right one, up to as many as it says, unlike each other. Without
-    settings, each record was asked once, and is rehearsed as it is if the answer is right.
+    That is the answer that most samples agree on, if it is right. A domain of `diverse` has no single right answer; it
+    gets several answers that are unlike each other. Without settings, a record was asked once. If the answer is right,
+    the record is rehearsed with its own reference.
     """
     if settings is None:
         return [record["response"]] if answers[0]["right"] else []
@@ -31,22 +32,22 @@ def solutions(record: Record, answers: list[Record], settings: Consistency | Non
 def sort_out(
     records: list[Record], answers: list[list[Record]], settings: Consistency | None, model: str
 ) -> tuple[list[Record], list[Record]]:
-    """Return (failures, consistent solutions) of the answers that each record got; a few are neither.
+    """Sort records into failures and consistent solutions, by the `answers` to each. A few records are neither.
 
-    A record fails if most of its answers are wrong.
+    A record is a failure if it has no solution and most of its answers are wrong.
     """
     failed, steady = [], []
     for record, samples in zip(records, answers, strict=True):
-        kept = solutions(record, samples, settings)
+        solved_with = solutions(record, samples, settings)
         wrong = [sample for sample in samples if not sample["right"]]
-        steady += [{**record, "response": text} for text in kept]
-        if not kept and 2 * len(wrong) > len(samples):
+        steady += [{**record, "response": text} for text in solved_with]
+        if not solved_with and 2 * len(wrong) > len(samples):
             failed.append(failure(record, kind_of(wrong[0]), wrong[0]["answer"], model))
     return failed, steady
 
 
 def counts(failed: list[Record]) -> dict[str, Any]:
-    """Return how many records failed, in what way and where."""
+    """Count the failures: all of them, by kind, by domain and by difficulty."""
     return {
         "failed": len(failed),
         "failed_by_kind": dict(sorted(Counter(row["failure"]["kind"] for row in failed).items())),
@@ -68,26 +69,28 @@ def collect_failures(
     judged: list[str],
     least_failures: int,
 ) -> None:
-    """Write failures and consistent solutions of `model`, and the answers that only a judge can judge.
+    """Write the failures and the consistent solutions of `model`, and the answers that only a judge can judge.
 
-    Those are of the domains `judged`. What has no end cannot be judged: it fails as it is. Raises InputError for fewer
-    than `least_failures` failures.
+    The judge gets the answers in the domains `judged`. An answer that was cut off is not worth judging: it is checked
+    like the others.
+
+    Raises InputError if there are fewer than `least_failures` failures.
     """
     records = [{key: value for key, value in row.items() if key != "ask"} for row in read_records(questions)]
     samples: dict[str, list[Record]] = {record["id"]: [] for record in records}
     for row in read_records(answers):
         samples[row["id"]].append(row)
-    left = [r for r in records if r["metadata"]["domain"] in judged and samples[r["id"]][0]["stopped"]]
-    left_ids = {record["id"] for record in left}
-    checkable = [record for record in records if record["id"] not in left_ids]
+    for_judge = [r for r in records if r["metadata"]["domain"] in judged and samples[r["id"]][0]["stopped"]]
+    ids_for_judge = {record["id"] for record in for_judge}
+    checkable = [record for record in records if record["id"] not in ids_for_judge]
     failed, steady = sort_out(checkable, [samples[record["id"]] for record in checkable], consistency, model)
     if len(failed) < least_failures:
         raise InputError(
-            f"{model} fails only {len(failed)} of {len(records)} prompts, {least_failures} are needed: nothing is to be"
-            " taught here; leave this domain out of `modifiers.domains`, or lower `least_failures`"
+            f"{model} fails only {len(failed)} of {len(records)} prompts, {least_failures} are needed: there is too"
+            " little to teach; leave this domain out of `modifiers.domains`, or lower `least_failures`"
         )
     write_records(failures, failed)
     write_records(solved, steady)
-    write_records(open_answers, ({**record, "answered": samples[record["id"]][0]["answer"]} for record in left))
-    asked = {"asked": len(records), "answers": sum(map(len, samples.values()))}
-    write_json(report, {**asked, **counts(failed), "consistent": len(steady), "left_to_the_judge": len(left)})
+    write_records(open_answers, ({**record, "answered": samples[record["id"]][0]["answer"]} for record in for_judge))
+    totals = {"asked": len(records), "answers": sum(map(len, samples.values()))}
+    write_json(report, {**totals, **counts(failed), "consistent": len(steady), "left_to_the_judge": len(for_judge)})

@@ -1,4 +1,4 @@
-"""Let a judge compare answers without an only right one with their references: what is no better is a failure, too."""
+"""Let a judge compare open answers with their references. An answer that is not better is a failure, too."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,9 +10,9 @@ from ingot.settings.judge import Judge
 
 
 def pair_of(record: Record) -> tuple[Record, Record]:
-    """Return the answer to a record and its reference, as the judge sees them."""
-    asked = {"instruction": record["instruction"], **{k: record["metadata"][k] for k in ("domain", "difficulty")}}
-    return asked | {"answer": record["answered"]}, asked | {"answer": record["response"]}
+    """Pair the model's answer to a record with its reference, in the form in which they are judged."""
+    question = {"instruction": record["instruction"], **{k: record["metadata"][k] for k in ("domain", "difficulty")}}
+    return question | {"answer": record["answered"]}, question | {"answer": record["response"]}
 
 
 def judge_round(
@@ -25,7 +25,13 @@ def judge_round(
     malformed: float,
     remembered: str,
 ) -> None:
-    """Write, as failures, the answers that lose against their reference or only equal it."""
+    """Write the answers that lose against their reference, or only equal it, as failures.
+
+    `malformed` is the share of pairs, from 0 to 1, that may have no usable judgement. `remembered` is the folder where
+    the judge's answers are kept.
+
+    Raises InputError if the budget is spent, the judge does not answer, or too many pairs have no usable judgement.
+    """
     records = list(read_records(open_answers))
     rows, cost = judge_pairs([pair_of(record) for record in records], judge, Path(remembered))
     require_judgements(len(records), len(rows), malformed, "target.judged.malformed")

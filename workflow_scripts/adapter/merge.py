@@ -1,4 +1,4 @@
-"""Merge the adapter into the base: one dense model, whose zeros later steps can keep."""
+"""Merge the adapter into the base. The result is one dense model, which later steps can prune."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from ingot.settings.adapter import Merge
 
 
 def merge(base: Path, adapter: Path, merged: Path, *, settings: Merge) -> None:
-    """Write base + adapter as one checkpoint: the sum is taken in float32, and stored as the settings say."""
+    """Write the sum of base and adapter as a checkpoint. It is computed in float32, and stored in `settings.dtype`."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -1,4 +1,4 @@
-"""A targeted round: go on training on what was failed, and keep the result only if a test shows that it is better."""
+"""Run a targeted round: train the adapter on its failures, and keep the result only if a test shows that it is better."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ from ingot.training.sft import fine_tune
 
 
 def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
-    """Return the records to watch the loss on, and those to judge the round by: by the hash of their prompts."""
+    """Split records into those that the loss is watched on, and those that judge the round, by the hash of the prompt."""
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in records:
         parts[unit_hash(f"round {record['instruction']}") < 0.5].append(record)
@@ -25,16 +25,16 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
 
 
 def marks(folders: list[Path], records: list[Record], batch: int, longest: int) -> list[Record]:
-    """Return what a base with an adapter answers to records, and whether it is right."""
+    """Ask a base with an adapter, and return the rows of its answers. `folders` are those of the two."""
     model = Checkpoint(folders, batch)
     return ask(model, records, longest)
 
 
 def verdict(before: list[Record], after: list[Record], limits: RoundLimits) -> dict[str, Any]:
-    """Return the gain of a round, by the paired test and by domain, and whether it is `kept`.
+    """Compare the answers before and after a round, and decide whether its adapter is `kept`.
 
-    It is if more is right, by McNemar's exact test at `max_p_value`, and no more than `max_forgetting` points are lost
-    in the domains that fell.
+    It is kept if two things hold. More answers are right, with a p value of at most `max_p_value` in McNemar's exact
+    test. And the domains fell by at most `max_forgetting` points, on average.
     """
     paired = compare_pairs([row["right"] for row in after], [row["right"] for row in before])
     shares = domain_shares(before), domain_shares(after)
@@ -52,7 +52,7 @@ def verdict(before: list[Record], after: list[Record], limits: RoundLimits) -> d
 
 
 def copy(folder: Path, to: Path) -> None:
-    """Copy an adapter, but for the hidden files with which Snakemake marks its folders."""
+    """Copy an adapter, without the hidden files with which Snakemake marks folders."""
     shutil.copytree(folder, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
 
 
@@ -78,30 +78,36 @@ def target(
     seed: int,
     threads: int,
 ) -> None:
-    """Write the better one of the adapter `before` and that adapter trained on what it failed; and a report.
+    """Train the adapter `before` on its failures. Write the trained one if it is better, else `before`; and a report.
 
-    `earlier` is [] or the report of the round before: a round after one that did not help is not trained at all.
+    `earlier` is the report of the round before, or []. If that round did not help, or if there are fewer than
+    `least_failures` failures, nothing is trained.
+
+    Raises InputError if there are too few validation records.
     """
     failed = [record for path in failures for record in read_records(path)]
-    found: dict[str, Any] = {"round": int(turn), "failures": len(failed), "kept": False}
+    result: dict[str, Any] = {"round": int(turn), "failures": len(failed), "kept": False}
     if earlier and not read_json(earlier[0])["kept"]:
-        found["stopped"] = "the round before did not help"
+        result["stopped"] = "the round before did not help"
     elif len(failed) < least_failures:
-        found["stopped"] = f"fewer than {least_failures} failures are left"
-    if "stopped" in found:
+        result["stopped"] = f"fewer than {least_failures} failures are left"
+    if "stopped" in result:
         copy(before, adapter)
-        write_json(report, found)
+        write_json(report, result)
         return
-    watched, proving = halves(of_difficulty(read_records(valid), difficulties))
-    if not watched or not proving:
-        raise InputError(f"{valid}: too few records to watch a round and to judge it by; raise `split.shares.valid`")
+    watched, judging = halves(of_difficulty(read_records(valid), difficulties))
+    if not watched or not judging:
+        raise InputError(
+            f"{valid}: there are too few records to watch the loss on and to judge the round by; raise"
+            " `split.shares.valid`"
+        )
     candidate = Path(work) / "adapter"
     taught = with_rehearsal(failed, list(read_records(solved)), rehearsal, seed)
     summary = fine_tune(
         base, taught, watched, candidate, training, work=Path(work), seed=seed, threads=threads, start=before
     )
-    old, new = (marks([base, folder], proving, batch, longest) for folder in (before, candidate))
-    found |= {"taught": len(taught), **verdict(old, new, limits), "training": summary}
-    copy(candidate if found["kept"] else before, adapter)
+    old, new = (marks([base, folder], judging, batch, longest) for folder in (before, candidate))
+    result |= {"taught": len(taught), **verdict(old, new, limits), "training": summary}
+    copy(candidate if result["kept"] else before, adapter)
     shutil.rmtree(candidate)
-    write_json(report, found)
+    write_json(report, result)

@@ -1,4 +1,4 @@
-"""Prune the merged model in one shot, with SparseGPT or Wanda, to 2:4 or to a ratio per part."""
+"""Prune a model in one pass, with SparseGPT or Wanda, to the pattern 2:4 or to a ratio per part."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ TARGETS = {"attention": r"re:.*self_attn.*_proj$", "feed_forward": r"re:.*mlp.*_
 
 
 def recipe(settings: Prune) -> list[Any]:
-    """Return llm-compressor modifiers for the method, and for 2:4 or the ratios of each part.
+    """Make llm-compressor's modifiers for the method and the structure of the settings.
 
     Sources: Frantar and Alistarh 2023 (SparseGPT), Sun et al. 2024 (Wanda).
     """
@@ -34,7 +34,10 @@ def prune(
     settings: Prune,
     threads: int,
 ) -> None:
-    """Write the pruned model and a report of its zeros; raises RuntimeError where 2:4 was asked for and not reached."""
+    """Write the pruned model and a report of its zeros.
+
+    Raises RuntimeError if the settings ask for 2:4 and a matrix does not have this pattern afterwards.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -45,9 +48,9 @@ def prune(
     records = list(read_records(train))
     oneshot(network, tokenizer, records, recipe(settings), settings.calibration)
     matrices = sparsity.pruned_matrices(network)
-    groups = all(sparsity.is_two_of_four(matrix) for matrix in matrices.values())
-    if settings.structure == "2:4" and not groups:
+    is_two_of_four = all(sparsity.is_two_of_four(matrix) for matrix in matrices.values())
+    if settings.structure == "2:4" and not is_two_of_four:
         raise RuntimeError("a matrix is not 2:4 sparse after pruning")
     network.save_pretrained(pruned)
     AutoTokenizer.from_pretrained(model).save_pretrained(pruned)
-    write_json(report, {"zeros": sparsity.shares(network), "matrices": len(matrices), "two_of_four": groups})
+    write_json(report, {"zeros": sparsity.shares(network), "matrices": len(matrices), "two_of_four": is_two_of_four})

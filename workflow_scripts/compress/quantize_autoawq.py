@@ -1,4 +1,4 @@
-"""The same step as `quantize_awq` by AutoAWQ, no longer maintained: for models made as they were before."""
+"""Do the step `quantize_awq` with AutoAWQ. AutoAWQ is no longer maintained; use it to repeat earlier models."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +10,15 @@ from ingot.settings.training import Calibration
 from ingot.text import chat
 from ingot.training.oneshot import sample
 
-SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # with a zero point or without
+SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # {scheme: whether it has a zero point}
 
 
 @contextmanager
 def copies_on_cpu() -> Iterator[None]:
-    """Make `tensor.cpu()` a copy on a CPU too.
+    """Make `tensor.cpu()` return a copy even on a CPU.
 
-    AutoAWQ keeps `weight.cpu()` to restore a layer from after each trial of a scale. Without a GPU that is the weight
-    itself, and every trial's scale stays in it.
+    AutoAWQ tries scales on a layer, and restores it from `weight.cpu()` after each of them. Without a GPU, this is the
+    weight itself and not a copy, so the scale of every trial would stay in it.
     """
     import torch
 
@@ -60,7 +60,7 @@ def quantize_autoawq(
             quant_config=settings,
             calib_data=texts,
             max_calib_seq_len=calibration.length,
-            apply_clip=False,  # clipping loses something, and `scaled` must compute what the model does
+            apply_clip=False,  # clipping changes the weights, but `scaled` must compute the same as the model
             export_compatible=True,
         )
     plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)

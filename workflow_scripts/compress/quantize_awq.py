@@ -1,4 +1,4 @@
-"""Activation-aware 4-bit quantisation (AWQ) by llm-compressor; its scaling is kept apart, for GGUF to go on from."""
+"""Quantise a model to 4 bit with AWQ, by llm-compressor. GGUF files are made from the scaled weights, before rounding."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ QUANTISATION_SUFFIXES = ("_scale", "_zero_point", "_shape", "_g_idx")
 
 
 def scaled_weights(model: Any, tied: bool) -> dict[str, Any]:
-    """Return the weights after AWQ's scaling and before rounding, under the names of the plain model."""
+    """Take the weights after AWQ's scaling and before rounding, under the names that they have in the plain model."""
     skip = (*QUANTISATION_SUFFIXES, *(("lm_head.weight",) if tied else ()))
     return {k: v.detach().clone().contiguous() for k, v in model.state_dict().items() if not k.endswith(skip)}
 
@@ -30,10 +30,12 @@ def quantize_awq(
     dtype: str,
     threads: int,
 ) -> None:
-    """Write the packed 4-bit checkpoint and, as an ordinary checkpoint, the scaled weights that it was rounded from.
+    """Write the packed 4-bit checkpoint, and the scaled weights that were rounded to it as an ordinary checkpoint.
 
-    Method: Lin et al. 2024 (AWQ). Scaling multiplies weights by constants per input and divides them out upstream, so
-    the scaled model computes what the one before did, and zeros stay zeros.
+    The method is AWQ (Lin et al. 2024). It multiplies the weights of each input by a constant, and divides by it in the
+    layer before. So the scaled model computes the same as the model, and zeros stay zeros.
+
+    Raises RuntimeError if the scaled weights do not fit the model.
     """
     import torch
     from llmcompressor.modifiers.quantization import QuantizationModifier

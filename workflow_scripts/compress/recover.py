@@ -1,4 +1,4 @@
-"""Train the pruned model further with its zeros held at zero, to win back what pruning lost."""
+"""Train a pruned model further to win back what pruning lost. Its zeros stay zeros."""
 
 from pathlib import Path
 
@@ -22,13 +22,13 @@ def recover(
     seed: int,
     threads: int,
 ) -> None:
-    """Write the recovered model; raises RuntimeError if a pruned weight came back."""
+    """Write the recovered model and a report. Raises RuntimeError if a pruned weight is not zero afterwards."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     make_repeatable(seed, threads)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    # float32: a step of this size is less than the last bit of a bfloat16 weight
+    # In float32, because the steps of training are smaller than the last bit of a bfloat16 weight.
     network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).to(device())
     if network.device.type != "cpu":
         network.gradient_checkpointing_enable()

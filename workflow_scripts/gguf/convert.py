@@ -1,4 +1,4 @@
-"""Convert the last checkpoint of the chain to a GGUF file in 16 bit, from which every other type is made."""
+"""Convert the last checkpoint of the chain to a 16-bit GGUF file. Every other type is made from it."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ from ingot.converting import llama_cpp_tools
 
 
 def convert(model: Path, gguf: Path, *, name: str) -> None:
-    """Write the F16 GGUF; `name` is what the file says the model is called."""
+    """Write the GGUF file in F16. `name` is the name of the model in the file."""
     llama_cpp_tools.convert("convert_hf_to_gguf.py", model, gguf, "--outtype", "f16", "--model-name", name)

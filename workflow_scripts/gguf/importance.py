@@ -1,4 +1,4 @@
-"""Measure which inputs of each matrix matter, so that quantisation spends its precision there (importance matrix)."""
+"""Measure how much each input of a matrix matters. Quantisation is most precise for the inputs that matter most."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from ingot.training.oneshot import sample
 
 
 def tensor_names(model: Any) -> dict[str, str]:
-    """Return {module name: GGUF tensor name} of the layers that are quantised."""
+    """Find the layers that are quantised: {name of the module: name of the tensor in a GGUF file}."""
     sys.path.insert(0, str(SOURCES / "gguf-py"))
     import gguf
     import torch
@@ -22,14 +22,15 @@ def tensor_names(model: Any) -> dict[str, str]:
     architecture = {name: key for key, name in gguf.MODEL_ARCH_NAMES.items()}[model.config.model_type]
     names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
     layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
-    found = {name: names.get_name(f"{name}.weight", try_suffixes=(".weight",)) for name in layers}
-    return {name: gguf_name for name, gguf_name in found.items() if gguf_name and name != "lm_head"}
+    gguf_names = {name: names.get_name(f"{name}.weight", try_suffixes=(".weight",)) for name in layers}
+    return {name: gguf_name for name, gguf_name in gguf_names.items() if gguf_name and name != "lm_head"}
 
 
 def importance(model: Path, train: Path, matrix: Path, *, settings: Importance, threads: int) -> None:
-    """Write, per GGUF tensor, the mean square of each input over some training conversations.
+    """Write the importance matrix: for each tensor, the mean square of each input over some training conversations.
 
-    The definition is llama.cpp's (tools/imatrix). Float32 vectors [inputs], in a safetensors file.
+    The definition is that of llama.cpp's tools/imatrix. The file is in safetensors, with a float32 vector [inputs] for
+    each GGUF tensor.
     """
     import torch
     from safetensors.torch import save_file
@@ -40,7 +41,7 @@ def importance(model: Path, train: Path, matrix: Path, *, settings: Importance, 
     network = AutoModelForCausalLM.from_pretrained(model, dtype="auto").to(device())
     names = tensor_names(network)
     sums: dict[str, Any] = {}
-    seen = 0
+    tokens = 0
 
     def listen(name: str) -> Any:
         def hook(module: Any, inputs: Any, output: Any) -> None:
@@ -52,10 +53,10 @@ def importance(model: Path, train: Path, matrix: Path, *, settings: Importance, 
     for name, module in network.named_modules():
         if name in names:
             module.register_forward_hook(listen(names[name]))
-    chosen = sample(list(read_records(train)), settings.records)
+    records = sample(list(read_records(train)), settings.records)
     with torch.no_grad():
-        for record in progress(chosen, "importance", "record"):
+        for record in progress(records, "importance", "record"):
             ids = chat.encode(tokenizer, record["instruction"], record["response"]).ids[: settings.length]
             network(torch.tensor([ids], device=network.device))
-            seen += len(ids)
-    save_file({name: (total / seen).cpu().contiguous() for name, total in sums.items()}, matrix)
+            tokens += len(ids)
+    save_file({name: (total / tokens).cpu().contiguous() for name, total in sums.items()}, matrix)

@@ -1,4 +1,4 @@
-"""Pack a model file with zstd; it cannot be mapped into memory until it is unpacked again (see `unpack`)."""
+"""Pack a model file with zstd. It must be unpacked before it can be used (`make unpack`)."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from ingot.settings.gguf import Pack
 
 
 def pack(model: Path, packed: Path, report: Path, *, settings: Pack, threads: int) -> None:
-    """Write the packed file and check, by unpacking it once, that the content comes back to the byte."""
+    """Write the packed file and a report. The file is unpacked once, to check that it gives the same bytes again."""
     facts = pack_file(model, packed, settings.level, threads)
     trial = packed.with_name(f"{packed.name}.trial")
     try:

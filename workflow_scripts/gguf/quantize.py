@@ -1,4 +1,4 @@
-"""Quantise the 16-bit GGUF to one of llama.cpp's types, guided by the importance matrix."""
+"""Quantise the 16-bit GGUF file to one of llama.cpp's types, guided by the importance matrix if there is one."""
 
 import ctypes
 from pathlib import Path
@@ -8,18 +8,21 @@ from ingot.errors import InputError
 
 
 def file_type(quant: str) -> int:
-    """Return llama.cpp's number of a type such as Q5_K_M; InputError lists the known ones."""
+    """Return llama.cpp's number of a type such as Q5_K_M. Raises InputError, with a list of all types, if unknown."""
     import llama_cpp
 
     prefixes = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
-    known = {n[len(p) :]: int(getattr(llama_cpp, n)) for p in prefixes for n in dir(llama_cpp) if n.startswith(p)}
-    if quant not in known:
-        raise InputError(f"llama.cpp has no type {quant!r}; it has {', '.join(sorted(known))}")
-    return known[quant]
+    numbers = {n[len(p) :]: int(getattr(llama_cpp, n)) for p in prefixes for n in dir(llama_cpp) if n.startswith(p)}
+    if quant not in numbers:
+        raise InputError(f"llama.cpp has no type {quant!r}; it has {', '.join(sorted(numbers))}")
+    return numbers[quant]
 
 
 def importance_entries(matrix: Path) -> tuple[Any, list[Any]]:
-    """Return the array that llama.cpp reads, ended by an empty entry, and the buffers that must outlive it."""
+    """Read the importance matrix into an array for llama.cpp, which ends with an empty entry.
+
+    Returns the array, and buffers that must be kept as long as the array is used.
+    """
     import llama_cpp
     import numpy as np
     from safetensors.numpy import load_file
@@ -37,9 +40,9 @@ def importance_entries(matrix: Path) -> tuple[Any, list[Any]]:
 
 
 def quantize(gguf: Path, matrix: list[Path], quantized: Path, *, quant: str, threads: int) -> None:
-    """Write the GGUF in type `quant`; `matrix` is [] or the importance matrix.
+    """Write the GGUF file in the type `quant`. `matrix` is the file of the importance matrix, or [].
 
-    Raises InputError where llama.cpp refuses the file.
+    Raises InputError if llama.cpp refuses the file or does not know the type.
     """
     import llama_cpp
 

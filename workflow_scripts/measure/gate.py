@@ -1,4 +1,4 @@
-"""The gate on an edge of the chain: a model that lost too much against its parent stops the build."""
+"""Check the gate of a model: if it lost too much against its parent, the build stops."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
 from ingot.settings.measure import Gate
 
-# limit in the preset: (figure, 1 if it may be at most the limit or -1 if at least, what to try when it is not met)
+# {limit in the preset: (figure, 1 if the limit is the most or -1 if it is the least allowed, what to try)}
 LIMITS = {
     "max_perplexity_ratio": ("perplexity_ratio", 1, "more calibration or recovery steps, or a milder setting"),
     "min_top1_agreement": ("top1_agreement", -1, "a type with more bits, or more calibration records"),
@@ -23,26 +23,28 @@ LIMITS = {
 
 
 def broken_limits(figures: dict[str, Any], limits: dict[str, float]) -> list[str]:
-    """Return one sentence for every limit that the figures of a model do not keep."""
+    """List the limits that the figures of a model break, in one sentence each."""
     figures = figures | {"exact_match_loss": -figures["exact_match_gain"]}
     broken = []
     for name, limit in limits.items():
         figure, sign, advice = LIMITS[name]
-        if not sign * figures[figure] <= sign * limit:  # so written, a figure that is not a number fails
+        if not sign * figures[figure] <= sign * limit:  # written in this way, NaN breaks the limit
             bound = "at most" if sign > 0 else "at least"
             broken.append(f"{figure} is {figures[figure]}, {bound} {limit} is allowed ({name}); try: {advice}")
     return broken
 
 
 def gate(measured: Path, versus_parent: Path, verdict: Path, *, limits: Gate) -> None:
-    """Write the verdict if every limit is kept, else raise InputError with the figures, the limits and what to try.
+    """Write the verdict if the model keeps every limit.
 
-    Limits are set on figures of the model itself, and on how it compares with its parent. The verdict holds no figures:
-    what depends on it need not run again because a figure moved within its limit.
+    There are limits on figures of the model itself, and on its comparison with its parent. The verdict contains no
+    figures. So a figure that changes within its limit does not rerun the steps after the gate.
+
+    Raises InputError if a limit is broken. The message has the figures, the limits, and what to try.
     """
     figures = read_json(measured) | read_json(versus_parent)
-    asked = limits.model_dump(exclude_none=True)
-    if broken := broken_limits(figures, asked):
+    set_limits = limits.model_dump(exclude_none=True)
+    if broken := broken_limits(figures, set_limits):
         edge = f"{figures['parent']} -> {figures['model']}"
         raise InputError(f"the gate {edge} is closed (see {versus_parent}):\n  " + "\n  ".join(broken))
-    write_json(verdict, {"model": figures["model"], "parent": figures["parent"], "passed": sorted(asked)})
+    write_json(verdict, {"model": figures["model"], "parent": figures["parent"], "passed": sorted(set_limits)})

@@ -1,4 +1,4 @@
-"""Measure a checkpoint of the chain: its answers to the benchmark, and its predictions along held-out texts."""
+"""Measure a checkpoint of the chain by its answers to the benchmark and by its predictions of held-out texts."""
 
 from pathlib import Path
 
@@ -22,9 +22,10 @@ def measure(
     settings: Measure,
     threads: int,
 ) -> None:
-    """Write figures, predictions and answers of the model `name`: one folder, or a base and an adapter.
+    """Write the report, the predictions and the answers of the model called `name`.
 
-    `tokenizer` is the folder of the one that training used; the model's own must read every text as the same tokens.
+    `model` is the folder of a checkpoint, or the folders of a base and an adapter. `tokenizer` is the folder of the
+    tokenizer that training used. The report counts the texts that the model's own tokenizer turns into other tokens.
     """
     import torch
     from transformers import AutoTokenizer

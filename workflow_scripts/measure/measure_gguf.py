@@ -1,4 +1,4 @@
-"""Measure a GGUF file as its parent was measured, and check that both read text as the same tokens."""
+"""Measure a GGUF file in the same way as its parent, and check that both turn texts into the same tokens."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from ingot.text import chat
 
 
 def token_mismatches(model: GgufModel, records: list[Record]) -> int:
-    """Return how many conversations llama.cpp reads as other tokens than the tokenizer of training."""
-    wrong = 0
+    """Count the conversations that llama.cpp turns into other tokens than the tokenizer of training."""
+    mismatches = 0
     for question, answer in {(record["instruction"], record["response"]) for record in records}:
         expected = chat.encode(model.tokenizer, question, answer).ids
         prompt = model.tokenize(chat.prompt_text(model.tokenizer, question))
-        wrong += prompt + model.tokenize(answer + model.tokenizer.eos_token) != expected
-    return wrong
+        mismatches += prompt + model.tokenize(answer + model.tokenizer.eos_token) != expected
+    return mismatches
 
 
 def measure_gguf(
@@ -33,8 +33,12 @@ def measure_gguf(
     context: int,
     threads: int,
 ) -> None:
-    """Write figures, predictions and answers of a GGUF file; `tokenizer` is the folder that training used."""
-    opened = open_gguf(model, tokenizer, context, threads)
+    """Write the report, the predictions and the answers of a GGUF file.
+
+    `tokenizer` is the folder of the tokenizer that training used. The report counts the texts that llama.cpp turns into
+    other tokens.
+    """
+    loaded = open_gguf(model, tokenizer, context, threads)
     held_out, questions = list(read_records(texts)), list(read_records(benchmark))
-    mismatches = token_mismatches(opened, held_out + questions)
-    write_measurement(name, opened, held_out, questions, mismatches, settings, (report, logprobs, answers))
+    mismatches = token_mismatches(loaded, held_out + questions)
+    write_measurement(name, loaded, held_out, questions, mismatches, settings, (report, logprobs, answers))

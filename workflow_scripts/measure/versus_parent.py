@@ -1,4 +1,4 @@
-"""Compare a model of the chain with its parent: what each answered, and how alike their predictions are."""
+"""Compare a model with its parent: which questions each answers right, and how alike their predictions are."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from ingot.measuring.significance import compare_pairs, forgetting
 
 
 def versus_parent(child: list[Path], parent: list[Path], report: Path) -> None:
-    """Write how a model differs from its parent; `child` and `parent` are what was measured of the two.
+    """Write how a model differs from its parent. Their answers are paired by question (McNemar's exact test).
 
-    That is figures, predictions and answers, on the same questions: paired by McNemar's exact test.
+    `child` and `parent` are the files that measuring wrote of each: [report, predictions, answers].
     """
     ours, theirs = read_json(child[0]), read_json(parent[0])
-    rows, earlier = list(read_records(child[2])), list(read_records(parent[2]))
-    paired = compare_pairs([row["right"] for row in rows], [row["right"] for row in earlier])
+    child_rows, parent_rows = list(read_records(child[2])), list(read_records(parent[2]))
+    paired = compare_pairs([row["right"] for row in child_rows], [row["right"] for row in parent_rows])
     write_json(
         report,
         {
@@ -24,7 +24,7 @@ def versus_parent(child: list[Path], parent: list[Path], report: Path) -> None:
             **likeness(Prediction.load(child[1]), Prediction.load(parent[1])),
             "exact_match_gain": paired.pop("gain"),
             **paired,
-            "forgetting": forgetting(domain_shares(earlier), domain_shares(rows)),
+            "forgetting": forgetting(domain_shares(parent_rows), domain_shares(child_rows)),
             "interval_gap": round(100 * (ours["exact_match"]["all"]["low"] - theirs["exact_match"]["all"]["high"]), 2),
         },
     )

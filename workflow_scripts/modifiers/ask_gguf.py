@@ -1,4 +1,4 @@
-"""Ask a GGUF file, or a modifier over it, and write its answers."""
+"""Ask a GGUF file, with or without a modifier over it, and write its answers."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ def ask_gguf(
     context: int,
     threads: int,
 ) -> None:
-    """Write the answers of a model to all questions; `lora` is [], or the file of its modifier.
+    """Write the answers of a model to all questions. `lora` is the file of its modifier, or [].
 
-    A modifier is asked everything, since it may also spoil what the model answers right without it.
+    A modifier is asked the questions of all domains, because it may spoil answers that are right without it.
     """
-    opened = open_gguf(model, tokenizer, context, threads, {path.stem: path for path in lora})
+    loaded = open_gguf(model, tokenizer, context, threads, {path.stem: path for path in lora})
     for path in lora:
-        opened.use(path.stem)
-    write_records(answers, ask(opened, list(read_records(questions)), longest))
+        loaded.use(path.stem)
+    write_records(answers, ask(loaded, list(read_records(questions)), longest))
