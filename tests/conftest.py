@@ -6,6 +6,11 @@ import subprocess
 
 import pytest
 
+# Workers of pytest-xdist share the cores: libraries that each take all of them wait for each other instead of working.
+# Before numpy and torch are imported, which read it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from helpers.records import make_record
 from helpers.workspaces import ROOT, Workspace, clone_of, copy_project
 

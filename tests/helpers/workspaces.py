@@ -12,7 +12,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hf_" + "ingotsecretvalue" + "0123456789"  # in parts: this file itself is in every clone
 ENVIRONMENT = {
-    **os.environ,
+    # Builds in a workspace take as many threads as their rules say.
+    **{name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")},
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     "INGOT_VENVS": str(ROOT / ".venvs"),
     "HF_TOKEN": SECRET,

@@ -152,9 +152,8 @@ def test_a_new_kind_of_step_is_a_script_a_rule_a_section_and_a_line(start, built
         '        Kind("round_weights", "rounded", takes=DENSE, gives=Form.CHECKPOINT, reads_data=False, loses=True),\n'
         '        Kind("prune",',
     )
-    workspace.set(
-        f"base: {{kind: local, model: {checkpoint}}}\nchain: [round_weights]\nsources: []\nask_suite: {{models: [rounded]}}"
-    )
+    workspace.set(f"base: {{kind: local, model: {checkpoint}}}\nchain: [round_weights]\nsources: []")
+    workspace.set("ask_suite: {models: [rounded]}")
     workspace.snakemake()
     assert read(workspace, "gates/rounded.json")["passed"] == ["max_kl"]
     release = read(workspace, "release/figures.json")

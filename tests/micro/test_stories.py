@@ -144,8 +144,8 @@ def test_a_comment_in_a_script_costs_that_step(workspace):
         ("ingot/training/oneshot.py", {"importance", "prune", "quantize_awq"}),
         ("envs/gguf.lock", {
             "ask_gguf-code", "ask_modifier-code-benchmark", "ask_modifier-code-routing", "ask_served", "convert",
-            "convert_modifier-code", "importance", "ledger", "measure_gguf-F16", "measure_gguf-IQ4_XS", "quantize-IQ4_XS",
-            "release", "ask_suite_gguf-IQ4_XS-sums",
+            "convert_modifier-code", "importance", "ledger", "measure_gguf-F16", "measure_gguf-IQ4_XS",
+            "quantize-IQ4_XS", "release", "ask_suite_gguf-IQ4_XS-sums",
         }),
     ],
 )  # fmt: skip

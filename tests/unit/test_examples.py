@@ -80,7 +80,9 @@ def test_own_data_on_a_tiny_base_is_built(workspace):
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["sources"]["conversions"]["licence"] == "CC0-1.0"
     assert [file["path"] for file in manifest["files"]] == ["results/packed/Q8_0.gguf.zst"]
-    shares = {row["model"]: row["exact_match"]["all"] for row in read(workspace / "results/release/figures.json")["measured"]}
+    shares = {
+        row["model"]: row["exact_match"]["all"] for row in read(workspace / "results/release/figures.json")["measured"]
+    }
     assert shares["adapter"]["low"] > shares["base"]["high"], "it learns the data"
 
 

@@ -1,4 +1,4 @@
-"""Run a targeted round: train the adapter on its failures, and keep the result only if a test shows that it is better."""
+"""Run a targeted round: train the adapter on its failures, and keep the result only if a test shows a gain."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ from ingot.training.sft import fine_tune
 
 
 def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
-    """Split records into those that the loss is watched on, and those that judge the round, by the hash of the prompt."""
+    """Split records, by the hash of the prompt, into those to watch the loss on and those to judge the round by."""
     parts: tuple[list[Record], list[Record]] = ([], [])
     for record in records:
         parts[unit_hash(f"round {record['instruction']}") < 0.5].append(record)

@@ -17,8 +17,8 @@ SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # {scheme: whether it has a zero
 def copies_on_cpu() -> Iterator[None]:
     """Make `tensor.cpu()` return a copy even on a CPU.
 
-    AutoAWQ tries scales on a layer, and restores it from `weight.cpu()` after each of them. Without a GPU, this is the
-    weight itself and not a copy, so the scale of every trial would stay in it.
+    AutoAWQ tries scales on a layer, and restores it from `weight.cpu()` after each trial. Without a GPU, this is the
+    weight itself and not a copy. So the scale of every trial would stay in it.
     """
     import torch
 
@@ -42,7 +42,7 @@ def quantize_autoawq(
     dtype: str,
     threads: int,
 ) -> None:
-    """Write the packed 4-bit checkpoint and, as an ordinary checkpoint, the scaled weights that it was rounded from."""
+    """Write the packed 4-bit checkpoint, and the scaled weights that were rounded to it as an ordinary checkpoint."""
     import torch
     from awq import AutoAWQForCausalLM
     from transformers import AutoModelForCausalLM, AutoTokenizer

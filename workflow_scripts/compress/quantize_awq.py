@@ -1,4 +1,4 @@
-"""Quantise a model to 4 bit with AWQ, by llm-compressor. GGUF files are made from the scaled weights, before rounding."""
+"""Quantise a model to 4 bit with AWQ, by llm-compressor. GGUF files are made from its scaled, unrounded weights."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from ingot.settings.training import Calibration
 from ingot.training import sparsity
 from ingot.training.oneshot import oneshot
 
-# What the quantised model has beyond the weights of the plain one.
+# Only a quantised model has tensors whose names end with one of these.
 QUANTISATION_SUFFIXES = ("_scale", "_zero_point", "_shape", "_g_idx")
 
 

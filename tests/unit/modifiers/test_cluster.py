@@ -5,8 +5,8 @@ import pytest
 
 from ingot.errors import InputError
 from ingot.io.records import read_json, read_records, write_records
-from ingot.text.embedding import vectors
 from ingot.settings.modifiers import Cluster
+from ingot.text.embedding import vectors
 from workflow_scripts.modifiers.cluster import cluster, partition
 
 TOPICS = (

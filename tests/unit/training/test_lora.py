@@ -2,8 +2,8 @@ import pytest
 import torch
 import transformers as tf
 
-from ingot.errors import InputError
 from helpers.settings import TRAINING
+from ingot.errors import InputError
 from ingot.training import lora
 
 SMALL = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
