@@ -355,7 +355,7 @@ rule report_curation:
             "style.html",
         ),
     output:
-        page="results/curation.html",
+        page=report("results/curation.html", category="Curation"),
         report="results/reports/curation.json",
     log:
         "logs/report_curation.log",

@@ -76,6 +76,7 @@ if BUILD.has_router:
             code=page("data", "release/report_routing", "routing.html", "style.html"),
         output:
             page=report("results/routing.html", category="Routing"),
+            costs=report("results/plots/accuracy-cost.svg", category="Plots"),
         log:
             "logs/report_routing.log",
         params:
@@ -152,9 +153,32 @@ rule release:
             licence=SETTINGS.base.licence,
             served=BUILD.served,
             chain=[kind.step for kind in CHAIN.kinds],
+            adapters=CHAIN.adapters,
             left_out=BUILD.left_out(),
         ),
     message:
         "Write manifest and model card"
     shell:
         RUN
+
+
+if MEASURED:
+
+    TRAININGS = BUILD.trainings()
+
+    rule draw_plots:
+        input:
+            figures="results/release/figures.json",
+            trainings=list(TRAININGS.values()),
+            code=code("data", "release/draw_plots"),
+        output:
+            sizes=report("results/plots/sizes-quality.svg", category="Plots"),
+            losses=report("results/plots/losses.svg", category="Plots"),
+        log:
+            "logs/draw_plots.log",
+        params:
+            **step(names=list(TRAININGS)),
+        message:
+            "Draw the plots"
+        shell:
+            RUN

@@ -1,6 +1,6 @@
 """Draw the plots of a build. Each `draw_` function returns a function that draws on the axes that it is given."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import hypot
 from typing import Any
@@ -68,6 +68,22 @@ def stage_colours(stages: Sequence[str]) -> list[str]:
     ]
 
 
+def draw_losses(trainings: dict[str, list[Report]]) -> Draw:
+    """Draw the loss of each training, by name, against its steps: rows of `step` and `loss`."""
+
+    def draw(axes: Any) -> None:
+        shades = iter(CHECKPOINTS)
+        for name, rows in trainings.items():
+            colour = BASE if name == "base" else next(shades, CHECKPOINTS[-1])
+            axes.plot([row["step"] for row in rows], [row["loss"] for row in rows], ".-", color=colour, label=name)
+        axes.set_xlabel("step of the training")
+        axes.set_ylabel("loss, nats a token (lower is better)")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize=7, frameon=False)
+
+    return draw
+
+
 def draw_rounds(stages: list[Report]) -> Draw:
     """Draw the exact match of every stage in each domain, with its interval."""
 
@@ -107,6 +123,26 @@ class Sized:
     """Whether this is the packed form of the model before it."""
     label: str = ""
     """What the plot calls it; "" stands for its name."""
+
+
+def sized(figures: Report) -> Iterator[Sized]:
+    """Yield every artifact of which a quality is known, a packed one after what was packed, and the whole system."""
+    adapters = set(figures["manifest"]["adapters"])
+    right = {report["model"]: report["exact_match"]["all"] for report in figures["measured"]}
+    rows = {row["artifact"]: row for row in figures["ledger"]}
+    for name, row in rows.items():
+        if name not in right:
+            continue
+        label = ""
+        size = row["bytes"]
+        if name in adapters:  # an adapter does not run alone
+            size, label = size + rows["base"]["bytes"], f"{name} on base"
+        yield Sized(name, size, right[name], label=label)
+        if packed := rows.get(f"{name}.zst"):
+            yield Sized(name, packed["bytes"], right[name], packed=True)
+    if system := figures["system"]:
+        size = sum(file["bytes"] for file in figures["manifest"]["files"])
+        yield Sized("system", size, system["system"])
 
 
 def in_units(size: float, _: Any = None) -> str:

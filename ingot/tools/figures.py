@@ -1,7 +1,7 @@
 """Write what the docs show of a build: `make figures`.
 
-Reads results/release/figures.json, which the rule `release` writes. Writes docs/tiny.md and, in docs/pictures,
-sizes-quality.svg, accuracy-cost.svg and rulegraph.svg.
+Reads results/release/figures.json and the plots in results/plots, which the rules `release` and `draw_plots` write.
+Writes docs/tiny.md and, in docs/pictures, the plots and rulegraph.svg.
 """
 
 import json
@@ -9,23 +9,20 @@ import re
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
 from ingot.io.records import read_json
-from ingot.pages.figures import BASE, CHECKPOINT, GGUF, GUIDE, INK, RECORDS, SYSTEM, picture
+from ingot.pages.figures import BASE, CHECKPOINT, GGUF, GUIDE, INK, RECORDS, SYSTEM
 from ingot.pages.page import page_of
-from ingot.pages.plots import SIZES_HEIGHT, SIZES_WIDTH, Sized, draw_costs, draw_sizes
-from ingot.workflow.chain import KINDS, Form
 from ingot.workflow.environments import python_of
 
 FIGURES = Path("results/release/figures.json")
+PLOTS = Path("results/plots")
 NOTES = Path(".snakemake/metadata")
 """What Snakemake notes of every job. No artifact has times, since they differ from run to run."""
 PRESET = "tiny"
-ADAPTERS = {kind.model for kind in KINDS.values() if kind.gives is Form.ADAPTER}
 
 Report = dict[str, Any]
 Edge = tuple[str, str]
@@ -41,25 +38,6 @@ def read_figures() -> Report:
     if figures["manifest"]["preset"] != PRESET:
         raise InputError(f"results/ is of the preset {figures['manifest']['preset']}, and docs/tiny.md is of {PRESET}")
     return figures
-
-
-def sized(figures: Report) -> Iterator[Sized]:
-    """Yield every artifact of which a quality is known, a packed one after what was packed, and the whole system."""
-    right = {report["model"]: report["exact_match"]["all"] for report in figures["measured"]}
-    rows = {row["artifact"]: row for row in figures["ledger"]}
-    for name, row in rows.items():
-        if name not in right:
-            continue
-        label = ""
-        size = row["bytes"]
-        if name in ADAPTERS:  # an adapter does not run alone
-            size, label = size + rows["base"]["bytes"], f"{name} on base"
-        yield Sized(name, size, right[name], label=label)
-        if packed := rows.get(f"{name}.zst"):
-            yield Sized(name, packed["bytes"], right[name], packed=True)
-    if system := figures["system"]:
-        size = sum(file["bytes"] for file in figures["manifest"]["files"])
-        yield Sized("system", size, system["system"])
 
 
 def step_times(notes: Path) -> Report | None:
@@ -178,12 +156,8 @@ def main() -> None:
         pictures = Path("docs/pictures")
         pictures.mkdir(parents=True, exist_ok=True)
         write_page(figures, Path("docs/tiny.md"))
-        draw = draw_sizes(list(sized(figures)))
-        sizes = picture(draw, "What each artifact weighs, and how much it answers right", SIZES_WIDTH, SIZES_HEIGHT)
-        (pictures / "sizes-quality.svg").write_text(sizes, encoding="utf-8")
-        if figures["system"]:
-            costs = picture(draw_costs(figures["system"]), "What an answer costs, and how many are right")
-            (pictures / "accuracy-cost.svg").write_text(costs, encoding="utf-8")
+        for plot in sorted(PLOTS.glob("*.svg")):
+            shutil.copyfile(plot, pictures / plot.name)
         (pictures / "rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None

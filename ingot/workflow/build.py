@@ -283,12 +283,16 @@ class Build:
             lines.append("No judge compared the answers of two models.")
         return lines
 
+    def trainings(self) -> dict[str, str]:
+        """Return the reports of all trainings up to the last checkpoint, by the name of each."""
+        reports = ["results/reports/base.json"] if self.pretrained else []
+        reports += [path for kind in self.chain.kinds for path in self.chain.trainings(kind)]
+        return {Path(path).stem: path for path in reports}
+
     def plots(self) -> list[dict[str, Any]]:
         """List what `dvc plots` shows: the losses of the trainings, and the sizes of the artifacts."""
-        trainings = ["results/reports/base.json"] if self.pretrained else []
-        for kind in self.chain.kinds:
-            # Rounds are left out: a round that was not trained has no losses in its report.
-            trainings += self.chain.trainings(kind) if kind.step != "target" else []
+        # Rounds are left out: a round that was not trained has no losses in its report.
+        trainings = [path for name, path in self.trainings().items() if not name.startswith("target")]
         losses = {"loss": {"x": "step", "y": dict.fromkeys(trainings, "loss")}}
         sizes = {"template": "bar_horizontal", "x": "bytes", "y": {"results/release/ledger.json": "artifact"}}
         return [*([losses] if trainings else []), *([{"sizes": sizes}] if self.has_model else [])]
@@ -296,7 +300,7 @@ class Build:
     def targets(self) -> list[str]:
         """List the files that a whole build ends with."""
         if self.has_model:
-            return ["results/release/manifest.json"]
+            return ["results/release/manifest.json", *(["results/plots/sizes-quality.svg"] if self.measured else [])]
         return ["results/curation.html", *(["results/gates/data/verdict.json"] if self.held_out else [])]
 
 

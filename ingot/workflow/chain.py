@@ -157,6 +157,11 @@ class Chain:
         return any(kind.step == step for kind in self.kinds)
 
     @property
+    def adapters(self) -> list[str]:
+        """The models that are an adapter, which runs only over the base."""
+        return [kind.model for kind in self.kinds if kind.gives is Form.ADAPTER]
+
+    @property
     def ends_with_adapter(self) -> bool:
         """Whether the last step gives an adapter. GGUF files cannot be made from one."""
         return bool(self.kinds) and self.kinds[-1].gives is Form.ADAPTER

@@ -123,6 +123,7 @@ def figures(preset="tiny"):
         "manifest": {
             "preset": preset,
             "base": {"kind": "pretrain", "parameters": 3_410_176, "licence": "Apache-2.0"},
+            "adapters": ["adapter", "targeted"],
             "chain": ["adapt", "target", "merge", "prune", "recover", "quantize_awq"],
             "served": "IQ4_XS",
             "files": files,

@@ -1,4 +1,4 @@
-"""Convert a modifier's adapter to a GGUF LoRA in the smallest type that answers as well as full precision."""
+"""Convert the adapter of a modifier to a GGUF LoRA, in the smallest type that answers as well as full precision."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ FULL = "F32"
 
 
 def candidates(lora: Path, types: list[str], folder: Path) -> dict[str, Path]:
-    """Return the LoRA file `lora` (F32) written in every type, and as it is, by type."""
+    """Write the LoRA file `lora`, which is F32, in every type to a folder. Return the files by type, F32 included."""
     written = {FULL: lora}
     for name in types:
         if name != FULL:
@@ -27,7 +27,7 @@ def candidates(lora: Path, types: list[str], folder: Path) -> dict[str, Path]:
 
 
 def compare_types(right: dict[str, list[bool]], sizes: dict[str, int]) -> list[dict[str, Any]]:
-    """Return one line per type, smallest file first: bytes, and the answers compared with those of full precision."""
+    """Compare every type with full precision, smallest file first: its bytes, and which of its answers are right."""
     return [
         {"type": name, "bytes": sizes[name], "right": sum(right[name]), **compare_pairs(right[name], right[FULL])}
         for name in sorted(right, key=lambda name: (sizes[name], name))
@@ -35,19 +35,22 @@ def compare_types(right: dict[str, list[bool]], sizes: dict[str, int]) -> list[d
 
 
 def choose(lines: list[dict[str, Any]], types: list[str], most_bytes: int | None, max_loss: float) -> str:
-    """Return the smallest of `types` that loses at most `max_loss` points; InputError if it is over `most_bytes`."""
-    good = [line for line in lines if line["type"] in types and -line["gain"] <= max_loss]
+    """Choose the smallest of `types` that loses at most `max_loss` points against full precision.
+
+    Raises InputError if every type loses more, or if the smallest good type has more than `most_bytes`.
+    """
+    good_enough = [line for line in lines if line["type"] in types and -line["gain"] <= max_loss]
     table = "; ".join(f"{line['type']}: {line['bytes']:,} bytes, {line['gain']:+.1f} points" for line in lines)
-    if not good:
+    if not good_enough:
         raise InputError(
             f"no type loses at most {max_loss} points against full precision ({table}); add one with more bits"
         )
-    if most_bytes is not None and good[0]["bytes"] > most_bytes:
+    if most_bytes is not None and good_enough[0]["bytes"] > most_bytes:
         raise InputError(
             f"no type fits into {most_bytes:,} bytes and loses at most {max_loss} points ({table}); raise `most_bytes`"
             " or `max_loss`, or lower the rank"
         )
-    return str(good[0]["type"])
+    return str(good_enough[0]["type"])
 
 
 def convert_modifier(
@@ -65,24 +68,27 @@ def convert_modifier(
     work: str,
     threads: int,
 ) -> None:
-    """Write the LoRA, and a report of what each type weighs and answers on the validation prompts of `domain`.
+    """Write the LoRA in the chosen type, and a report of the size and the right answers of every type.
 
-    `model` is the checkpoint that the adapter was trained on, `gguf` the base that it will be laid over.
+    Every type answers the validation prompts of `domain`. `model` is the checkpoint that the adapter was trained on,
+    and `gguf` is the base that serves it.
+
+    Raises InputError if no type is both good and small enough.
     """
     folder = Path(work)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    whole = folder / f"{FULL}.gguf"
-    llama_cpp_tools.convert_lora(adapter, model, whole, "f32")
-    written = candidates(whole, list(settings.types), folder)
+    full_precision = folder / f"{FULL}.gguf"
+    llama_cpp_tools.convert_lora(adapter, model, full_precision, "f32")
+    written = candidates(full_precision, list(settings.types), folder)
     records: list[Record] = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
-    opened = open_gguf(gguf, model, context, threads, written)
+    loaded = open_gguf(gguf, model, context, threads, written)
     right = {}
     for name in written:
-        opened.use(name)
-        right[name] = [row["right"] for row in ask(opened, records, longest)]
+        loaded.use(name)
+        right[name] = [row["right"] for row in ask(loaded, records, longest)]
     lines = compare_types(right, {name: path.stat().st_size for name, path in written.items()})
-    chosen = choose(lines, list(settings.types), settings.most_bytes, settings.max_loss)
-    shutil.copyfile(written[chosen], lora)
-    write_json(report, {"domain": domain, "chosen": chosen, "questions": len(records), "types": lines})
+    smallest = choose(lines, list(settings.types), settings.most_bytes, settings.max_loss)
+    shutil.copyfile(written[smallest], lora)
+    write_json(report, {"domain": domain, "chosen": smallest, "questions": len(records), "types": lines})
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Teach what was failed: tiers of teachers, cheapest first; where an answer is wrong, the next tier is asked."""
+"""Get right answers to failures from tiers of teachers, cheapest first. Where one is wrong, the next tier is asked."""
 
 import itertools
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from ingot.text import chat
 from ingot.text.checkers import is_right
 
 Teacher = Callable[[list[Record]], tuple[list[list[str]], dict[str, Any]]]
-"""Returns the answers to each record, best first, and what they cost."""
+"""Takes records, and returns the answers to each of them, best first, and what they cost."""
 
 
 def chosen(failures: list[Record], most: int | None) -> list[Record]:
-    """Return at most `most` failures, taken from the clusters in turn, so that a rare pattern is not drowned."""
+    """Choose at most `most` failures, taking one from each cluster in turn, so that rare patterns are not lost."""
     clusters: dict[int, list[Record]] = {}
     for record in failures:
         clusters.setdefault(record["cluster"], []).append(record)
@@ -27,12 +27,12 @@ def chosen(failures: list[Record], most: int | None) -> list[Record]:
 
 
 def references() -> Teacher:
-    """Return the teacher who knows the answers that the records came with: in the tiny world, of its exact solver."""
+    """Make the teacher that answers with the records' own references. In the tiny world, an exact solver wrote them."""
     return lambda records: ([[record["response"]] for record in records], {"answers": len(records)})
 
 
 def endpoint(tier: PaidTeacher, remembered: Path) -> Teacher:
-    """Return a teacher behind an endpoint with OpenAI's interface."""
+    """Make a teacher that is a model behind an endpoint with OpenAI's interface."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
         client = ChatClient(tier, remembered, f"teacher {tier.name}")
@@ -44,14 +44,14 @@ def endpoint(tier: PaidTeacher, remembered: Path) -> Teacher:
             }
             for record in records
         ]
-        found = list(client.ask_each(requests, lambda text: text.strip() or None, "answers"))
-        return [[text] if text else [] for text in found], client.figures()
+        texts = list(client.ask_each(requests, lambda text: text.strip() or None, "answers"))
+        return [[text] if text else [] for text in texts], client.figures()
 
     return answer
 
 
 def checkpoint(tier: LocalTeacher, batch: int, longest: int, seed: int, threads: int) -> Teacher:
-    """Return a local model that answers several times, at a temperature."""
+    """Make a teacher that is a local model. It answers several times, at the temperature of its tier."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
         import torch
@@ -64,14 +64,15 @@ def checkpoint(tier: LocalTeacher, batch: int, longest: int, seed: int, threads:
         prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
         repeated = [prompt for prompt in prompts for _ in range(tier.samples)]
         answers = iter(model.complete(repeated, longest, tier.temperature))
-        several = [list(itertools.islice(answers, tier.samples)) for _ in records]
-        return [[a.text for a in found if a.stopped] for found in several], {"answers": len(repeated)}
+        samples_of_records = [list(itertools.islice(answers, tier.samples)) for _ in records]
+        texts = [[sample.text for sample in samples if sample.stopped] for samples in samples_of_records]
+        return texts, {"answers": len(repeated)}
 
     return answer
 
 
 def first_right(record: Record, answers: list[str]) -> str | None:
-    """Return the first answer that is right, or None."""
+    """Find the first right answer to a record. None if no answer is right."""
     checker, reference = record["metadata"]["checker"], record["response"]
     return next((text for text in answers if is_right(checker, text, reference)), None)
 
@@ -79,27 +80,32 @@ def first_right(record: Record, answers: list[str]) -> str | None:
 def cascade(
     wanted: list[Record], tiers: list[tuple[str, float, Teacher]]
 ) -> tuple[list[Record], list[dict[str, Any]], list[Record]]:
-    """Return (taught records, one line of the report per tier, what no tier could teach).
+    """Ask one tier after the other for right answers to the `wanted` records.
 
-    A tier is (name, share, teacher): it is asked what those before it left, but at most the share of all.
+    A tier is (name, share, teacher). It is asked for the records that the tiers before it could not teach, but at most
+    for this share of all records.
+
+    Returns:
+        The taught records, with the right answer; a line of the report for each tier; and the records that no tier
+        could teach.
     """
     taught: list[Record] = []
     lines = []
-    left = wanted
+    untaught = wanted
     for name, share, teacher in tiers:
         most = round(share * len(wanted))
-        asked, beyond = left[:most], left[most:]
-        answers, cost = teacher(asked) if asked else ([], {})
-        found = [first_right(record, several) for record, several in zip(asked, answers, strict=True)]
-        right = [
+        to_ask, beyond = untaught[:most], untaught[most:]
+        answers, cost = teacher(to_ask) if to_ask else ([], {})
+        right_answers = [first_right(record, texts) for record, texts in zip(to_ask, answers, strict=True)]
+        taught_here = [
             {**record, "response": text, "taught_by": name}
-            for record, text in zip(asked, found, strict=True)
+            for record, text in zip(to_ask, right_answers, strict=True)
             if text is not None
         ]
-        taught += right
-        left = [record for record, text in zip(asked, found, strict=True) if text is None] + beyond
-        lines.append({"tier": name, "asked": len(asked), "right": len(right), "cost": cost})
-    return taught, lines, left
+        taught += taught_here
+        untaught = [record for record, text in zip(to_ask, right_answers, strict=True) if text is None] + beyond
+        lines.append({"tier": name, "asked": len(to_ask), "right": len(taught_here), "cost": cost})
+    return taught, lines, untaught
 
 
 def teach(
@@ -117,9 +123,12 @@ def teach(
     seed: int,
     threads: int,
 ) -> None:
-    """Write what a modifier learns: right answers to failures, and some solved records per taught failure.
+    """Write what a modifier will learn: right answers to failures, and solved records for rehearsal.
 
-    `models` are the folders of the tiers that are local models. Raises InputError where no tier knows a right answer.
+    `models` are the folders of the tiers that are local models. `remembered` is the folder where answers of endpoints
+    are kept.
+
+    Raises InputError if no tier has a right answer to any failure.
     """
     teachers = []
     for tier in settings.tiers:
@@ -130,17 +139,19 @@ def teach(
         else:
             teacher = references()
         teachers.append((tier.name, tier.share, teacher))
-    wanted = chosen(list(read_records(clustered)), settings.most)
-    learned, lines, untaught = cascade(wanted, teachers)
+    failures = chosen(list(read_records(clustered)), settings.most)
+    learned, lines, untaught = cascade(failures, teachers)
     if not learned:
-        raise InputError(f"no teacher has a right answer to any of the {len(wanted)} failures in {domain}; add a tier")
+        raise InputError(
+            f"no teacher has a right answer to any of the {len(failures)} failures in {domain}; add a tier"
+        )
     lesson = with_rehearsal(learned, list(read_records(solved)), settings.rehearsal, seed)
     write_records(taught, lesson)
     write_json(
         report,
         {
             "domain": domain,
-            "failures": len(wanted),
+            "failures": len(failures),
             "tiers": lines,
             "untaught": len(untaught),
             "rehearsed": len(lesson) - len(learned),

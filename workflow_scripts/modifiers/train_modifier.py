@@ -1,4 +1,4 @@
-"""Train a modifier: an adapter of its own rank for what the compressed base gets wrong in one domain."""
+"""Train a modifier: a LoRA adapter for what the compressed base gets wrong in a domain."""
 
 from pathlib import Path
 
@@ -21,7 +21,12 @@ def train_modifier(
     seed: int,
     threads: int,
 ) -> None:
-    """Write the adapter over `model`, the weights that the GGUF types were rounded from, and a report."""
+    """Write the adapter, and a report of its training.
+
+    It is trained over `model`, the checkpoint that the GGUF types were made from.
+
+    Raises InputError if no validation record is of the domain.
+    """
     watched = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
     if not watched:
         raise InputError(f"no validation record has the domain {domain!r}; raise `split.shares.valid`")

@@ -1,4 +1,4 @@
-"""The size ledger: bytes, bits per weight, zeros, ratio to the parent and quality of every artifact."""
+"""Write the size ledger: bytes, bits per weight, zeros, ratio to the parent and quality of every artifact."""
 
 from pathlib import Path
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from ingot.io.records import read_json, write_json
 from ingot.pages.page import page_of
 
-SMALL_GAIN = 0.02  # a step that saves less than this share of its parent's bytes says so
+SMALL_GAIN = 0.02  # an artifact that saves less than this share of its parent's bytes gets a note
 
 Row = dict[str, Any]
 
 
 def tree_bytes(path: Path) -> int:
-    """Return the bytes of a file, or of the weight files in a folder (a tokenizer beside them is not counted)."""
+    """Count the bytes of a file, or of the weights in a folder. A tokenizer beside them does not count."""
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*.safetensors"))
 
 
 def checkpoint_zeros(folder: Path) -> tuple[int, int]:
-    """Return (zeros, weights) over the tensors of a checkpoint, read one at a time; nothing if they are packed bits."""
+    """Count (zeros, weights) in the tensors of a checkpoint, one tensor at a time. (0, 0) if its weights are packed."""
     from safetensors import safe_open
 
     zeros = size = 0
@@ -35,7 +35,7 @@ def checkpoint_zeros(folder: Path) -> tuple[int, int]:
 
 
 def gguf_zeros(path: Path) -> tuple[int, int]:
-    """Return (zeros, weights) over the tensors of a GGUF, as the numbers that they stand for."""
+    """Count (zeros, weights) in the dequantised tensors of a GGUF file."""
     import gguf
 
     zeros = size = 0
@@ -47,15 +47,15 @@ def gguf_zeros(path: Path) -> tuple[int, int]:
 
 
 def zeros_of(path: Path) -> tuple[int, int]:
-    """Return (zeros, weights) of a checkpoint folder or a GGUF file; nothing for a packed file."""
+    """Count (zeros, weights) in a checkpoint folder or a GGUF file. (0, 0) for a packed file."""
     if path.suffix == ".zst":
         return 0, 0
     return gguf_zeros(path) if path.suffix == ".gguf" else checkpoint_zeros(path)
 
 
 def quality(reports: dict[str, Path], name: str) -> dict[str, float | None]:
-    """Return perplexity and exact match of an artifact; a packed file is as good as what it unpacks to."""
-    report = reports.get(name.removesuffix(".zst"))
+    """Read the perplexity and the exact match of an artifact. Both are None if it was not measured."""
+    report = reports.get(name.removesuffix(".zst"))  # a packed file has the quality of the file inside
     if report is None:
         return {"perplexity": None, "exact_match": None}
     measured = read_json(report)
@@ -63,11 +63,11 @@ def quality(reports: dict[str, Path], name: str) -> dict[str, float | None]:
 
 
 def make_row(name: str, path: Path, parent: Row | None, weights: int, figures: dict[str, float | None]) -> Row:
-    """Return one row; `weights` is how many weights the model has, by which bits per weight are counted."""
+    """Make the row of an artifact. `weights` is how many weights the model has, for the bits per weight."""
     size = tree_bytes(path)
     zeros, counted = zeros_of(path)
     ratio = round(size / parent["bytes"], 4) if parent else None
-    saved_little = ratio is not None and ratio > 1 - SMALL_GAIN
+    saves_little = ratio is not None and ratio > 1 - SMALL_GAIN
     return {
         "artifact": name,
         "path": str(path),
@@ -77,7 +77,7 @@ def make_row(name: str, path: Path, parent: Row | None, weights: int, figures: d
         "parent": parent["artifact"] if parent else None,
         "ratio": ratio,
         **figures,
-        "note": f"buys less than {SMALL_GAIN:.0%}" if saved_little else "",
+        "note": f"saves less than {SMALL_GAIN:.0%}" if saves_little else "",
     }
 
 
@@ -91,12 +91,16 @@ def ledger(
     parents: list[str | None],
     measured: list[str],
 ) -> None:
-    """Write the ledger of `artifacts`, called `names` and made from `parents`; `reports` are those of `measured`."""
+    """Write the ledger as JSON and as Markdown.
+
+    `artifacts` are the paths, `names` their names, and `parents` the names of what they are made from, in the same
+    order; parents come first. `reports` are the measurements of the models `measured`.
+    """
     report_of = dict(zip(measured, reports, strict=True))
     rows: dict[str, Row] = {}
-    weights = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored, and counted, once
+    weights = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored once, and count once
     for name, path, parent in zip(names, artifacts, parents, strict=True):
-        above = rows[parent] if parent else None
-        rows[name] = make_row(name, path, above, weights, quality(report_of, name))
+        parent_row = rows[parent] if parent else None
+        rows[name] = make_row(name, path, parent_row, weights, quality(report_of, name))
     write_json(table, list(rows.values()))
     markdown.write_text(page_of("ledger.md", ledger=list(rows.values())), encoding="utf-8")

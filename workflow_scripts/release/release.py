@@ -1,4 +1,4 @@
-"""Write what a user of the model needs to know: the manifest, with a digest per file, and the model card."""
+"""Write what a user of the model needs to know: the manifest, with a digest of each file, and the model card."""
 
 from pathlib import Path
 from typing import Any
@@ -7,23 +7,23 @@ from ingot.io.container import read_header, sha256
 from ingot.io.records import read_json, write_json
 from ingot.pages.page import page_of
 
-# Packages whose versions say how the model was made.
+# The manifest names the versions of these packages.
 NAMED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "llmcompressor", "llama-cpp-python", "zstandard")
 
 
 def versions(locks: list[Path]) -> dict[str, str]:
-    """Return the versions of the packages that matter, from the locks and the torch pin beside them."""
-    found = {}
+    """Read the versions of packages from the locks, and the version of torch from the .in files beside them."""
+    version_of = {}
     for path in [*locks, *(lock.with_suffix(".in") for lock in locks)]:
         for line in path.read_text(encoding="utf-8").splitlines():
             name, _, version = line.partition("==")
             if name in NAMED and version:
-                found[name] = version.split()[0]
-    return dict(sorted(found.items()))
+                version_of[name] = version.split()[0]
+    return dict(sorted(version_of.items()))
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Return path, size and digest of a file, and of its content where it is packed."""
+    """Describe a file by its path, size and digest. A packed file also says what it unpacks to."""
     facts: dict[str, Any] = {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
     if path.suffix == ".zst":
         facts["unpacked"] = read_header(path)[0]
@@ -31,15 +31,59 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def described_base(origin: Path, licence: str) -> dict[str, Any]:
-    """Return what is known of the base, without the course of its training."""
-    long = ("losses", "conversations", "rows", "tokens_seen")
-    return {**{key: value for key, value in read_json(origin).items() if key not in long}, "licence": licence}
+    """Describe the base by its report, but leave out how its training went."""
+    of_training = ("losses", "conversations", "rows", "tokens_seen")
+    return {**{key: value for key, value in read_json(origin).items() if key not in of_training}, "licence": licence}
 
 
 def beside_parents(measured: list[Path], versus: list[Path]) -> list[dict[str, Any]]:
-    """Return the figures of every model, with how it compares with its parent where it has one."""
+    """List the figures of every model. A model with a parent has the figures of their comparison, too."""
     compared = {report["model"]: report for report in map(read_json, versus)}
     return [{"parent": None, **figures, **compared.get(figures["model"], {})} for figures in map(read_json, measured)]
+
+
+def files_in(folders: list[Path]) -> list[Path]:
+    """List the files in folders, except for the hidden ones with which Snakemake marks folders."""
+    return [file for folder in folders for file in sorted(folder.glob("[!.]*")) if file.is_file()]
+
+
+def data_figures(curation: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read the report of the data stage, if there is one: ({step: records in and out}, {source: its figures})."""
+    data: dict[str, Any] = {}
+    sources: dict[str, Any] = {}
+    for report in map(read_json, curation):
+        data |= {row["step"]: {"in": row["records_in"], "out": row["records_out"]} for row in report["funnel"]}
+        sources |= report["sources"]
+    return data, sources
+
+
+def read_optional(paths: list[Path]) -> Any:
+    """Read the report of a part of the system. None if the build does not have this part."""
+    return read_json(paths[0]) if paths else None
+
+
+def everything_measured(
+    described: dict[str, Any],
+    ledger: list[dict[str, Any]],
+    rounds: list[Path],
+    measured: list[Path],
+    versus: list[Path],
+    system: list[Path],
+    detector: list[Path],
+    suites: list[Path],
+    compared: list[Path],
+) -> dict[str, Any]:
+    """Put all figures of a build together: what the manifest says, the ledger, and what the reports say."""
+    return {
+        "manifest": described,
+        "ledger": ledger,
+        "stages": [stage for path in rounds for stage in read_json(path)],
+        "measured": beside_parents(measured, versus),
+        "system": read_optional(system),
+        "detector": read_optional(detector),
+        "suites": [{"parent": None, **read_json(path)} for path in suites],
+        "compared": [read_json(path) for path in compared],
+    }
 
 
 def release(
@@ -67,46 +111,33 @@ def release(
     licence: str,
     served: str,
     chain: list[str],
+    adapters: list[str],
     left_out: list[str],
 ) -> None:
-    """Write manifest, figures and card of `files` and `folders`, the parts of the release; `gates` must all be open.
+    """Write the manifest, the figures and the card of a release, which consists of `files` and `folders`.
 
-    The figures are everything that was measured, in one file, from which the card is made. What a build does not have
-    is an empty list.
+    The figures are everything that was measured, in one file; the card is made from them. Inputs that a build does not
+    have are []. The step runs only if all `gates` are open.
     """
-    # Snakemake marks the folders that it made with a hidden file
-    parts = [*files, *(file for folder in folders for file in sorted(folder.glob("[!.]*")) if file.is_file())]
-    curated = [read_json(path) for path in curation]
     rows = read_json(ledger)
-    about = {
+    data, sources = data_figures(curation)
+    described = {
         "preset": preset,
         "base": described_base(origin, licence),
         "chain": chain,
+        "adapters": adapters,
         "served": served,
-        "files": [describe(path) for path in parts],
+        "files": [describe(path) for path in [*files, *files_in(folders)]],
         "other_types": [describe(path) for path in other_types],
         "parents": {row["artifact"]: row["parent"] for row in rows},
         "gates": [read_json(path)["model"] for path in gates],
-        "data": {
-            row["step"]: {"in": row["records_in"], "out": row["records_out"]}
-            for each in curated
-            for row in each["funnel"]
-        },
-        "sources": {name: source for each in curated for name, source in each["sources"].items()},
+        "data": data,
+        "sources": sources,
         "pages": [str(path) for path in pages],
         "left_out": left_out,
         "versions": versions(locks),
     }
-    values: dict[str, Any] = {
-        "manifest": about,
-        "ledger": rows,
-        "stages": [stage for path in rounds for stage in read_json(path)],
-        "measured": beside_parents(measured, versus),
-        "system": read_json(system[0]) if system else None,
-        "detector": read_json(detector[0]) if detector else None,
-        "suites": [{"parent": None, **read_json(path)} for path in suites],
-        "compared": [read_json(path) for path in compared],
-    }
-    write_json(manifest, about)
+    values = everything_measured(described, rows, rounds, measured, versus, system, detector, suites, compared)
+    write_json(manifest, described)
     write_json(figures, values)
     card.write_text(page_of("card.md", title=f"Model card: ingot-{preset}", **values), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Show over the rounds what each stage of the build made better, by domain, with a test of every step and its costs."""
+"""Write the rounds table: what each stage of the build made better, by domain, and what it cost."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from ingot.pages.page import page_of
 
 
 def stage(name: str, rows: list[Record], before: list[Record] | None, costs: dict[str, int]) -> dict[str, Any]:
-    """Return the shares of right answers of a stage, and how they compare with the stage before."""
+    """Make the line of a stage: its shares of right answers, and how they compare with those of the stage before.
+
+    Raises InputError if the two were not asked the same questions.
+    """
     domains = {group: figure for group, figure in exact_match(rows).items() if "/" not in group}
     line: dict[str, Any] = {"stage": name, "exact_match": domains, "costs": costs, "versus_before": None}
     if before is not None:
@@ -25,12 +28,12 @@ def stage(name: str, rows: list[Record], before: list[Record] | None, costs: dic
 
 
 def tokens_in(report: dict[str, Any]) -> int:
-    """Return how many tokens a training saw, whatever step reports it; a round that was not trained saw none."""
+    """Read from a report how many tokens a training saw. Steps report it under different keys, or not at all."""
     return int(report.get("tokens_seen", report.get("tokens", report.get("training", {}).get("tokens", 0))))
 
 
 def bytes_in(path: Path) -> int:
-    """Return the bytes of a file, or of the weights in a folder."""
+    """Count the bytes of a file, or of the weights in a folder."""
     files = [path] if path.is_file() else path.glob("*.safetensors")
     return sum(file.stat().st_size for file in files)
 
@@ -46,20 +49,22 @@ def report_rounds(
     trainings_per_stage: list[int],
     artifacts_per_stage: list[int],
 ) -> None:
-    """Write the stages `names` as JSON and Markdown.
+    """Write the table of the stages `names`, as JSON and as Markdown.
 
-    `answers` has one file per stage; `trainings` (reports) and `artifacts` (what the stage adds to the model) have as
-    many as the lists say, stage after stage.
+    `answers` has a file for each stage. `trainings` are reports, and `artifacts` are what a stage adds to the model.
+    Both go through the stages in order, with as many entries for each stage as `trainings_per_stage` and
+    `artifacts_per_stage` say.
     """
     reports, added = iter(trainings), iter(artifacts)
     stages = []
     before = None
-    for name, path, trained, made in zip(names, answers, trainings_per_stage, artifacts_per_stage, strict=True):
-        # By domain alone: a column for every difficulty would be too much to look at.
+    counts = zip(trainings_per_stage, artifacts_per_stage, strict=True)
+    for name, path, (training_count, artifact_count) in zip(names, answers, counts, strict=True):
+        # Without the difficulty: a column for every difficulty of every domain would be too much to look at.
         rows = [{key: row[key] for key in ("instruction", "domain", "right")} for row in read_records(path)]
         costs = {
-            "tokens": sum(tokens_in(read_json(next(reports))) for _ in range(trained)),
-            "bytes": sum(bytes_in(next(added)) for _ in range(made)),
+            "tokens": sum(tokens_in(read_json(next(reports))) for _ in range(training_count)),
+            "bytes": sum(bytes_in(next(added)) for _ in range(artifact_count)),
         }
         stages.append(stage(name, rows, before, costs))
         before = rows

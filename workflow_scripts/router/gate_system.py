@@ -1,4 +1,4 @@
-"""The last gate: modifiers, router, compression and the system as a whole against what the preset asks of them."""
+"""Check the last gate: modifiers, router, compression and the whole system must keep the limits of the preset."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
 from ingot.settings.measure import GateSystem
 
-# limit in the preset: (what it limits, 1 if it may be at most the limit or -1 if at least, what to try)
+# {limit in the preset: (what it limits, 1 if the limit is the most or -1 if it is the least allowed, what to try)}
 LIMITS = {
     "min_modifier_gain": ("points that a modifier wins in its domain", -1, "more steps or more training prompts"),
     "min_right_decisions": ("share of right decisions of the router", -1, "a larger routing share in `split`"),
@@ -26,7 +26,7 @@ LIMITS = {
 
 
 def percent(report: dict[str, Any]) -> float:
-    """Return the exact match of a measurement in percent."""
+    """Read the exact match of a model, in percent, from the report of its measurement."""
     return 100 * float(report["exact_match"]["all"]["share"])
 
 
@@ -37,8 +37,11 @@ def figures(
     whole: dict[str, Any],
     packed: dict[str, Any],
 ) -> list[tuple[str, str, float]]:
-    """Return (limit, of what, figure) for everything that is limited."""
-    found = [
+    """List every figure that has a limit: (limit, what it is a figure of, figure).
+
+    Raises InputError if a domain has no benchmark questions: its modifier cannot be judged.
+    """
+    limited = [
         ("min_right_decisions", "router", system["right_decisions"]["share"]),
         ("max_calibration_error", "router", system["expected_calibration_error"]),
         ("max_oracle_gap", "system", system["oracle_gap"]),
@@ -51,20 +54,20 @@ def figures(
     for domain, measured in system["modifiers"].items():
         if not measured["base"]["of"]:
             raise InputError(f"no benchmark item has domain {domain!r}: its modifier cannot be judged; add some")
-        found.append(("min_modifier_gain", f"modifier {domain}", measured["gain"]))
-        found.append(("max_p_value", f"modifier {domain}", measured["p_value"]))
-    return found
+        limited.append(("min_modifier_gain", f"modifier {domain}", measured["gain"]))
+        limited.append(("max_p_value", f"modifier {domain}", measured["p_value"]))
+    return limited
 
 
 def broken_limits(measured: list[tuple[str, str, float]], limits: GateSystem) -> list[str]:
-    """Return one sentence for every limit that is not kept."""
+    """List the limits that are broken, in one sentence each."""
     broken = []
     for name, of, figure in measured:
         limit = getattr(limits, name)
-        about, sign, advice = LIMITS[name]
-        if not sign * figure <= sign * limit:  # so written, a figure that is not a number fails
+        meaning, sign, advice = LIMITS[name]
+        if not sign * figure <= sign * limit:  # written in this way, NaN breaks the limit
             bound = "at most" if sign > 0 else "at least"
-            broken.append(f"{of}: {about}: {figure}, {bound} {limit} is asked for ({name}); try: {advice}")
+            broken.append(f"{of}: {meaning}: {figure}, {bound} {limit} is asked for ({name}); try: {advice}")
     return broken
 
 
@@ -78,9 +81,12 @@ def gate_system(
     *,
     limits: GateSystem,
 ) -> None:
-    """Write the verdict if every limit is kept, else raise InputError with figure, limit and what to try.
+    """Write the verdict if every limit is kept.
 
-    `whole` and `packed` are the reports on packing F16 and the served type.
+    `system`, `uncompressed` and `served` are the measurements of the system and of two models. `whole` and `packed` are
+    the reports on packing the types F16 and the served one.
+
+    Raises InputError if a limit is broken. The message has the figures, the limits, and what to try.
     """
     reports = [read_json(path) for path in (system, uncompressed, served, whole, packed)]
     if broken := broken_limits(figures(*reports), limits):

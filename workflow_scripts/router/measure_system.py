@@ -1,4 +1,4 @@
-"""Measure the whole system, router before base and modifiers, on the benchmark, against each part of it alone."""
+"""Measure the whole system (router, base and modifiers) on the benchmark, and compare it with each of its parts."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from ingot.settings.router import Costs
 
 
 def share(rows: list[Record], route: str) -> dict[str, float]:
-    """Return the share of prompts that a route answers right, with its interval."""
+    """Compute the share of prompts that a route answers right, with its interval."""
     return proportion(sum(row["right"][route] for row in rows), len(rows))
 
 
 def system_shares(rows: list[Record], routes: list[str]) -> dict[str, dict[str, float]]:
-    """Return the share of right answers of the system, of a perfect router, and of right decisions."""
+    """Compute the shares of right answers by the system and by a perfect router, and the share of right decisions."""
     pairs = list(zip(rows, routes, strict=True))
     return {
         "system": proportion(sum(row["right"][route] for row, route in pairs), len(rows)),
@@ -28,10 +28,11 @@ def system_shares(rows: list[Record], routes: list[str]) -> dict[str, dict[str, 
 
 
 def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> list[dict[str, float]]:
-    """Return the reliability of the router's confidence in its decisions against whether they were needed.
+    """Compare how sure the router is of its decisions with how often they are right, in bins.
 
-    The confidence of a modifier is its probability of being needed, which is that the base fails and it does not; of
-    the base, the chance that none is.
+    A prompt needs a modifier if the base answers it wrong and the modifier answers it right. The confidence in a
+    modifier is the probability that it is needed. The confidence in the base is 1 minus the highest of these.
+    `chances` are {modifier: probabilities [rows]}.
     """
     import numpy as np
 
@@ -47,8 +48,19 @@ def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> 
 
 
 def system_row(row: Record, route: str, chances: dict[str, float]) -> Record:
-    """Return the answer that the system gives to a question: that of the chosen route, with the chance of each."""
+    """Make the row of the system's answer: that of the chosen route, with the chances of all modifiers."""
     return {**row["answers"][route], "route": route, "chances": {name: round(c, 4) for name, c in chances.items()}}
+
+
+def modifier_figures(rows: list[Record], domain: str) -> dict[str, Any]:
+    """Compare a modifier with the base alone, on the questions of its domain."""
+    in_domain = [row for row in rows if row["domain"] == domain]
+    right = {route: [row["right"][route] for row in in_domain] for route in ("base", domain)}
+    return {
+        "base": share(in_domain, "base"),
+        "modifier": share(in_domain, domain),
+        **compare_pairs(right[domain], right["base"]),
+    }
 
 
 def measure_system(
@@ -62,43 +74,39 @@ def measure_system(
     costs: Costs,
     uncompressed_model: str,
 ) -> None:
-    """Write the report of the system, and what it answers to every question of the benchmark.
+    """Write the report of the system, and its answer to every question of the benchmark.
 
-    `answers` are those of the served model and of the modifiers of `domains`, in this order; `uncompressed` are those
-    of the model that compression started from, called `uncompressed_model`.
+    `answers` are the files of the served model and of the modifiers of `domains`, in this order. `uncompressed` is the
+    file of the model that compression started from, which is called `uncompressed_model`.
     """
     rows = joined(answers, ["base", *domains])
-    chooser = Router(router)
-    chances = chooser.probabilities([row["instruction"] for row in rows])
-    routes = routes_at(chances, chooser.threshold)
+    trained_router = Router(router)
+    chances = trained_router.probabilities([row["instruction"] for row in rows])
+    routes = routes_at(chances, trained_router.threshold)
     answered = [
         system_row(row, route, {name: float(chance[i]) for name, chance in chances.items()})
         for i, (row, route) in enumerate(zip(rows, routes, strict=True))
     ]
-    alone = [row["answers"]["base"] for row in rows]
-    before = list(read_records(uncompressed))
+    base_alone = [row["answers"]["base"] for row in rows]
+    before_compression = list(read_records(uncompressed))
     right = [row["right"] for row in answered]
     bins = sureness(rows, routes, chances)
     figures: dict[str, Any] = {
         **system_shares(rows, routes),
         "base": share(rows, "base"),
         "uncompressed_model": uncompressed_model,
-        "uncompressed": proportion(sum(row["right"] for row in before), len(before)),
+        "uncompressed": proportion(sum(row["right"] for row in before_compression), len(before_compression)),
         "exact_match": exact_match(answered),
-        "forgetting": forgetting(domain_shares(alone), domain_shares(answered)),
-        "versus_base": compare_pairs(right, [row["right"] for row in alone]),
-        "versus_uncompressed": compare_pairs(right, [row["right"] for row in before]),
+        "forgetting": forgetting(domain_shares(base_alone), domain_shares(answered)),
+        "versus_base": compare_pairs(right, [row["right"] for row in base_alone]),
+        "versus_uncompressed": compare_pairs(right, [row["right"] for row in before_compression]),
         "expected_calibration_error": round(calibration_error(bins), 4),
         "reliability": bins,
-        "threshold": chooser.threshold,
+        "threshold": trained_router.threshold,
         "curves": curves(rows, chances, costs),
         "routes": {route: routes.count(route) for route in ("base", *domains)},
-        "modifiers": {},
+        "modifiers": {domain: modifier_figures(rows, domain) for domain in domains},
     }
     figures["oracle_gap"] = round(100 * (figures["oracle"]["share"] - figures["system"]["share"]), 2)
-    for domain in domains:
-        own = [row for row in rows if row["domain"] == domain]
-        paired = compare_pairs([row["right"][domain] for row in own], [row["right"]["base"] for row in own])
-        figures["modifiers"][domain] = {"base": share(own, "base"), "modifier": share(own, domain), **paired}
     write_records(system, answered)
     write_json(report, figures)

@@ -1,4 +1,4 @@
-"""Train the escalation detector: does a message say that the last answer was no good?"""
+"""Train the escalation detector. It tells whether a message complains about the last answer."""
 
 from pathlib import Path
 
@@ -12,7 +12,10 @@ THRESHOLD = 0.5
 
 
 def train_detector(detector: Path, report: Path, *, settings: Detector, seed: int) -> None:
-    """Write the detector and what it says of sentences, and of families of phrasings, that it was not trained on."""
+    """Write the detector, and a report of how well it does on messages that it was not trained on.
+
+    It is tested on new sentences of families of phrasings that it knows, and on whole families that it does not know.
+    """
     import numpy as np
 
     train = messages(seed, settings.examples, "train")
@@ -24,12 +27,12 @@ def train_detector(detector: Path, report: Path, *, settings: Detector, seed: in
     for side in ("sentences", "families"):
         tested = messages(seed + 1, settings.examples, side)
         truth = np.array([label for _, label in tested])
-        said = decision.probability(learned.matrix([text for text, _ in tested])) >= THRESHOLD
+        detected = decision.probability(learned.matrix([text for text, _ in tested])) >= THRESHOLD
         held_out[side] = {
             "messages": len(truth),
-            "accuracy": round(float((said == truth).mean()), 4),
-            "false_alarms": round(float(said[truth == 0].mean()), 4),
-            "missed": round(float((~said)[truth == 1].mean()), 4),
+            "accuracy": round(float((detected == truth).mean()), 4),
+            "false_alarms": round(float(detected[truth == 0].mean()), 4),
+            "missed": round(float((~detected)[truth == 1].mean()), 4),
         }
     write_json(
         report,

@@ -22,7 +22,11 @@ def ask_suite(
     context: int,
     threads: int,
 ) -> None:
-    """Write how many items of a suite the model `name` gets right, and every answer; see ingot.measuring.harness."""
+    """Write how many items of a suite the model called `name` answers right, and every answer.
+
+    `model` is the folder of a checkpoint, or the folders of a base and an adapter. The other arguments and errors are
+    those of ingot.measuring.harness.write_evaluation.
+    """
     import torch
     from transformers import AutoTokenizer
 

@@ -21,10 +21,13 @@ def ask_suite_gguf(
     longest: int,
     threads: int,
 ) -> None:
-    """Write how many items of a suite the GGUF gets right, and every answer; see ingot.measuring.harness."""
+    """Write how many items of a suite a GGUF file answers right, and every answer.
+
+    The arguments and errors are those of ingot.measuring.harness.write_evaluation.
+    """
     from transformers import AutoTokenizer
 
-    opened = open_gguf(model, tokenizer, context, threads)
+    loaded = open_gguf(model, tokenizer, context, threads)
     trained = AutoTokenizer.from_pretrained(tokenizer)
     names = {"model": name, "suite": suite}
-    write_evaluation(opened, trained, questions, task, parent, (report, answers), names, longest, context)
+    write_evaluation(loaded, trained, questions, task, parent, (report, answers), names, longest, context)

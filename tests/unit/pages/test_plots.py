@@ -5,17 +5,20 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from helpers.figures import figures, share, stages, system
+from helpers.figures import MODELS as BUILT
+from helpers.figures import PACKED, figures, share, stages, system
 from ingot.pages.figures import BASE, CHECKPOINT, GGUF, SYSTEM, colour_of, figure, picture
 from ingot.pages.plots import (
     Sized,
     draw_costs,
+    draw_losses,
     draw_reliability,
     draw_rounds,
     draw_sizes,
     in_units,
     overlap,
     place_labels,
+    sized,
     stage_colours,
 )
 
@@ -92,3 +95,19 @@ def test_the_made_up_figures_have_what_the_rule_release_writes():
     keys = [{key.value for key in node.keys if isinstance(key, ast.Constant)} for node in dictionaries]
     assert set(figures()) in keys
     assert set(figures()["manifest"]) in keys
+
+
+def test_every_artifact_with_a_quality_is_drawn():
+    drawn = list(sized(figures()))
+    assert {model.name for model in drawn} == {*BUILT, "system"}
+    assert {model.name for model in drawn if model.packed} == set(PACKED)
+    adapter = next(model for model in drawn if model.name == "adapter")
+    assert adapter.bytes == BUILT["adapter"][1] + BUILT["base"][1], "an adapter does not run without its base"
+    for i, model in enumerate(drawn):
+        assert not model.packed or drawn[i - 1].name == model.name
+
+
+def test_losses_are_drawn_by_the_name_of_their_training():
+    rows = [{"step": step, "loss": 6.0 / (step + 1)} for step in range(4)]
+    drawn = figure(draw_losses({"base": rows, "adapt": rows}))
+    assert "adapt" in drawn and "lower is better" in drawn

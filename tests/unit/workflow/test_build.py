@@ -22,7 +22,8 @@ def test_the_tiny_preset_builds_everything(build):
     assert tiny.gated == list(tiny.models)[1:]
     assert tiny.has_router and tiny.has_detector and tiny.has_importance
     assert [stage["name"] for stage in tiny.stages()] == ["base", "adapter", "targeted", "system"]
-    assert tiny.targets() == ["results/release/manifest.json"]
+    assert tiny.targets() == ["results/release/manifest.json", "results/plots/sizes-quality.svg"]
+    assert list(tiny.trainings()) == ["base", "adapt", "target_1", "recover"]
 
 
 def test_a_checkpoint_is_quantised_as_it_is_without_data(build):
