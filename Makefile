@@ -59,7 +59,7 @@ unpack:
 
 ## Write docs/settings.md and presets/settings.schema.json from ingot/settings and presets/defaults.yaml
 settings:
-	@$(call PYTHON,workflow) -m ingot.settings.document
+	@$(call PYTHON,workflow) -m ingot.tools.document_settings
 
 ## Write dvc.yaml and params.yaml, which DVC reads, from the rules and the configuration
 dvc.yaml:
@@ -102,7 +102,7 @@ lint-imports:
 	@"$(call BIN,dev)/lint-imports" --cache-dir .cache/import_linter
 
 lint-settings:
-	@$(call PYTHON,dev) -m ingot.settings.document --check
+	@$(call PYTHON,dev) -m ingot.tools.document_settings --check
 
 ## Resolve envs/*.in again into envs/*.lock
 lock:

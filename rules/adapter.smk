@@ -1,14 +1,14 @@
-"""Adapter: LoRA weights over the base, targeted rounds on what they fail, and the merged model.
+"""Adapter: train a LoRA adapter over the base, train it on its failures in targeted rounds, and merge it.
 
 Inputs:   results/base/, results/data/{train,valid}.jsonl
-Outputs:  results/adapter/                        LoRA weights
-          results/rounds/{turn}/questions.jsonl   training prompts that the adapter of the round before is asked
-          results/rounds/{turn}/answers.jsonl     what it answers
-          results/rounds/{turn}/failures.jsonl    what it fails
-          results/rounds/{turn}/solved.jsonl      what it solves steadily
-          results/rounds/{turn}/judged.jsonl      where a judge found the reference as good or better
-          results/rounds/{turn}/adapter/          LoRA weights after the round; as before it, if it did not help
-          results/merged/                         dense checkpoint
+Outputs:  results/adapter/                        the LoRA adapter
+          results/rounds/{turn}/questions.jsonl   training prompts for the adapter of the round before
+          results/rounds/{turn}/answers.jsonl     its answers
+          results/rounds/{turn}/failures.jsonl    the records that it fails
+          results/rounds/{turn}/solved.jsonl      the records that it solves consistently
+          results/rounds/{turn}/judged.jsonl      the records where a judge found the reference as good, or better
+          results/rounds/{turn}/adapter/          the adapter after the round; unchanged if the round did not help
+          results/merged/                         the merged, dense checkpoint
 """
 
 if "adapt" in CHAIN:
@@ -37,12 +37,12 @@ if "adapt" in CHAIN:
 
 
 def report_of_earlier_round(wildcards):
-    """Return the report of the round before, or nothing for the first one."""
+    """Name the report of the round before. The first round has none."""
     turn = int(wildcards.turn) - 1
     return [f"results/reports/target_{turn}.json"] if turn else []
 
 
-# Modifiers choose and collect in the same way.
+# The modifiers use these two rules, too.
 rule choose_questions:
     input:
         train="results/data/train.jsonl",
@@ -87,7 +87,7 @@ rule collect_failures:
             least_failures=0,
         ),
     message:
-        "Collect what was failed in round {wildcards.turn}"
+        "Collect the failures of round {wildcards.turn}"
     shell:
         RUN
 
@@ -141,7 +141,7 @@ if "target" in CHAIN:
                     remembered=".cache/answers",
                 ),
             message:
-                f"Let {SETTINGS.judge.model} judge what has no only right answer, round {{wildcards.turn}}"
+                f"Let {SETTINGS.judge.model} judge the open answers of round {{wildcards.turn}}"
             shell:
                 RUN
 
@@ -183,7 +183,7 @@ if "target" in CHAIN:
                 **SHARED,
             ),
         message:
-            "Train on what was failed, round {wildcards.turn}"
+            "Train the adapter on its failures, round {wildcards.turn}"
         shell:
             RUN
 

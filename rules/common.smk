@@ -1,4 +1,4 @@
-"""What every rule file uses: the checked configuration, and how a step is started and traced."""
+"""Common: the checked configuration, and the functions that start and trace a step. Every rule file uses them."""
 
 import json
 import os
@@ -17,61 +17,63 @@ from traced.closure import closure
 from traced.step import trace_of
 
 ROOT = Path(workflow.basedir)
-# Commands name it relatively, so that a folder that was moved, or another snakemake, does not change them.
+# Commands use this relative path. So they stay the same if the folder moves, or if another Snakemake starts them.
 HERE = os.path.relpath(ROOT)
 try:
     BUILD = open_build(config, ROOT)
 except InputError as error:
     raise WorkflowError(str(error))
 SETTINGS, CHAIN = BUILD.settings, BUILD.chain
-# Jobs of the longest way through the graph go first, and the others fill the cores that are left.
+# The priority of jobs on the longest way through the graph. They go first, and others fill the cores that are left.
 LONG_WAY = 1
 SHARED = {"seed": SETTINGS.seed, "threads": SETTINGS.threads}
 LARGE = SETTINGS.resources.memory_mb
 
 
 def here(path):
-    """Return a path of the project as commands shall name it."""
+    """Write a path of the project in the form that commands use."""
     return os.path.normpath(f"{HERE}/{path}")
 
 
 def code(environment, script, *others):
-    """Return what runs a step: the lock of its environment, its script, and every module that they import.
+    """List the files that run a step: the lock of its environment, its script, and every module that it imports.
 
-    `others` are modules that the step starts in a process of their own. The models of the settings are left out: what
-    a step is given of them is in its trace, as values.
+    `others` are modules that the step starts in a process of their own. The modules of the settings are left out: the
+    values that a step gets from them are in its trace.
     """
-    first = [ROOT / f"envs/{environment}.lock", ROOT / f"workflow_scripts/{script}.py"]
+    lock = ROOT / f"envs/{environment}.lock"
+    main = ROOT / f"workflow_scripts/{script}.py"
     started = [ROOT / "ingot/workflow/entry.py", *(ROOT / name for name in others)]
-    modules = closure([first[1], *started], ROOT, without=ROOT / "ingot/settings")
-    return [here(path.relative_to(ROOT)) for path in dict.fromkeys([*first, *modules])]
+    modules = closure([main, *started], ROOT, without=ROOT / "ingot/settings")
+    files = dict.fromkeys([lock, main, *modules])
+    return [here(path.relative_to(ROOT)) for path in files]
 
 
 def chain_code(theme, step):
-    """Return what runs a step of the chain, by the table of kinds and its `backend`."""
+    """List the files that run a step of the chain. Its setting `backend` may choose another script."""
     environment, script = BUILD.environment_and_script(step)
     return code(environment, f"{theme}/{script}")
 
 
 def page(environment, script, *templates):
-    """Return what runs a step that writes a page: its code, and the templates of the page."""
+    """List the files that run a step that writes a page: its code, and the templates of the page."""
     files = [here(f"ingot/pages/templates/{name}") for name in templates]
     return code(environment, script) + files
 
 
 def step(**values):
-    """Return the `params` of a rule: what the step is called with, as one JSON text, and what its trace holds.
+    """Make the `params` of a rule: the arguments of its step, as one JSON text, and what goes into its trace.
 
-    The step gets every input, output and value by name, but for the inputs named `gate`, which only make the job wait
-    until its parent has passed, and `code`. A value may be a function of the wildcards.
+    The step gets every input, output and value by name, except for the inputs `gate` and `code`. `gate` only makes the
+    job wait until the models before have passed. A value may be a function of the wildcards.
     """
 
-    def given(value):
+    def as_plain(value):
         if callable(value):
             return lambda wildcards: plain(value(wildcards))
         return plain(value)
 
-    values = {name: given(value) for name, value in values.items()}
+    values = {name: as_plain(value) for name, value in values.items()}
 
     def spec(wildcards, input, output):
         def paths(named):
@@ -93,11 +95,11 @@ def step(**values):
 
 
 def wildcard(name):
-    """Return a value of a step that is a wildcard of the job."""
+    """Make a value of a step that is a wildcard of the job."""
     return lambda wildcards: getattr(wildcards, name)
 
 
-# The shell command of every step: build its environment if need be, run it, keep what it says in its log.
+# The shell command of every step. It builds the environment if it is missing, runs the step, and writes its log.
 RUN = (
     f"python=$(python3 {quote(f'{HERE}/envs/build.py')} {{input.code[0]}})/bin/python; "
     + engine.prefix(quote(HERE))
@@ -108,13 +110,13 @@ RUN = (
 
 
 def gpu():
-    """Return the resources of a rule that uses a GPU where the preset has one."""
-    wanted = SETTINGS.resources
-    partition = {"slurm_partition": wanted.partition} if wanted.partition else {}
+    """Return the resources of a rule that uses a GPU if the preset has one."""
+    resources = SETTINGS.resources
+    partition = {"slurm_partition": resources.partition} if resources.partition else {}
     return {
-        "gpu": wanted.gpu,
-        "mem_mb": wanted.memory_mb,
-        "runtime": wanted.minutes,
+        "gpu": resources.gpu,
+        "mem_mb": resources.memory_mb,
+        "runtime": resources.minutes,
         **partition,
     }
 
@@ -122,7 +124,8 @@ def gpu():
 onstart:
     try:
         preflight.check(SETTINGS, ROOT, here=workflow.local_exec)
-        if not workflow.local_exec:  # once, here, and not by many jobs at once
+        # On a cluster, build the environments here. Else many jobs would try to build them at the same time.
+        if not workflow.local_exec:
             jobs = [
                 job for job in workflow.dag.needrun_jobs() if not job.rule.norun
             ]

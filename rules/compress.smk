@@ -1,10 +1,10 @@
-"""Compress: prune a model, recover what that lost, quantise to 4 bit with AWQ.
+"""Compress: prune a model, train it to win back what that lost, and quantise it to 4 bit with AWQ.
 
-Inputs:   the checkpoint before them in the chain, results/data/train.jsonl
-Outputs:  results/pruned/     after the one-shot pruning
-          results/recovered/  after masked training
-          results/awq/        packed 4-bit checkpoint
-          results/scaled/     the same weights scaled by AWQ and not rounded, from which the GGUF files are made
+Inputs:   the checkpoint before in the chain, results/data/train.jsonl
+Outputs:  results/pruned/     the pruned checkpoint
+          results/recovered/  the pruned checkpoint after more training, with the same zeros
+          results/awq/        the packed 4-bit checkpoint
+          results/scaled/     the weights that were rounded to it; GGUF files are made from them
 """
 
 if "prune" in CHAIN:
@@ -55,7 +55,7 @@ if "recover" in CHAIN:
                 **SHARED,
             ),
         message:
-            "Train the pruned model with its zeros held"
+            "Train the pruned model further, and keep its zeros"
         shell:
             RUN
 

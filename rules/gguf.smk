@@ -1,8 +1,8 @@
-"""GGUF: the last checkpoint of the chain as files that llama.cpp runs, and as packed files to send.
+"""GGUF: convert the last checkpoint of the chain to files that llama.cpp runs, and pack them for sending.
 
 Inputs:   the last checkpoint of the chain, results/data/train.jsonl
-Outputs:  results/gguf/{quant}.gguf        one per type of `gguf.types`
-          results/packed/{quant}.gguf.zst  with size and digest of the content inside
+Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`
+          results/packed/{quant}.gguf.zst  the packed file; it contains the size and the digest of its content
 """
 
 # llama.cpp's converters run in a process of their own.
@@ -28,7 +28,7 @@ rule convert:
     params:
         **step(name=f"ingot-{Path(SETTINGS.preset).stem}"),
     message:
-        "Convert to GGUF in 16 bit"
+        "Convert the last checkpoint to a 16-bit GGUF file"
     shell:
         RUN
 
@@ -71,7 +71,7 @@ rule quantize:
     params:
         **step(quant=wildcard("quant"), threads=SETTINGS.threads),
     message:
-        "Quantise to {wildcards.quant}"
+        "Quantise the GGUF file to {wildcards.quant}"
     shell:
         RUN
 

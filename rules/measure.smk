@@ -1,11 +1,11 @@
-"""Measure: every model of the chain against its parent, on held-out data, and the gate on every edge.
+"""Measure: measure every model on held-out data, compare it with its parent, and check its gate.
 
 Inputs:   the models of the rule files before, results/data/test.jsonl, `benchmarks`
-Outputs:  results/answers/{model}/benchmark.jsonl       what it answers to the benchmark
-          results/measured/{model}.json                 figures
-          results/measured/{model}.safetensors          predictions
-          results/measured/{model}.versus_parent.json   what it gained and lost, and how alike the two are
-          results/gates/{model}.json                    there only if the gate is open
+Outputs:  results/answers/{model}/benchmark.jsonl       its answers to the benchmark
+          results/measured/{model}.json                 its figures
+          results/measured/{model}.safetensors          its predictions of held-out texts
+          results/measured/{model}.versus_parent.json   its gains and losses, and how alike the two models are
+          results/gates/{model}.json                    exists only if the gate is open
 """
 
 if BUILD.measured:
@@ -14,7 +14,7 @@ if BUILD.measured:
         model="|".join(BUILD.models),
 
     def measurement(model):
-        """Return the figures, the predictions and the answers of a model."""
+        """Name the files with the figures, the predictions and the answers of a model."""
         return [
             f"results/measured/{model}.json",
             f"results/measured/{model}.safetensors",
@@ -98,6 +98,6 @@ if BUILD.measured:
         params:
             **step(limits=lambda wildcards: BUILD.limits_of(wildcards.model)),
         message:
-            "Gate {wildcards.model}"
+            "Check the gate of {wildcards.model}"
         shell:
             RUN

@@ -1,15 +1,15 @@
-"""Modifiers: per domain, a LoRA for what the served model still gets wrong.
+"""Modifiers: train a LoRA adapter for each domain, on what the served model still gets wrong there.
 
-Inputs:   the served GGUF, the last checkpoint of the chain, results/data/{train,valid}.jsonl
-Outputs:  results/modifiers/{domain}/questions.jsonl   training prompts that the served model is asked
-          results/modifiers/{domain}/answers.jsonl     what it answers
-          results/modifiers/{domain}/failures.jsonl    what it gets wrong
-          results/modifiers/{domain}/solved.jsonl      what it gets right
-          results/modifiers/{domain}/clustered.jsonl   the failures, by pattern
-          results/modifiers/{domain}/taught.jsonl      with the right answers of the first teacher who knew one
-          results/modifiers/{domain}/adapter/          LoRA over the last checkpoint
-          results/modifiers/{domain}/lora.gguf         laid over the served model, swapped in place
-          results/modifiers/{domain}/lora.gguf.zst
+Inputs:   the served GGUF file, the last checkpoint of the chain, results/data/{train,valid}.jsonl
+Outputs:  results/modifiers/{domain}/questions.jsonl   training prompts for the served model
+          results/modifiers/{domain}/answers.jsonl     its answers
+          results/modifiers/{domain}/failures.jsonl    the records that it fails
+          results/modifiers/{domain}/solved.jsonl      the records that it solves
+          results/modifiers/{domain}/clustered.jsonl   the failures, with the numbers of their clusters
+          results/modifiers/{domain}/taught.jsonl      the failures with right answers, and records for rehearsal
+          results/modifiers/{domain}/adapter/          the adapter over the last checkpoint
+          results/modifiers/{domain}/lora.gguf         the same for the served model
+          results/modifiers/{domain}/lora.gguf.zst     the same, packed
 """
 
 from ingot.settings.modifiers import LocalTeacher, PaidTeacher
@@ -26,7 +26,7 @@ if BUILD.domains:
     LOCAL_TEACHERS = [
         tier.checkpoint for tier in TEACH.tiers if isinstance(tier, LocalTeacher)
     ]
-    # Jobs that ask endpoints share a budget: one of them runs at a time.
+    # Jobs that ask endpoints share a budget, so only one of them runs at a time.
     ASKS_ENDPOINT = any(isinstance(tier, PaidTeacher) for tier in TEACH.tiers)
 
     use rule choose_questions as choose_questions_of_domain with:
@@ -48,7 +48,7 @@ if BUILD.domains:
                 judged=[],
             ),
         message:
-            "Choose what the served model is asked in {wildcards.domain}"
+            "Choose the questions for the served model in {wildcards.domain}"
 
     rule ask_gguf:
         input:
@@ -76,7 +76,7 @@ if BUILD.domains:
                 threads=1,
             ),
         message:
-            "Ask the served model its questions in {wildcards.domain}"
+            "Ask the served model the questions in {wildcards.domain}"
         shell:
             RUN
 
@@ -101,7 +101,7 @@ if BUILD.domains:
                 least_failures=MODIFIERS.collect_failures.least_failures,
             ),
         message:
-            "Collect what the served model gets wrong in {wildcards.domain}"
+            "Collect the failures of the served model in {wildcards.domain}"
 
     rule cluster:
         input:
@@ -149,7 +149,7 @@ if BUILD.domains:
                 threads=1,
             ),
         message:
-            "Teach what was failed in {wildcards.domain}"
+            "Get right answers to the failures in {wildcards.domain}"
         shell:
             RUN
 

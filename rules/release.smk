@@ -1,11 +1,12 @@
-"""Release: what is given away, what it weighs, how good it is, and the reports that show it.
+"""Release: list what a receiver gets, how large and how good it is, and show it in reports.
 
 Inputs:   every artifact and every figure of the build
 Outputs:  results/release/ledger.{json,md}   bytes and quality of each artifact
-          results/release/rounds.{json,md}   what every stage made better, and what it cost
-          results/routing.html               who answers what, at what cost
+          results/release/rounds.{json,md}   what each stage made better, and what it cost
+          results/routing.html               which route answers how well, and at what cost
           results/release/manifest.json      files with digests, versions, licence and parents
-          results/release/MODEL_CARD.md
+          results/release/MODEL_CARD.md      the model card, for people
+          results/plots/                     plots of sizes against quality, costs against accuracy, and losses
 """
 
 ARTIFACTS = list(BUILD.artifacts()) if BUILD.has_model else []
@@ -58,7 +59,7 @@ rule report_rounds:
             artifacts_per_stage=[len(stage["adds"]) for stage in STAGES],
         ),
     message:
-        "Report what every round made better"
+        "Write the rounds table"
     shell:
         RUN
 
@@ -82,19 +83,19 @@ if BUILD.has_router:
         params:
             **step(),
         message:
-            "Report who answers what"
+            "Write the page on routing"
         shell:
             RUN
 
 
 def packed(name):
-    """Return the packed file of a GGUF type or a modifier."""
+    """Name the packed file of a GGUF type, if the type is built."""
     return [f"results/packed/{name}.gguf.zst"] if name in BUILD.types else []
 
 
 rule release:
     input:
-        # What is given away: the served type with its modifiers, or the end of the chain.
+        # A release has the served type and its modifiers or, without GGUF files, the end of the chain.
         files=[
             *packed(BUILD.served),
             *expand("results/modifiers/{domain}/lora.gguf.zst", domain=BUILD.domains),
@@ -157,7 +158,7 @@ rule release:
             left_out=BUILD.left_out(),
         ),
     message:
-        "Write manifest and model card"
+        "Write the manifest and the model card"
     shell:
         RUN
 

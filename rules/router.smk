@@ -1,18 +1,18 @@
-"""Router: from the prompt alone, base or which modifier; the detector of dissatisfied messages; the whole system.
+"""Router: train the router and the escalation detector, and measure the whole system.
 
-Inputs:   the served GGUF, the modifiers, results/data/routing.jsonl, the benchmark
-Outputs:  results/answers/{model}/routing.jsonl          what the served model, and each modifier, answers
-          results/answers/modifier_{domain}/benchmark.jsonl
-          results/router/model/                          features, layers and calibration of one decision per modifier
-          results/router/detector/                       the same for "that's wrong, try again"
-          results/answers/system/benchmark.jsonl         what the router's choice answers
-          results/measured/system.json
-          results/gates/system/verdict.json
+Inputs:   the served GGUF file, the modifiers, results/data/routing.jsonl, the benchmark
+Outputs:  results/answers/{model}/routing.jsonl              answers of the served model and of each modifier
+          results/answers/modifier_{domain}/benchmark.jsonl  answers of each modifier to the benchmark
+          results/router/model/                              the router: it chooses the base or a modifier for a prompt
+          results/router/detector/                           the detector of messages like "that's wrong, try again"
+          results/answers/system/benchmark.jsonl             answers of the routes that the router chooses
+          results/measured/system.json                       figures of the system
+          results/gates/system/verdict.json                  exists only if the system keeps its limits
 """
 
 
 def answers_of_all(questions):
-    """Return what the served model and every modifier answer, in this order."""
+    """Name the files with the answers of the served model and of every modifier, in this order."""
     models = [BUILD.served, *(f"modifier_{domain}" for domain in BUILD.domains)]
     return [f"results/answers/{model}/{questions}.jsonl" for model in models]
 
@@ -65,7 +65,7 @@ if BUILD.has_router:
         log:
             "logs/train_router.log",
         resources:
-            # A large model's table of vectors is held as a whole.
+            # The table of vectors of a large model is in memory as a whole.
             mem_mb=LARGE if SETTINGS.router.embedding else 2000,
         params:
             **step(domains=BUILD.domains, settings=SETTINGS.router, seed=SETTINGS.seed),
@@ -94,7 +94,7 @@ if BUILD.has_router:
                 uncompressed_model=CHAIN.uncompressed,
             ),
         message:
-            "Measure the system: router before base and modifiers"
+            "Measure the whole system on the benchmark"
         shell:
             RUN
 
@@ -115,7 +115,7 @@ if BUILD.has_router:
         params:
             **step(limits=SETTINGS.gate_system),
         message:
-            "Gate the system"
+            "Check the gate of the system"
         shell:
             RUN
 

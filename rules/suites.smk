@@ -1,15 +1,15 @@
-"""Suites: the suites of the field, asked of the models that `ask_suite` names, and a judge that compares two models.
+"""Suites: ask models the suites that `ask_suite` names, and let a judge compare two models.
 
 Inputs:   the models, results/suites/{suite}.jsonl, results/answers/{model}/benchmark.jsonl
-Outputs:  results/suites/{model}/{suite}.json      how many items are right, beside the nearest ancestor
-          results/answers/{model}/{suite}.jsonl
-          results/compared/report.json             what the judge prefers, if `compare` asks for it
-          results/compared/judgements.jsonl
+Outputs:  results/suites/{model}/{suite}.json      how many items are right, compared with the nearest ancestor
+          results/answers/{model}/{suite}.jsonl    the answers
+          results/compared/report.json             which answers the judge prefers, if `compare` asks for it
+          results/compared/judgements.jsonl        every judgement
 """
 
 
 def evaluation_of_ancestor(wildcards):
-    """Return report and answers on the same suite of the nearest ancestor that is asked, or nothing."""
+    """Name the report and the answers of the nearest ancestor that is asked the same suite. There may be none."""
     ancestor = BUILD.nearest_ancestor_asked(wildcards.model)
     return (
         [

@@ -69,7 +69,7 @@ def stage_colours(stages: Sequence[str]) -> list[str]:
 
 
 def draw_losses(trainings: dict[str, list[Report]]) -> Draw:
-    """Draw the loss of each training, by name, against its steps: rows of `step` and `loss`."""
+    """Draw the loss of each training over its steps. `trainings` are {name: rows with `step` and `loss`}."""
 
     def draw(axes: Any) -> None:
         shades = iter(CHECKPOINTS)
@@ -77,7 +77,7 @@ def draw_losses(trainings: dict[str, list[Report]]) -> Draw:
             colour = BASE if name == "base" else next(shades, CHECKPOINTS[-1])
             axes.plot([row["step"] for row in rows], [row["loss"] for row in rows], ".-", color=colour, label=name)
         axes.set_xlabel("step of the training")
-        axes.set_ylabel("loss, nats a token (lower is better)")
+        axes.set_ylabel("loss, nats per token (lower is better)")
         axes.set_ylim(bottom=0)
         axes.legend(fontsize=7, frameon=False)
 
@@ -126,7 +126,7 @@ class Sized:
 
 
 def sized(figures: Report) -> Iterator[Sized]:
-    """Yield every artifact of which a quality is known, a packed one after what was packed, and the whole system."""
+    """List the artifacts that were measured, each followed by its packed form, and the whole system as the last."""
     adapters = set(figures["manifest"]["adapters"])
     right = {report["model"]: report["exact_match"]["all"] for report in figures["measured"]}
     rows = {row["artifact"]: row for row in figures["ledger"]}
@@ -182,7 +182,7 @@ def place_labels(points: Sequence[Pair], sizes: Sequence[Pair], room: Pair, othe
                 box = (left, low, left + width, low + height)
                 inside = left >= 0 and low >= 0 and box[2] <= room[0] and box[3] <= room[1]
                 away = hypot(left + width / 2 - x, low + height / 2 - y)
-                price = 10 * sum(overlap(box, other) for other in taken) + away
+                price = 10 * sum(overlap(box, taken_box) for taken_box in taken) + away
                 if inside and price < best:
                     best, corner = price, (left, low)
         corners.append(corner)

@@ -126,9 +126,10 @@ def check_optimizer(parameters: Iterable[Any], optimizer: Any) -> None:
 
     Raises InputError if it does not.
     """
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    in_optimizer = {id(p) for group in optimizer.param_groups for p in group["params"]}
     trainable = {id(p) for p in parameters if p.requires_grad}
-    if held != trainable:
+    if in_optimizer != trainable:
         raise InputError(
-            f"the optimizer holds {len(held)} parameters, but {len(trainable)} are trainable; some would not learn"
+            f"the optimizer holds {len(in_optimizer)} parameters, but {len(trainable)} are trainable; some would not"
+            " learn"
         )

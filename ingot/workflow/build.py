@@ -284,7 +284,7 @@ class Build:
         return lines
 
     def trainings(self) -> dict[str, str]:
-        """Return the reports of all trainings up to the last checkpoint, by the name of each."""
+        """List the reports of all trainings up to the last checkpoint: {name of the training: path}."""
         reports = ["results/reports/base.json"] if self.pretrained else []
         reports += [path for kind in self.chain.kinds for path in self.chain.trainings(kind)]
         return {Path(path).stem: path for path in reports}

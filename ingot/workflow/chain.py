@@ -158,7 +158,7 @@ class Chain:
 
     @property
     def adapters(self) -> list[str]:
-        """The models that are an adapter, which runs only over the base."""
+        """The names of the models that are adapters. An adapter runs only over the base."""
         return [kind.model for kind in self.kinds if kind.gives is Form.ADAPTER]
 
     @property

@@ -74,6 +74,7 @@ def test_a_judge_scores_judges_and_compares(workspace):
         assert f"\n{step} " in planned, planned
 
 
+@pytest.mark.slow
 def test_own_data_on_a_tiny_base_is_built(workspace):
     (workspace / "one.yaml").write_text("threads: 1\n")  # other tests run beside it
     workspace.snakemake(*configfile("own-data-tiny-base"), "one.yaml")

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from ingot.settings.defaults import Written, uncommented
-from ingot.settings.document import EDITOR_SCHEMA, PAGE, main
 from ingot.settings.load import PRESETS
+from ingot.tools.document_settings import EDITOR_SCHEMA, PAGE, main
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFAULTS = ROOT / PRESETS / "defaults.yaml"

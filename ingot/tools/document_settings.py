@@ -1,4 +1,4 @@
-"""Write docs/settings.md and the schema for editors: `python -m ingot.settings.document [--check]`."""
+"""Write docs/settings.md and the schema for editors: `python -m ingot.tools.document_settings [--check]`."""
 
 import argparse
 import copy
@@ -12,6 +12,8 @@ from typing import Any
 from ingot.settings.defaults import Setting, Written, sections_of
 from ingot.settings.load import DEFAULTS, PRESETS
 from ingot.settings.wording import Node, allowed, alternatives, one_line, resolve, schema, takes_null
+from ingot.workflow.build import GGUF
+from ingot.workflow.chain import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "docs/settings.md"
@@ -19,7 +21,7 @@ EDITOR_SCHEMA = "settings.schema.json"
 INTRODUCTION = """\
 # Settings
 
-<!-- Made by `python -m ingot.settings.document` of ingot/settings/ and presets/defaults.yaml: edit those. -->
+<!-- Made by `python -m ingot.tools.document_settings` of ingot/settings/ and presets/defaults.yaml: edit those. -->
 
 `config.yaml` names a preset and says what differs from it. A preset is a YAML file that says what differs
 from the one it `extends`, and so on down to `defaults`, which has every setting once. Mappings are merged.
@@ -189,10 +191,13 @@ def editor_schema() -> str:
         "description": "In a preset: the name or path of another one, of which it says what differs",
     }
     whole["properties"]["extends"] = extends
+    # The steps that there are, and so the gates, are those of the table of kinds.
+    whole["properties"]["chain"]["items"]["enum"] = list(KINDS)
+    whole["properties"]["gates"]["propertyNames"] = {"enum": [*KINDS, GGUF]}
     about = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Settings of Ingot: config.yaml, or a preset",
-        "description": "Made by python -m ingot.settings.document of ingot/settings/",
+        "description": "Made by python -m ingot.tools.document_settings of ingot/settings/",
     }
     return json.dumps({**about, **tidy({**whole, "$defs": sections})}, indent=2, ensure_ascii=False) + "\n"
 
@@ -210,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stale = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if options.check:
-            sys.stderr.write(f"{path} is out of date: run python -m ingot.settings.document\n")
+            sys.stderr.write(f"{path} is out of date: run python -m ingot.tools.document_settings\n")
         else:
             path.write_text(texts[path], encoding="utf-8")
     return int(options.check and bool(stale))
