@@ -10,7 +10,6 @@ sys.path.insert(0, workflow.basedir)
 from ingot.errors import InputError
 from ingot.workflow import preflight
 from ingot.workflow.build import open_build, plain, settings_files
-from ingot.workflow.chain import KINDS
 from snakemake.exceptions import WorkflowError
 from traced import engine
 from traced.closure import closure

@@ -8,7 +8,6 @@ import itertools
 import json
 import logging
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingot.errors import InputError
+from ingot.io.files import write_whole
 from ingot.io.records import read_json
 from ingot.settings.judge import Endpoint
 
@@ -45,14 +45,6 @@ def response_format(schema: dict[str, Any], structured: str) -> dict[str, Any]:
         named = {"name": "answer", "strict": True, "schema": schema}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
     return {"response_format": {"type": "json_object", "schema": schema}} if structured == "json_object" else {}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file under a temporary name and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.rename(path)
 
 
 @dataclass(frozen=True)

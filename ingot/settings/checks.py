@@ -60,7 +60,8 @@ def of_base(settings: Settings) -> Iterator[str]:
 
 def of_trainings(settings: Settings) -> Iterator[str]:
     """Find trainings on more than the served model can take, and ranges that hold nothing."""
-    trainings: dict[str, LoraTraining] = {"adapt": settings.adapt.training, "target": settings.target.training}
+    of_step: dict[str, LoraTraining] = {"adapt": settings.adapt.training, "target": settings.target.training}
+    trainings = {step: training for step, training in of_step.items() if step in settings.chain}
     if settings.modifiers:
         trainings["modifiers"] = settings.modifiers.training
     for step, training in trainings.items():
@@ -73,7 +74,7 @@ def of_trainings(settings: Settings) -> Iterator[str]:
 def of_compression(settings: Settings) -> Iterator[str]:
     """Find ratios that 2:4 cannot have, and a served type that is not made."""
     prune, gguf = settings.prune, settings.gguf
-    if prune.structure == "2:4" and (prune.ratios.attention or prune.ratios.feed_forward):
+    if "prune" in settings.chain and prune.structure == "2:4" and (prune.ratios.attention or prune.ratios.feed_forward):
         yield "prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
     if gguf and gguf.serve not in gguf.types:
         yield f"gguf.serve: {gguf.serve!r} is not among gguf.types: {', '.join(gguf.types)}"

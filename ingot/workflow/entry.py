@@ -12,7 +12,6 @@ import importlib
 import json
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,19 +21,12 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from ingot.errors import InputError
+from ingot.io.files import remove
 
 
 def as_paths(value: str | list[str]) -> Path | list[Path]:
     """Turn a path or a list of paths from JSON into Path objects."""
     return [Path(item) for item in value] if isinstance(value, list) else Path(value)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def share(path: Path) -> None:

@@ -380,3 +380,10 @@ def test_tiers_of_teachers_are_of_three_kinds():
     teachers = load({"modifiers": {"teach": {"tiers": tiers}}}, ROOT).modifiers.teach.tiers
     assert [type(tier).__name__ for tier in teachers] == ["LocalTeacher", "PaidTeacher", "KnownAnswers"]
     assert teachers[1].budget.cost == 25
+
+
+def test_settings_of_steps_that_are_not_in_the_chain_do_not_count(root):
+    short = {"context": 64, "modifiers": None}
+    with pytest.raises(InputError, match=r"adapt.training.length: 256 is more than context \(64\)"):
+        load(short, root)
+    assert load({**short, "chain": []}, root).context == 64
