@@ -235,7 +235,12 @@ if BUILD.has_data:
         resources:
             mem_mb=4000,
         params:
-            **step(settings=SETTINGS.deduplicate, signing=SETTINGS.sign),
+            # Not all of `sign`: with another `recall`, the same signatures are as good.
+            **step(
+                settings=SETTINGS.deduplicate,
+                shingles=SETTINGS.sign.shingles,
+                threshold=SETTINGS.sign.threshold,
+            ),
         message:
             "Keep one of every group of duplicates"
         shell:

@@ -50,7 +50,14 @@ def deduplicate_files(paths, folder, limits=None, **settings):
     for path, target in zip(paths, signed, strict=True):
         sign(path, target, settings=signing)
     out = three(folder, "deduplicated")
-    deduplicate(paths, signed, *out, settings=Deduplicate(limits=limits or {}), signing=signing)
+    deduplicate(
+        paths,
+        signed,
+        *out,
+        settings=Deduplicate(limits=limits or {}),
+        shingles=signing.shingles,
+        threshold=signing.threshold,
+    )
     return results(out)
 
 

@@ -25,7 +25,7 @@ def test_the_release_is_complete_and_its_digests_are_right(built):
 
 def test_the_ledger_has_every_artifact_with_its_bytes(built):
     rows = json.loads((built / "results/release/ledger.json").read_text())
-    assert {"base", "merged", "pruned", "awq", "F16", "IQ4_XS", "IQ4_XS.zst", "modifier code"} <= {
+    assert {"base", "merged", "pruned", "awq", "F16", "IQ4_XS", "IQ4_XS.zst", "modifier_code"} <= {
         row["artifact"] for row in rows
     }
     for row in rows:
@@ -188,10 +188,10 @@ def test_no_secret_of_the_environment_is_written_anywhere(built):
 
 
 def test_a_suite_was_asked_of_models_and_kept_out_of_the_data(built):
-    folder = built / "results/evaluated"
+    folder = built / "results/suites"
     merged, served = (json.loads((folder / model / "sums.json").read_text()) for model in ("merged", "IQ4_XS"))
     assert merged["score"]["of"] == served["score"]["of"] == 3
-    first = json.loads((folder / "merged/sums.answers.jsonl").read_text().splitlines()[0])
+    first = json.loads((built / "results/answers/merged/sums.jsonl").read_text().splitlines()[0])
     assert "#### 1<|im_end|>" in first["prompt"], "the example is shown"
     assert "parent" not in merged
     assert served["parent"] == "merged"

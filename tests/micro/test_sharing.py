@@ -130,10 +130,10 @@ def test_with_the_scripts_in_a_folder_that_cannot_be_written(workspace, tmp_path
 
 def test_why_names_the_setting_with_its_old_and_new_value(workspace):
     workspace.set("sign: {recall: 0.9}")
-    change = {"kind": "setting", "what": "recall", "old": 0.99, "new": 0.9}
+    change = {"kind": "setting", "what": "settings.recall", "old": 0.99, "new": 0.9}
     assert steps_that_must_run(workspace) == {name: [change] for name in of_parts("sign")}
     table = workspace.call("make", "why", f"TARGET={TRAIN}")
-    assert len(re.findall(r"sign-\S+ +must run +setting recall: 0.99 -> 0.9", table)) == 3
+    assert len(re.findall(r"sign-\S+ +must run +setting settings.recall: 0.99 -> 0.9", table)) == 3
     assert re.search(r"decontaminate +waits for its inputs +reads what deduplicate will write", table)
     assert re.search(r"filter-\S+ +up to date", table)
 

@@ -56,7 +56,7 @@ STEPS = {
     "deduplicate": (
         {"records": ["filtered.jsonl"], "signed": ["signed.safetensors"]},
         lossy("deduplicated"),
-        {"settings": {"limits": {}}, "signing": SIGN},
+        {"settings": {"limits": {}}, "shingles": SIGN.shingles, "threshold": SIGN.threshold},
     ),
     "decontaminate": (
         {"records": "deduplicated.jsonl", "benchmarks": ["benchmark.jsonl"]},

@@ -16,7 +16,7 @@ from ingot.curation.accounting import Books, Volume
 from ingot.errors import InputError
 from ingot.io.progress import progress
 from ingot.io.records import Record
-from ingot.settings.data import Deduplicate, MixedBy, Sign
+from ingot.settings.data import Deduplicate, MixedBy, Shingles
 from ingot.text import minhash
 from ingot.text.compiled_forms import normal_pairs
 from ingot.text.signatures import Signatures
@@ -116,7 +116,7 @@ def normal_texts(lines: Lines, indices: Numbers, folder: Path) -> tuple[minhash.
 
 
 def near_copies(
-    signatures: Signatures, lines: Lines, ranked: Numbers, signing: Sign, folder: Path
+    signatures: Signatures, lines: Lines, ranked: Numbers, shingles: Shingles, threshold: float, folder: Path
 ) -> tuple[Numbers, NDArray[np.float32], int]:
     """Return for each record of `ranked` the kept one that it repeats, or -1; their similarity; and the pairs compared.
 
@@ -135,9 +135,9 @@ def near_copies(
     rooms = np.concatenate([[0], np.cumsum(np.bincount(numbers))])
     texts, starts = normal_texts(lines, ranked[involved], folder)
     counts = signatures.column("count")[ranked[involved]].astype(np.int64)
-    kind, length = minhash.KINDS[signing.shingles.unit], signing.shingles.length
+    kind, length = minhash.KINDS[shingles.unit], shingles.length
     repeated, likenesses, pairs = minhash.choose(
-        texts, starts, counts, first, numbers[by_member], rooms, kind, length, signing.threshold
+        texts, starts, counts, first, numbers[by_member], rooms, kind, length, threshold
     )
     repeats[involved] = np.where(repeated >= 0, involved[repeated], -1)
     likeness[involved] = likenesses
@@ -186,7 +186,8 @@ def deduplicate(
     report: Path,
     *,
     settings: Deduplicate,
-    signing: Sign,
+    shingles: Shingles,
+    threshold: float,
 ) -> None:
     """Write one record of every group of duplicates, ordered by id; list each of the others with what it repeats.
 
@@ -198,7 +199,7 @@ def deduplicate(
     order = preference(signatures)
     original = exact_copies(signatures, order)
     ranked = order[original[order] == order]
-    repeats, likeness, pairs = near_copies(signatures, lines, ranked, signing, kept.parent)
+    repeats, likeness, pairs = near_copies(signatures, lines, ranked, shingles, threshold, kept.parent)
     nearest = np.zeros(len(order), np.float32)
     near = repeats >= 0
     original[ranked[near]], nearest[ranked[near]] = ranked[repeats[near]], likeness[near]
@@ -223,7 +224,7 @@ def deduplicate(
         shown = ranked[np.flatnonzero(near)[:EXAMPLES]]
         books.details = {
             **signatures.shingles,
-            "threshold": signing.threshold,
+            "threshold": threshold,
             "pairs_compared": pairs,
             "clusters": {str(dropped + 1): count for dropped, count in sorted(clusters.items())},
             "examples": examples(lines, shown, original[shown], nearest[shown]),

@@ -150,7 +150,8 @@ from workflow_scripts.data.deduplicate import deduplicate
 
 def run(names, folder):
     records, signed = ([Path(name + ending) for name in names] for ending in (".jsonl", ".safetensors"))
-    deduplicate(records, signed, *three(folder, "deduplicated"), settings=Deduplicate(limits={{}}), signing=SIGN)
+    deduplicate(records, signed, *three(folder, "deduplicated"), settings=Deduplicate(limits={{}}),
+        shingles=SIGN.shingles, threshold=SIGN.threshold)
 
 run(sys.argv[1:2], Path(sys.argv[1]).parent / "warm")  # loads the kernels
 status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
