@@ -108,7 +108,7 @@ def join_parts(folder: Path, name: str) -> float:
         "records": [part / f"{name}.jsonl" for part in folders],
         "signed": [part / "signatures.safetensors" for part in folders],
     }
-    params = {"settings": {"limits": {}}, "signing": SIGN}
+    params = {"settings": {"limits": {}}, "shingles": SIGN["shingles"], "threshold": SIGN["threshold"]}
     return max(signing, step("deduplicate", inputs, lossy(folder, "deduplicated"), params))
 
 
