@@ -75,7 +75,7 @@ test: envs
 
 ## Run the tests that take seconds
 test-unit:
-	@$(call PYTHON,dev) -m pytest -m "not slow and not graph and not slurm"
+	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not graph and not slurm"
 
 ## Run the tests that build environments of their own, or repeat for long
 test-slow: envs

@@ -11,6 +11,8 @@ from ingot.settings.gguf import Importance
 from workflow_scripts.gguf.convert import convert
 from workflow_scripts.gguf.quantize import file_type, quantize
 
+pytestmark = pytest.mark.graph
+
 
 @pytest.fixture(scope="module")
 def f16(checkpoint, tmp_path_factory):

@@ -9,6 +9,8 @@ from ingot.converting.llama_cpp_tools import convert_lora
 from ingot.inference.gguf_model import open_gguf
 from workflow_scripts.gguf.convert import convert
 
+pytestmark = pytest.mark.graph
+
 NAMES = ("code", "reasoning", "automation", "math")
 PROMPTS = ["Sort: 3 1 2", "What is 1 + 2? Ann asks.", "Write a lambda f.", "Portugal: name its capital."]
 REQUESTS, LONGEST = 200, 6

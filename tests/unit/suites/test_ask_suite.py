@@ -178,6 +178,7 @@ def test_a_model_with_another_template_than_in_training_is_not_measured(evaluate
         evaluated("gsm8k", SUMS, "odd", tokenizer=tmp_path / "other")
 
 
+@pytest.mark.graph
 def test_gguf_and_checkpoint_give_the_same_answers(evaluated, checkpoint, tmp_path):
     from workflow_scripts.gguf.convert import convert
     from workflow_scripts.suites.ask_suite_gguf import ask_suite_gguf
