@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import pytest
@@ -198,3 +199,12 @@ def test_a_suite_was_asked_of_models_and_kept_out_of_the_data(built):
     held_out = json.loads((built / "results/reports/decontaminate.json").read_text())["hits"]
     assert "sums" in held_out
     assert "## Suites" in (built / "results/release/MODEL_CARD.md").read_text()
+
+
+def test_snakemakes_report_shows_curation_routing_card_and_plots(workspace):
+    workspace.snakemake("--report", "report.html")
+    page = (workspace / "report.html").read_text()
+    categories = re.search(r"var categories = (\{.*\})", page).group(1)
+    assert set(json.loads(categories)) == {"Curation", "Routing", "Model card", "Plots"}
+    for name in ("MODEL_CARD.md", "curation.html", "routing.html", "sizes-quality.svg", "losses.svg"):
+        assert name in categories
