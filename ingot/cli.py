@@ -45,7 +45,7 @@ def why(options: argparse.Namespace) -> int:
 
 def preview(options: argparse.Namespace) -> int:
     """Show the records of a step in the browser."""
-    return run_in("data", "ingot.tools.preview", options.step)
+    return run_in("data", "ingot.tools.preview", options.step, *(["--full"] if options.full else []))
 
 
 def unpack(options: argparse.Namespace) -> int:
@@ -81,6 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser("preview", help="show the records of a step in the browser")
     show.add_argument("step", metavar="STEP", help="filtered, deduplicated, balanced, filtered.rejected, ...")
+    show.add_argument("--full", action="store_true", help="rejected records as they were read, secrets and all")
     show.set_defaults(run=preview)
 
     unpacked = commands.add_parser("unpack", help="unpack a packed model, and check it")

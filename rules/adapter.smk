@@ -29,7 +29,7 @@ if "adapt" in CHAIN:
         resources:
             **gpu(),
         params:
-            **step(settings=SETTINGS.adapt, work="results/work/adapter", **SHARED),
+            **step(settings=SETTINGS.adapt, curves="logs/tensorboard/adapter", **SHARED),
         message:
             f"Train the adapter ({SETTINGS.adapt.backend})"
         shell:
@@ -179,7 +179,7 @@ if "target" in CHAIN:
                 },
                 batch=SETTINGS.measure.batch,
                 longest=SETTINGS.measure.longest,
-                work=lambda wildcards: f"results/work/round_{wildcards.turn}",
+                curves=lambda wildcards: f"logs/tensorboard/round_{wildcards.turn}",
                 **SHARED,
             ),
         message:

@@ -9,11 +9,11 @@ sys.path.insert(0, workflow.basedir)
 
 from ingot.errors import InputError
 from ingot.workflow import preflight
-from ingot.workflow.build import open_build, plain, settings_files
+from ingot.workflow.build import inert, open_build, plain, settings_files
 from snakemake.exceptions import WorkflowError
 from traced import engine
 from traced.closure import closure
-from traced.step import trace_of
+from traced.step import Trace, argument, kept_here
 
 ROOT = Path(workflow.basedir)
 # Commands use this relative path. So they stay the same if the folder moves, or if another Snakemake starts them.
@@ -32,6 +32,18 @@ LARGE = SETTINGS.resources.memory_mb
 def here(path):
     """Write a path of the project in the form that commands use."""
     return os.path.normpath(f"{HERE}/{path}")
+
+
+def literal(path):
+    """Give a file another name if Snakemake would take a part of its name for a wildcard, such as {this}."""
+    if "{" not in path:
+        return path
+    link = Path(f"results/sources/{inert(path)}")
+    if not link.is_symlink() or link.resolve() != Path(path).resolve():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(path, link.parent))
+    return str(link)
 
 
 def code(environment, script, *others):
@@ -86,11 +98,13 @@ def step(**values):
             name: value(wildcards) if callable(value) else value
             for name, value in values.items()
         }
-        return json.dumps(
-            {"input": paths(input), "output": paths(output), "params": params}
+        return argument(
+            json.dumps(
+                {"input": paths(input), "output": paths(output), "params": params}
+            )
         )
 
-    return {"spec": spec, "trace": trace_of(values)}
+    return {"spec": spec, "trace": Trace(values)}
 
 
 def wildcard(name):

@@ -49,14 +49,14 @@ def file_of_suite(key):
 
 wildcard_constraints:
     source="[a-z][a-z0-9_]*",
-    part="[^/]+",
+    part="[A-Za-z0-9_]+",
 
 
 rule fetch_source:
     input:
         code=code("data", "data/fetch_source"),
     output:
-        file="results/hub/{source}/{file}",
+        file=kept_here("results/hub/{source}/{file}"),
     log:
         "logs/fetch_source_{source}_{file}.log",
     params:
@@ -75,10 +75,13 @@ rule fetch_source:
 
 rule read:
     input:
-        source=lambda wildcards: BUILD.parts[wildcards.source, wildcards.part].file,
+        source=lambda wildcards: literal(
+            BUILD.parts[wildcards.source, wildcards.part].file
+        ),
         code=code("data", "data/read"),
     output:
-        records=f"{PART}/records.jsonl",
+        # Nobody has looked for secrets in it yet.
+        records=kept_here(f"{PART}/records.jsonl"),
         rejected=f"{PART}/records.rejected.jsonl",
         report=f"{PART}/read.json",
     log:
@@ -87,6 +90,7 @@ rule read:
         # Not the whole source: nothing is read again because of another `weight`.
         **step(
             settings=SETTINGS.read,
+            region=SETTINGS.filter.personal.region,
             format=of_source("format"),
             shape=of_source("shape"),
             sample=of_source("sample"),
@@ -112,7 +116,8 @@ if SETTINGS.benchmarks:
 
     rule read_benchmarks:
         input:
-            files=SETTINGS.benchmarks,
+            # Not as a list, in which Snakemake would take {braces} of a name for wildcards.
+            files=lambda wildcards: list(map(literal, SETTINGS.benchmarks)),
             code=code("data", "data/read_benchmarks"),
         output:
             benchmark="results/data/benchmark.jsonl",

@@ -171,7 +171,7 @@ if BUILD.domains:
             **step(
                 domain=wildcard("domain"),
                 training=MODIFIERS.training,
-                work=lambda wildcards: f"results/work/{wildcards.domain}",
+                curves=lambda wildcards: f"logs/tensorboard/{wildcards.domain}",
                 seed=SETTINGS.seed,
                 threads=1,
             ),
@@ -201,7 +201,6 @@ if BUILD.domains:
                 settings=MODIFIERS.convert,
                 longest=SETTINGS.measure.longest,
                 context=SETTINGS.context,
-                work=lambda wildcards: f"results/work/{wildcards.domain}_types",
                 threads=1,
             ),
         message:

@@ -14,12 +14,13 @@ rule generate:
     input:
         code=code("data", "world/generate"),
     output:
-        alpaca="results/world/alpaca.jsonl",
-        messages="results/world/messages.jsonl.gz",
-        question="results/world/question.jsonl.zst",
+        # With planted secrets, as raw data may have them.
+        alpaca=kept_here("results/world/alpaca.jsonl"),
+        messages=kept_here("results/world/messages.jsonl.gz"),
+        question=kept_here("results/world/question.jsonl.zst"),
         pretraining="results/world/pretraining.jsonl",
         benchmark="results/world/benchmark.jsonl",
-        truth="results/world/truth.jsonl",
+        truth=kept_here("results/world/truth.jsonl"),
     log:
         "logs/generate.log",
     params:

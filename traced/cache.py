@@ -1,19 +1,39 @@
-"""The bytes. DVC's cache holds one object per content. This module stores objects, and makes files of them again."""
+"""The bytes. DVC's cache holds one object per content. This module stores objects, and makes files of them again.
+
+An object is used only if it is what its name says. It is read for that once on each machine, and again whenever its
+size, times or inode have changed.
+"""
 
 import configparser
+import errno
 import fcntl
+import hashlib
 import json
 import os
+import re
 import shutil
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from traced.digest import Digests, Stamp, digest_of, listing, place, stamp, write_whole
+from traced.digest import (
+    Content,
+    Digests,
+    Stamp,
+    but_for_ctime,
+    digest_of,
+    flush,
+    listing,
+    partial_name,
+    places_of,
+    stamp,
+    write_whole,
+)
 
 FICLONE = 0x40049409  # Linux: share the blocks of a file (ioctl_ficlone(2))
 PROTECTED = 0o444  # DVC's mode for an object that is known to be whole
+SHARED_FOLDER = 0o2775  # DVC's mode for the folders of a cache with `cache.shared`
+DIGEST = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 def dvc_settings(folder: Path) -> dict[str, str]:
@@ -43,6 +63,27 @@ LINKS: dict[str, Callable[[Path, Path], Any]] = {
 }
 
 
+def is_inside(name: str) -> bool:
+    """Tell whether a relative path stays in its folder."""
+    path = PurePosixPath(name)
+    return bool(name) and "\0" not in name and not path.is_absolute() and ".." not in path.parts
+
+
+def read_listing(text: bytes, md5: str) -> dict[str, str] | None:
+    """Read DVC's list of a folder as {relative path: md5}.
+
+    None if it is not what its digest says, or if it names a file outside its folder: it may come from a remote.
+    """
+    if hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir" != md5:
+        return None
+    try:
+        files = {row["relpath"]: row["md5"] for row in json.loads(text)}
+        sound = all(is_inside(name) and DIGEST.fullmatch(digest) for name, digest in files.items())
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
+    return files if sound else None
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder, if it is there. What a link points to stays."""
     if path.is_dir() and not path.is_symlink():
@@ -54,51 +95,81 @@ def remove(path: Path) -> None:
 class Cache:
     """The objects of one cache: the folder `cache.dir` of DVC's configuration, else .dvc/cache.
 
-    `cache.type` says how files and objects share their bytes. Unless it is set, it is `reflink,copy`, as in DVC.
+    `cache.type` says how files and objects share their bytes. Unless it is set, it is `reflink,copy`, as in DVC. With
+    `cache.shared`, everybody of the group may add to the cache.
     """
 
     def __init__(self, folder: Path, digests: Digests) -> None:
         settings = dvc_settings(folder)
         self.root = folder / settings.get("cache.dir", "cache")
         self.types = [name.strip() for name in settings.get("cache.type", "reflink,copy").split(",")]
+        self.shared = "cache.shared" in settings
         self.digests = digests
 
     def object(self, md5: str) -> Path:
         """Return where the object of a digest belongs, whether it is there or not."""
         return self.root / "files" / "md5" / md5[:2] / md5[2:]
 
+    def make_folder(self, folder: Path) -> None:
+        """Make a folder of the cache. With `cache.shared`, its group may write there."""
+        if not folder.is_dir():
+            self.make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            if self.shared:
+                folder.chmod(SHARED_FOLDER)
+
+    def make_room(self, place: Path) -> None:
+        """Make the folder of an object. A folder that stands in the place of the object itself is removed."""
+        self.make_folder(place.parent)
+        if place.is_dir():
+            remove(place)
+
     def files(self, md5: str) -> dict[str, str] | None:
         """List what a digest stands for: {relative path: md5} for a folder, {"": md5} for a file.
 
-        None if the list of a folder is not here.
+        None if the list of a folder is not here, or is not what its digest says.
         """
         if not md5.endswith(".dir"):
             return {"": md5}
         try:
-            return {row["relpath"]: row["md5"] for row in json.loads(self.object(md5).read_bytes())}
-        except (OSError, ValueError):
+            return read_listing(self.object(md5).read_bytes(), md5)
+        except OSError:
             return None
+
+    def put_listing(self, text: bytes, md5: str) -> None:
+        """Store the list of a folder."""
+        self.make_room(self.object(md5))
+        write_whole(self.object(md5), text, durable=True)
+        self.object(md5).chmod(PROTECTED)
+
+    def objects(self, md5: str) -> dict[str, str]:
+        """Return {md5: where its object is} of all objects of a file or folder that are here, whole or not."""
+        wanted = set((self.files(md5) or {}).values())
+        return {one: str(self.object(one)) for one in wanted if self.object(one).is_file()}
+
+    def lacking(self, md5: str) -> set[str]:
+        """Return the objects that a file or folder needs, and that are not here or not what their names say."""
+        files = self.files(md5)
+        if files is None:
+            return {md5}
+        try:
+            found = self.digests.of_files(md5, self.objects(md5))
+        except FileNotFoundError:  # it was removed at this moment
+            return set(files.values())
+        return {one for one in files.values() if found.get(one) != one}
 
     def holds(self, md5: str) -> bool:
         """Tell whether the cache has all bytes of a file or folder."""
-        files = self.files(md5)
-        return files is not None and all(self.intact(one) for one in set(files.values()))
+        return not self.lacking(md5)
 
-    def intact(self, md5: str) -> bool:
-        """Tell whether an object is here and is what its name says.
+    def drop(self, md5s: Iterable[str]) -> None:
+        """Remove objects that are not what their names say. DVC would take them for whole, since their mode says so."""
+        for md5 in md5s:
+            remove(self.object(md5))
 
-        A protected object is: it was complete before it got its name. If the workspace links to it, somebody may have
-        written through the link. Such an object is read again if it has changed since it was last read.
-        """
-        path = self.object(md5)
-        try:
-            found = path.stat()
-        except OSError:
-            return False
-        if found.st_nlink == 1 and found.st_mode & 0o777 == PROTECTED and "symlink" not in self.types:
-            return True
-        content = self.digests.of(str(path))
-        return content is not None and content.md5 == md5
+    def relink(self, md5: str) -> None:
+        """Remember that objects are as they were: making or removing a link has changed one of their times."""
+        self.digests.carry_over(md5, self.objects(md5))
 
     def link(self, source: Path, target: Path, types: list[str]) -> None:
         """Give the bytes of `source` a second place, by the first of `types` that works there."""
@@ -112,71 +183,78 @@ class Cache:
                     raise
 
     def put(self, path: str, md5: str) -> None:
-        """Store the bytes of a file or folder whose digest has just been taken.
+        """Store the bytes of a file or folder whose digest has just been taken. The caller removes it afterwards.
 
-        RuntimeError if they have changed since.
+        Until then both may be one file with two names. RuntimeError if the bytes have changed since.
         """
         known = self.digests.recall(path)
         files = {name: digest for name, (_, digest) in known.items()}
         if digest_of(files) != md5:
             raise RuntimeError(f"{path}: its digest cannot be kept in {self.digests.folder}; is that folder writable?")
+        if md5.endswith(".dir") and self.files(md5) is None:
+            self.put_listing(listing(files), md5)
+        lacking, places = self.lacking(md5), places_of(path) or {}
         for name, (seen, digest) in known.items():
-            self.put_file(Path(place(path, name)), digest, seen)
-        if md5.endswith(".dir"):
-            write_whole(self.object(md5), listing(files))
-            self.object(md5).chmod(PROTECTED)
-        if {"hardlink", "symlink"} & set(self.types):
-            self.digests.note(path, files)  # linking has changed the times
+            if digest in lacking:
+                self.put_file(Path(places[name]), digest, seen)
+                lacking.discard(digest)
+        objects = self.objects(md5)
+        self.digests.note(md5, objects, {one: one for one in objects})
 
     def put_file(self, path: Path, md5: str, seen: Stamp) -> None:
-        """Store one file, unless its object is here already. With links, the file becomes a link to the object.
-
-        RuntimeError if the file no longer has the stamp `seen`, which it had when its digest was taken.
-        """
+        """Store one file. RuntimeError if it no longer has the stamp that it had when its digest was taken."""
         target = self.object(md5)
-        links = [name for name in self.types if name != "symlink"] or ["hardlink", "copy"]
-        if not self.intact(md5):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}")
-            self.link(path, partial, [*links, "copy"])
-            mtime, _, size, inode = stamp(path)  # not the time of change, which linking itself changes
-            if (mtime, size, inode) != (seen[0], seen[2], seen[3]):
-                partial.unlink()
+        self.make_room(target)
+        partial = partial_name(target)
+        # A second name costs nothing. But a file that has other names could be written to under one of them.
+        alone = not path.is_symlink() and path.stat().st_nlink == 1
+        try:
+            self.link(path, partial, ["hardlink", "reflink", "copy"] if alone else ["reflink", "copy"])
+            if but_for_ctime(stamp(path)) != but_for_ctime(seen):
                 raise RuntimeError(f"{path} was changed while it was being stored")
+            flush(partial)
             partial.chmod(PROTECTED)
             partial.rename(target)
-        linked = {"hardlink": path.samefile(target), "symlink": path.is_symlink()}
-        if not linked.get(self.types[0], True):
-            self.get_file(md5, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        flush(target.parent)
 
-    def get_file(self, md5: str, path: Path) -> None:
+    def get_file(self, md5: str, path: Path, executable: bool) -> None:
         """Put one object into the workspace, as a whole or not at all."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-        self.link(self.object(md5), partial, [*self.types, "copy"])
-        if not partial.is_symlink() and partial.stat().st_nlink == 1:
-            umask = os.umask(0)
-            os.umask(umask)
-            partial.chmod(0o666 & ~umask)
-        partial.rename(path)
+        partial = partial_name(path)
+        try:
+            self.link(self.object(md5), partial, [*self.types, "copy"])
+            if not partial.is_symlink() and partial.stat().st_nlink == 1:
+                umask = os.umask(0)
+                os.umask(umask)
+                partial.chmod((0o777 if executable else 0o666) & ~umask)
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
-    def get(self, path: str, md5: str) -> None:
-        """Replace what the workspace has at a path by the file or folder of a digest, as a whole or not at all."""
+    def get(self, path: str, content: Content) -> None:
+        """Replace what the workspace has at a path by a file or folder, as a whole or not at all.
+
+        FileNotFoundError if the cache does not have all of its bytes.
+        """
+        md5 = content.md5
         files = self.files(md5)
-        if files is None:
-            raise FileNotFoundError(f"{self.object(md5)}: no such object")
+        if files is None or self.lacking(md5):
+            raise FileNotFoundError(errno.ENOENT, "the cache does not have all of its bytes", path)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if "" in files:
             if target.is_dir() and not target.is_symlink():
                 remove(target)
-            self.get_file(md5, target)
+            self.get_file(md5, target, content.executable)
         else:
             partial = target.with_name(f".{target.name}.restored")
             remove(partial)
             for name, digest in files.items():
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                self.get_file(digest, partial / name)
+                self.get_file(digest, partial / name, executable=False)
             partial.mkdir(exist_ok=True)
             remove(target)
             partial.rename(target)
-        self.digests.note(path, files)
+        self.relink(md5)
+        self.digests.note(path, places_of(path) or {}, files)

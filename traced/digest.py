@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -49,9 +49,10 @@ def stamp(path: str | Path) -> Stamp:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
-def place(path: str, name: str) -> str:
-    """Return where a file of a folder is. The name "" stands for the path itself."""
-    return os.path.join(path, name) if name else path
+def but_for_ctime(known: Stamp) -> tuple[int, int, int]:
+    """Return what making or removing a link to a file leaves as it is."""
+    mtime, _, size, inode = known
+    return mtime, size, inode
 
 
 def md5_of(path: str | Path) -> str:
@@ -84,19 +85,50 @@ def digest_of(files: dict[str, str]) -> str:
     return hashlib.md5(listing(files), usedforsecurity=False).hexdigest() + ".dir"
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name, then rename it."""
+def places_of(path: str) -> dict[str, str] | None:
+    """Return {name: where it is} of the files of a path, by relative path. None if nothing is there."""
+    if os.path.isdir(path):
+        return {name: os.path.join(path, name) for name in files_under(path)}
+    return {"": path} if os.path.exists(path) else None
+
+
+def flush(path: str | Path) -> None:
+    """Return when the content of a file, or the names in a folder, would survive a power cut."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def partial_name(path: Path) -> Path:
+    """Return a name beside `path` that no other process uses, for what is still being written."""
+    return path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}.{time.monotonic_ns()}")
+
+
+def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
+    """Write a file under a temporary name, then rename it. A `durable` one survives a power cut once this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    partial.write_bytes(data)
-    partial.rename(path)
+    partial = partial_name(path)
+    try:
+        partial.write_bytes(data)
+        if durable:
+            flush(partial)
+        partial.rename(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    if durable:
+        flush(path.parent)
 
 
 @dataclass
 class Seen:
-    """The files of one path, by relative path. A path that is a file itself has the name ""."""
+    """Files that belong together, by name: those of a folder by relative path, a single one as ""."""
 
-    path: str
+    key: str
+    """Under which their digests are remembered."""
+    places: dict[str, str]
     stamps: dict[str, Stamp]
     md5s: dict[str, str]
     remembered: bool
@@ -104,9 +136,14 @@ class Seen:
     def content(self) -> Content:
         """Return what the path holds. All its files must have a digest."""
         if "" in self.stamps:
-            mode = os.stat(self.path).st_mode
+            mode = os.stat(self.places[""]).st_mode
             return Content(digest_of(self.md5s), self.stamps[""][2], executable=bool(mode & 0o111))
         return Content(digest_of(self.md5s), sum(known[2] for known in self.stamps.values()), len(self.stamps))
+
+
+def checksum(text: bytes) -> bytes:
+    """Return what stands above a memory, to see whether it is whole."""
+    return hashlib.sha256(text).hexdigest()[:16].encode()
 
 
 class Digests:
@@ -118,62 +155,88 @@ class Digests:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def memory(self, path: str) -> Path:
-        """Return the file that remembers `path`."""
-        return self.folder / f"{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
+    def memory(self, key: str) -> Path:
+        """Return the file that remembers what belongs to a key, such as a path."""
+        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
-    def recall(self, path: str) -> dict[str, tuple[Stamp, str]]:
-        """Return {relative path: (stamp, md5)} as remembered, or {}."""
+    def recall(self, key: str) -> dict[str, tuple[Stamp, str]]:
+        """Return {name: (stamp, md5)} as remembered, or {}. A memory that was damaged is as good as none."""
         try:
-            known = json.loads(self.memory(path).read_bytes())
-            return {name: ((row[0], row[1], row[2], row[3]), row[4]) for name, row in known.items()}
+            check, _, text = self.memory(key).read_bytes().partition(b"\n")
+            if check != checksum(text):
+                return {}
+            return {name: ((row[0], row[1], row[2], row[3]), row[4]) for name, row in json.loads(text).items()}
         except (OSError, ValueError, LookupError):
             return {}
 
-    def remember(self, path: str, files: dict[str, tuple[Stamp, str]]) -> None:
-        """Keep the digests of a path. If nothing can be written, they are computed again next time."""
-        rows = {name: [*known, md5] for name, (known, md5) in files.items()}
+    def remember(self, key: str, files: dict[str, tuple[Stamp, str]]) -> None:
+        """Keep the digests of files. If nothing can be written, they are computed again next time."""
+        text = json.dumps({name: [*known, md5] for name, (known, md5) in files.items()}).encode()
         with suppress(OSError):
-            write_whole(self.memory(path), json.dumps(rows).encode())
+            write_whole(self.memory(key), checksum(text) + b"\n" + text)
 
-    def examine(self, path: str) -> "Seen | None":
-        """Say what is known of the files of a path without reading them. None if nothing is there."""
-        try:
-            names = list(files_under(path)) if os.path.isdir(path) else [""]
-            stamps = {name: stamp(place(path, name)) for name in names}
-        except FileNotFoundError:
-            return None
-        known = self.recall(path)
-        md5s = {name: known[name][1] for name in names if name in known and known[name][0] == stamps[name]}
-        return Seen(path, stamps, md5s, remembered=len(md5s) == len(names) == len(known))
+    def examine(self, key: str, places: dict[str, str]) -> Seen:
+        """Say what is known of files without reading them. FileNotFoundError if one is not there."""
+        stamps = {name: stamp(place) for name, place in places.items()}
+        known = self.recall(key)
+        md5s = {name: known[name][1] for name in places if name in known and known[name][0] == stamps[name]}
+        return Seen(key, places, stamps, md5s, remembered=len(md5s) == len(places) == len(known))
 
-    def all_files(self, paths: Iterable[str]) -> "dict[str, Seen | None]":
-        """Return the files of each path with their digests. What is not known is hashed on all cores."""
-        seen = {path: self.examine(path) for path in dict.fromkeys(paths)}
-        unknown = [(one, name) for one in seen.values() if one for name in one.stamps if name not in one.md5s]
+    def complete(self, seen: Sequence[Seen]) -> None:
+        """Hash what is not known, on all cores, and remember it."""
+        unknown = [(one, name) for one in seen for name in one.stamps if name not in one.md5s]
         if unknown:
             youngest = max(one.stamps[name][1] for one, name in unknown)
             if (age := time.time_ns() - youngest) < CLOCK_STEP_NS:
                 time.sleep((CLOCK_STEP_NS - max(age, 0)) / 1e9)
             for one, name in unknown:
-                one.stamps[name] = stamp(place(one.path, name))
+                one.stamps[name] = stamp(one.places[name])
             with ThreadPoolExecutor() as pool:
-                digests = pool.map(md5_of, [place(one.path, name) for one, name in unknown])
+                digests = pool.map(md5_of, [one.places[name] for one, name in unknown])
                 for (one, name), md5 in zip(unknown, digests, strict=True):
                     one.md5s[name] = md5
-        for path, there in seen.items():
-            if there and not there.remembered:
-                self.remember(path, {name: (there.stamps[name], md5) for name, md5 in there.md5s.items()})
-        return seen
+        for one in seen:
+            if not one.remembered:
+                self.remember(one.key, {name: (one.stamps[name], md5) for name, md5 in one.md5s.items()})
+
+    def of_files(self, key: str, places: dict[str, str]) -> dict[str, str]:
+        """Return {name: md5} of files that are there, remembered under `key`."""
+        seen = self.examine(key, places)
+        self.complete([seen])
+        return seen.md5s
 
     def of_all(self, paths: Iterable[str]) -> dict[str, Content | None]:
         """Return what each path holds, or None if nothing is there."""
-        return {path: seen.content() if seen else None for path, seen in self.all_files(paths).items()}
+        found = {path: self.examine_path(path) for path in dict.fromkeys(paths)}
+        self.complete([seen for seen in found.values() if seen])
+        return {path: seen.content() if seen else None for path, seen in found.items()}
+
+    def examine_path(self, path: str) -> Seen | None:
+        """Say what is known of a path without reading it. None if nothing is there."""
+        try:
+            places = places_of(path)
+            return None if places is None else self.examine(path, places)
+        except FileNotFoundError:
+            return None
 
     def of(self, path: str) -> Content | None:
         """Return what a path holds, or None if nothing is there."""
         return self.of_all([path])[path]
 
-    def note(self, path: str, md5s: dict[str, str]) -> None:
-        """Remember that a path holds the files {relative path: md5}, as the caller knows without reading them."""
-        self.remember(path, {name: (stamp(place(path, name)), md5) for name, md5 in md5s.items()})
+    def note(self, key: str, places: dict[str, str], md5s: dict[str, str]) -> None:
+        """Remember what files hold, as the caller knows without reading them."""
+        self.remember(key, {name: (stamp(places[name]), md5) for name, md5 in md5s.items()})
+
+    def carry_over(self, key: str, places: dict[str, str]) -> None:
+        """Remember files under a new time of change. One that differs in anything else is forgotten."""
+        now = {name: stamp(place) for name, place in places.items()}
+        known = {name: row for name, row in self.recall(key).items() if name in now}
+        kept = {name: md5 for name, (old, md5) in known.items() if but_for_ctime(old) == but_for_ctime(now[name])}
+        self.remember(key, {name: (now[name], md5) for name, md5 in kept.items()})
+
+    def touched(self, seen: Seen) -> None:
+        """Remember files under the times that somebody has just set. One that differs in anything else is forgotten."""
+        with suppress(FileNotFoundError):
+            now = {name: stamp(place) for name, place in seen.places.items()}
+            same = [name for name, old in seen.stamps.items() if old[2:] == now[name][2:]]
+            self.remember(seen.key, {name: (now[name], seen.md5s[name]) for name in same})

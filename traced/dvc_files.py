@@ -22,14 +22,23 @@ COMMAND = "python -m traced.pipeline"
 NOTE = "# Generated from the Snakefile by `{}`: edit the rules and the configuration instead.\n"
 
 
+def literal(text: str) -> str:
+    """Write a text so that DVC does not read a ${name} in it as a variable."""
+    return text.replace("${", "\\${")
+
+
 def stage_of(step: Step) -> dict[str, Any]:
-    """Make the stage of dvc.yaml for a step. Outs that hold figures are metrics."""
-    stage: dict[str, Any] = {"cmd": step.command, "deps": list(step.deps)}
+    """Make the stage of dvc.yaml for a step. Outs that hold figures are metrics.
+
+    For DVC, outs that are to stay here have no cache. So it neither pushes nor misses them.
+    """
+    stage: dict[str, Any] = {"cmd": literal(step.command), "deps": list(map(literal, step.deps))}
     if step.values:
         stage["params"] = [step.name]
     metrics = [path for path in step.outs if path in step.metrics]
-    stage["outs"] = [path for path in step.outs if path not in metrics]
-    stage["metrics"] = metrics
+    outs = [path for path in step.outs if path not in metrics]
+    stage["outs"] = [{literal(path): {"cache": False}} if path in step.kept_here else literal(path) for path in outs]
+    stage["metrics"] = list(map(literal, metrics))
     return {key: value for key, value in stage.items() if value}
 
 

@@ -6,6 +6,7 @@ envs/workflow.lock pins, and `install` refuses any other.
 """
 
 import fcntl
+import hashlib
 import logging
 import os
 import sys
@@ -28,13 +29,18 @@ from traced.digest import Content
 from traced.dvc_files import Pipeline
 from traced.lock import is_busy, wait_until_free
 from traced.plan import Plan, Planned, Verdict
-from traced.remote import UnreachableError
-from traced.step import Step
+from traced.remote import DamagedError, UnreachableError
+from traced.step import Step, Trace
 from traced.store import Entry, key_of, outs_of
-from traced.workspace import DVC, Workspace, same
+from traced.workspace import DVC, Workspace, same, scratch_of
 
 SNAKEMAKE = "9.27."
 RUNNER = Path(__file__).resolve().parent / "runner.py"
+
+
+def shell_digest(command: str) -> str:
+    """Return a digest of a rule's shell command, whichever Python this machine has."""
+    return hashlib.sha256(command.replace(f"{sys.executable} ", "").encode()).hexdigest()[:12]
 
 
 def prefix(root: str) -> str:
@@ -163,16 +169,20 @@ class Tracer:
         for kept in self.workspace.restore(entry):
             logger.warning(f"traced: {name}: an output was edited by hand: your version is kept as {kept}")
 
-    def restore_all(self) -> None:
-        """Restore what the plan wants restored, before anything runs."""
+    def restore_all(self) -> bool:
+        """Restore what the plan wants restored, before anything runs. False if the remote lacks what it promised."""
         assert self.plan is not None
         for planned in self.plan.with_verdict(Verdict.RESTORE):
             assert planned.entry is not None
             try:
                 self.restore(planned.entry, planned.step.name)
+            except DamagedError as error:
+                logger.warning(f"traced: {planned.step.name}: {error}")
+                return False
             except (OSError, UnreachableError) as error:
                 raise WorkflowError(f"{planned.step.name}: cannot be restored: {error}") from None
             logger.info(f"traced: {planned.step.name}: restored")
+        return True
 
     def cut_off(self, job: Any) -> bool:
         """Tell whether a job that is ready need not run, because its trace is known. If so, put its outs in place.
@@ -187,7 +197,11 @@ class Tracer:
         if step not in self.plan.forced:
             for entry in self.workspace.lookup(key_of(expected)):
                 if self.workspace.available(entry):
-                    self.restore(entry, step.name)
+                    try:
+                        self.restore(entry, step.name)
+                    except DamagedError as error:
+                        logger.warning(f"traced: {step.name}: {error}")
+                        continue
                     logger.info(f"traced: {step.name}: its inputs are as before, so it need not run")
                     return True
         for kept in self.workspace.set_aside(disk):
@@ -211,6 +225,14 @@ class Tracer:
             raise WorkflowError(f"{self.steps[job].name}: an output was changed after the job had ended", rule=job.rule)
         return disk
 
+    def clean(self) -> None:
+        """Remove what killed runs have left of steps whose traces and bytes are stored by now."""
+        for step, planned in self.plan.of.items() if self.plan else ():
+            if not planned.entry or not scratch_of(step).exists() or is_busy(step):
+                continue
+            if self.workspace.available(planned.entry):
+                self.workspace.clean(step)
+
     def finish(self) -> None:
         """Write dvc.yaml, params.yaml and dvc.lock with what this run knows."""
         if os.environ.get("DVC_STAGE"):
@@ -222,6 +244,7 @@ class Tracer:
         dag_settings = self.workflow.dag_settings
         whole = not (dag_settings.targets or dag_settings.until or dag_settings.omit_from or dag_settings.allowed_rules)
         self.workspace = Workspace()
+        self.clean()
         if message := self.pipeline.write(Plan(self.workspace, self.steps_of(self.workflow.dag)), whole):
             logger.info(f"traced: {message}")
 
@@ -291,7 +314,8 @@ class TracedDAG(DAG):  # type: ignore[misc]
                 for planned in tracer.plan.with_verdict(Verdict.RESTORE):
                     logger.info(f"traced: {planned.step.name}: would be restored")
             else:
-                tracer.restore_all()
+                while not tracer.restore_all():  # what is damaged is known now, and will be made again
+                    await self.update_needrun()
                 if not self._needrun:
                     tracer.finish()
         await super().postprocess(update_needrun, update_incomplete_input_expand_jobs, check_initial)
@@ -351,13 +375,12 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
         """Remember the digests of outs. Snakemake sets their times anew when it takes a job for done."""
         tracer = self.tracer
         ended = [job for job in self._tofinish if tracer and job in tracer.expected]
-        known = {
-            path: tracer.workspace.digests.recall(path) for job in ended if tracer for path in tracer.steps[job].outs
-        }
+        paths = [path for job in ended if tracer for path in tracer.steps[job].outs]
+        known = [tracer.workspace.digests.examine_path(path) for path in paths] if tracer else []
         super()._finish_jobs()
-        for path, files in known.items():
-            if tracer and os.path.lexists(path):
-                tracer.workspace.digests.note(path, {name: md5 for name, (_, md5) in files.items()})
+        for seen in known:
+            if tracer and seen and seen.remembered:
+                tracer.workspace.digests.touched(seen)
 
     def schedule(self) -> bool:
         """Run the jobs. In the end, also after a failure, write down what is current."""
@@ -380,6 +403,10 @@ def install(workflow: Any, settings_files: Iterable[Path] = (), plots: Iterable[
         raise WorkflowError(f"traced is written for Snakemake {SNAKEMAKE}x, this is {version('snakemake')}")
     logging.getLogger("traced").addHandler(Forward())
     logging.getLogger("traced").setLevel(logging.INFO)
+    for rule in workflow.rules:
+        trace = rule.params.get("trace")
+        if isinstance(trace, Trace) and rule.shellcmd:
+            trace.shell = shell_digest(rule.shellcmd)
     workflow.tracer = Tracer(workflow, list(settings_files), list(plots))
     snakemake.workflow.DAG = TracedDAG
     snakemake.workflow.JobScheduler = TracedScheduler

@@ -26,14 +26,14 @@ class Change:
     """One reason why a step is not what it was: what has changed, from which value to which."""
 
     kind: str
-    """One of input, code, environment, setting, output and trace."""
+    """One of input, code, environment, setting, command, output and trace."""
     what: str
     old: Any
     new: Any
 
     def __str__(self) -> str:
         """Write the change as one line."""
-        if self.kind == "trace":
+        if self.kind in ("trace", "command"):
             return self.what
 
         def short(value: Any) -> Any:
@@ -112,6 +112,8 @@ def changes_between(
         for key in sorted(was | wanted)
         if was.get(key) != wanted.get(key)
     ]
+    if old.get("cmd") != step.command:
+        found.append(Change("command", "the rule's shell command is another one", None, None))
     if not found and not known_only:
         return [Change("trace", "its trace is gone", None, None)]
     return found

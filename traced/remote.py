@@ -4,14 +4,11 @@ DVC itself does the transfers. So every remote that carries a run-cache works: f
 http. DVC is imported only if a remote is configured and something is missing.
 """
 
-import json
 import logging
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from traced.cache import Cache
-from traced.digest import write_whole
+from traced.cache import Cache, read_listing
 
 Entry = dict[str, Any]
 log = logging.getLogger("traced")
@@ -21,12 +18,18 @@ class UnreachableError(Exception):
     """The remote cannot be asked. The message says why."""
 
 
+class DamagedError(UnreachableError):
+    """The remote gave other bytes than it promised. They are known from then on, and not asked for again."""
+
+
 class Remote:
     """The default remote of DVC's configuration (`core.remote`), if there is one."""
 
     def __init__(self, settings: dict[str, str], cache: Cache) -> None:
         self.name = settings.get("core.remote")
         self.cache = cache
+        self.damaged: set[str] = set()
+        """Objects that the remote promised, and that were not whole when they came."""
 
     @cached_property
     def odb(self) -> Any:
@@ -66,16 +69,15 @@ class Remote:
         """List the traces that the remote has of a key."""
         if not self.reachable():
             return []
-        from traced import yaml12
-        from traced.store import is_entry, key_of
+        from traced.store import key_of, parse_entry
 
         folder = f"{self.runs}/{key[:2]}/{key}"
         try:
-            texts = [self.odb.fs.fs.cat_file(path) for path in self.odb.fs.find(folder)]
+            texts = {path.rpartition("/")[2]: self.odb.fs.fs.cat_file(path) for path in self.odb.fs.find(folder)}
         except OSError:
             return []
-        entries = [yaml12.parse(text) for text in texts]
-        return [entry for entry in entries if is_entry(entry) and key_of(entry) == key]
+        entries = [entry for name, text in texts.items() if (entry := parse_entry(text, name))]
+        return [entry for entry in entries if key_of(entry) == key]
 
     def path(self, md5: str) -> str:
         """Return where the remote has an object."""
@@ -88,31 +90,40 @@ class Remote:
         lists = [md5 for md5 in md5s if md5.endswith(".dir")]
         if not all(self.cache.files(md5) is not None or self.fetch_list(md5) for md5 in lists):
             return False
-        return all(self.odb.fs.exists(self.path(md5)) for md5 in self.lacking(md5s))
+        lacking = self.lacking(md5s)
+        return not lacking & self.damaged and all(self.odb.fs.exists(self.path(md5)) for md5 in lacking)
 
     def fetch_list(self, md5: str) -> bool:
-        """Fetch the list of a folder's files. False if the remote does not have it."""
+        """Fetch the list of a folder's files. False if the remote does not have it, or has something else there."""
         try:
             text = self.odb.fs.fs.cat_file(self.path(md5))
-            json.loads(text)
-        except (OSError, ValueError):
+        except OSError:
             return False
-        write_whole(self.cache.object(md5), text)
-        self.cache.object(md5).chmod(0o444)
+        if read_listing(text, md5) is None:
+            log.warning("the remote's list of the folder %s is damaged: it is not used", md5)
+            return False
+        self.cache.put_listing(text, md5)
         return True
 
     def lacking(self, md5s: list[str]) -> set[str]:
         """Return the objects that are not here, of files and of what is inside folders."""
-        files = {one for md5 in md5s for one in (self.cache.files(md5) or {}).values()}
-        return {md5 for md5 in files if not self.cache.intact(md5)}
+        return {one for md5 in md5s for one in self.cache.lacking(md5)}
 
     def fetch(self, md5s: list[str]) -> None:
-        """Fetch objects into the cache; DVC checks that they are whole. UnreachableError if some cannot be had."""
+        """Fetch objects into the cache, and check that they are whole.
+
+        UnreachableError if some cannot be had, DamagedError if some are not what their names say.
+        """
         from dvc_data.hashfile.hash_info import HashInfo
 
         if not self.holds(md5s):
             raise UnreachableError(f"neither the cache nor the remote has all of {', '.join(md5s)}")
-        objects = {HashInfo("md5", md5) for md5 in self.lacking(md5s)}
-        Path(self.cache.root).mkdir(parents=True, exist_ok=True)
-        log.info("fetching %d files from the remote", len(objects))
-        self.repo.cloud.pull(objects)
+        lacking = self.lacking(md5s)
+        self.cache.drop(lacking)
+        self.cache.make_folder(self.cache.root)
+        log.info("fetching %d files from the remote", len(lacking))
+        self.repo.cloud.pull({HashInfo("md5", md5) for md5 in lacking})
+        if damaged := self.lacking(md5s):
+            self.cache.drop(damaged)
+            self.damaged |= damaged
+            raise DamagedError(f"the remote has damaged objects: {', '.join(sorted(damaged))}")

@@ -5,9 +5,14 @@
 The scheduler has looked the trace up already. It is looked up again here only after waiting for another process that
 was busy with the same step, such as a job that outlived its scheduler. The command holds the lock, too. So the lock
 lasts as long as anybody may still write.
+
+A command finds in TRACED_SCRATCH the name of a folder for what it wants to go on from if it is killed, such as the
+checkpoints of a training. The folder belongs to the key: who reads anything else gets another, empty one. It goes once
+the trace is stored.
 """
 
 import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +24,9 @@ if __name__ == "__main__":
 from traced.lock import open_lock, try_lock
 from traced.step import Step
 from traced.store import key_of
-from traced.workspace import Workspace
+from traced.workspace import Workspace, scratch_of
+
+SCRATCH = "TRACED_SCRATCH"
 
 
 def say(step: Step, message: str) -> None:
@@ -52,10 +59,17 @@ def run(step: Step, command: list[str]) -> int:
                 workspace.restore(entry)
                 say(step, "done by the other process, restored")
                 return 0
-    status = subprocess.call(command, pass_fds=[held.fileno()])
-    if status:
-        return status if status > 0 else 128 - status
     try:
+        if workspace.is_finished(step, before):
+            say(step, "an earlier run had finished this, and was stopped while storing it: it is stored now")
+        else:
+            scratch = scratch_of(step) / key_of(before)[:32]
+            scratch.mkdir(parents=True, exist_ok=True)
+            environment = os.environ | {SCRATCH: str(scratch)}
+            status = subprocess.call(command, pass_fds=[held.fileno()], env=environment)
+            if status:
+                return status if status > 0 else 128 - status
+            workspace.finish(step, before)
         workspace.record(step, before)
     except RuntimeError as error:
         workspace.discard(step)

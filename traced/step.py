@@ -1,17 +1,27 @@
 """What a job reads and writes, in terms that Snakemake and DVC share."""
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import quote
 from typing import Any
+
+from traced.digest import write_whole
 
 # DVC leaves these keys out of its hashes, at any depth. So a setting of that name would not count.
 IGNORED_BY_DVC = {"size", "nfiles"}
 PARAMS_FILE = "params.yaml"
 # An output of this name holds figures, which `dvc metrics show` shows.
 METRICS = "report"
+KEPT_HERE = "kept_here"
+# Bytes of a text that stands on the command line itself. A command may have two of them and other words.
+LONGEST_ARGUMENT = 32_768
+ARGUMENTS = Path(".dvc/tmp/traced/arguments")
+# Bytes of a step's name. Files are called by it.
+LONGEST_NAME = 160
 
 
 def flat(named: Any) -> list[str]:
@@ -26,33 +36,65 @@ def ignored_keys(settings: Any) -> set[str]:
     return set().union(*map(ignored_keys, settings)) if isinstance(settings, list) else set()
 
 
-def trace_of(settings: Mapping[str, Any]) -> Callable[..., str]:
-    """Make the function for the param `trace` of a rule. It returns all that a job depends on, as one JSON text.
+def argument(text: str) -> str:
+    """Return a text in the form in which a command line can hold it: a long one is put into a file, as @FILE.
+
+    Linux takes no argument of more than 128 KiB, and a shell command with all its arguments is one.
+    """
+    data = text.encode()
+    if len(data) < LONGEST_ARGUMENT:
+        return text
+    path = ARGUMENTS / f"{hashlib.sha256(data).hexdigest()[:32]}.json"
+    if not (path.is_file() and path.read_bytes() == data):
+        write_whole(path, data)
+    return f"@{path}"
+
+
+def of_argument(text: str) -> str:
+    """Return the text that `argument` made an argument of."""
+    return Path(text[1:]).read_text() if text.startswith("@") else text
+
+
+def kept_here(path: str) -> Any:
+    """Mark an output of a rule that must not leave this machine: `dvc push` passes over it."""
+    from snakemake.io import flag
+
+    return flag(path, KEPT_HERE)
+
+
+class Trace:
+    """The function for the param `trace` of a rule. It returns all that a job depends on, as one JSON text.
 
     A setting may be a function of the wildcards. ValueError if DVC would overlook a setting.
     """
-    if found := ignored_keys(dict(settings)):
-        raise ValueError(
-            f"settings called {', '.join(sorted(found))} are no part of DVC's traces: give them another name"
-        )
 
-    def trace(wildcards: Any, input: Any, output: Any) -> str:
-        values = {key: value(wildcards) if callable(value) else value for key, value in settings.items()}
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        if found := ignored_keys(dict(settings)):
+            raise ValueError(
+                f"settings called {', '.join(sorted(found))} are no part of DVC's traces: give them another name"
+            )
+        self.settings = settings
+        self.shell = ""
+        """The digest of the rule's shell command, which `engine.install` sets."""
+
+    def __call__(self, wildcards: Any, input: Any, output: Any) -> str:
+        """Describe one job."""
+        values = {key: value(wildcards) if callable(value) else value for key, value in self.settings.items()}
         described = {
             "wildcards": dict(wildcards),
             "deps": flat(input),
             "outs": flat(output),
             "metrics": [str(path) for name, path in output.items() if name == METRICS],
+            "kept_here": [str(path) for path in output if KEPT_HERE in getattr(path, "flags", ())],
             "settings": values,
+            "shell": self.shell,
         }
-        return json.dumps(described, sort_keys=True)
-
-    return trace
+        return argument(json.dumps(described, sort_keys=True))
 
 
 def params(**settings: Any) -> dict[str, Any]:
     """Make the params of a rule: its settings, and `trace`."""
-    return {**settings, "trace": trace_of(settings)}
+    return {**settings, "trace": Trace(settings)}
 
 
 @dataclass(frozen=True)
@@ -67,24 +109,39 @@ class Step:
     """JSON of the settings, sorted by key."""
     metrics: tuple[str, ...] = ()
     """The outs that hold figures."""
+    kept_here: tuple[str, ...] = ()
+    """The outs that no remote gets."""
+    shell: str = ""
+    """A digest of the rule's shell command, as it stands in the Snakefile."""
 
     @classmethod
     def of(cls, rule: str, trace: str) -> "Step":
         """Make the step that the param `trace` of a rule describes."""
-        given = json.loads(trace)
+        given = json.loads(of_argument(trace))
         settings = json.dumps(given["settings"], sort_keys=True)
-        paths = {name: tuple(given.get(name, ())) for name in ("deps", "outs", "metrics")}
-        return cls(rule, tuple(given["wildcards"].values()), settings=settings, **paths)
+        paths = {name: tuple(given.get(name, ())) for name in ("deps", "outs", "metrics", "kept_here")}
+        wildcards = tuple(given["wildcards"].values())
+        return cls(rule, wildcards, settings=settings, shell=given.get("shell", ""), **paths)
 
     @property
     def name(self) -> str:
-        """The name of the stage in dvc.yaml: the rule and its wildcards."""
-        return re.sub(r"[^\w-]", "_", "-".join([self.rule, *self.wildcards]))
+        """The name of the stage in dvc.yaml: the rule and its wildcards. No two steps share one.
+
+        DVC allows few signs in a name. Where others are lost, a digest of the wildcards stands for them.
+        """
+        if all(re.fullmatch(r"\w+", word) for word in self.wildcards):
+            name = "-".join([self.rule, *self.wildcards])
+            if len(name.encode()) <= LONGEST_NAME:
+                return name
+        digest = hashlib.sha256(json.dumps(self.wildcards).encode()).hexdigest()[:8]
+        readable = re.sub(r"[^\w-]+", "_", "-".join([self.rule, *self.wildcards]))
+        return f"{readable.encode()[:LONGEST_NAME].decode(errors='ignore')}-{digest}"
 
     @property
     def command(self) -> str:
-        """The command of the stage: what `dvc repro` runs."""
-        return f"snakemake --cores all --allowed-rules {self.rule} -- {' '.join(map(quote, self.outs))}"
+        """The command of the stage: what `dvc repro` runs. The comment tells which shell command the rule has."""
+        shell = f" # {self.shell}" if self.shell else ""
+        return f"snakemake --cores all --allowed-rules {self.rule} -- {' '.join(map(quote, self.outs))}{shell}"
 
     @property
     def values(self) -> dict[str, Any]:

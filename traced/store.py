@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from traced import yaml12
-from traced.cache import Cache
+from traced.cache import DIGEST, Cache
 from traced.digest import Content, write_whole
 from traced.step import IGNORED_BY_DVC, PARAMS_FILE, Step
 
@@ -54,20 +54,33 @@ def outs_of(entry: Entry) -> dict[str, Content]:
 
 
 def is_entry(value: Any) -> bool:
-    """Tell whether what a file of the run-cache holds can be used as an entry."""
+    """Tell whether a value can be used as an entry."""
     if not isinstance(value, dict) or not isinstance(value.get("outs"), list):
         return False
-    return all(isinstance(out, dict) and "path" in out and "md5" in out for out in value["outs"])
+    return all(
+        isinstance(out, dict) and isinstance(out.get("path"), str) and DIGEST.fullmatch(str(out.get("md5")))
+        for out in value["outs"]
+    )
+
+
+def parse_entry(text: bytes, name: str) -> Entry | None:
+    """Read a file of the run-cache. We write it as JSON, and DVC as YAML.
+
+    None if it is broken, or if it is not what its name says: it may come from a remote.
+    """
+    try:
+        value = json.loads(text) if text[:1] == b"{" else yaml12.parse(text)
+    except (ValueError, RecursionError, yaml.YAMLError):
+        return None
+    return value if is_entry(value) and hash_of(value) == name else None
 
 
 def read_entry(path: Path) -> Entry | None:
-    """Read an entry. We write it as JSON, and DVC as YAML. None if it is broken."""
+    """Read an entry of the run-cache. None if it is broken."""
     try:
-        text = path.read_bytes()
-        value = json.loads(text) if text[:1] == b"{" else yaml12.parse(text)
-    except (OSError, ValueError, yaml.YAMLError):
+        return parse_entry(path.read_bytes(), path.name)
+    except OSError:
         return None
-    return value if is_entry(value) else None
 
 
 class Store:
@@ -96,4 +109,6 @@ class Store:
     def save(self, entry: Entry) -> None:
         """Keep an entry whose bytes are in the cache."""
         key = key_of(entry)
-        write_whole(self.runs / key[:2] / key / hash_of(entry), json.dumps(entry, indent=1).encode())
+        folder = self.runs / key[:2] / key
+        self.cache.make_folder(folder)
+        write_whole(folder / hash_of(entry), json.dumps(entry, indent=1).encode(), durable=True)

@@ -1,5 +1,6 @@
 """One workspace: its digests, its cache, its traces and its remote. The scheduler and every job use it alike."""
 
+import hashlib
 import os
 import time
 from pathlib import Path
@@ -47,7 +48,7 @@ class Workspace:
             self.remote.fetch(lacking)
         kept = self.set_aside({path: disk[path] for path in differing})
         for path, content in differing.items():
-            self.cache.get(path, content.md5)
+            self.cache.get(path, content)
         return kept
 
     def set_aside(self, disk: dict[str, Content | None]) -> list[str]:
@@ -64,29 +65,75 @@ class Workspace:
 
     def known(self, path: str, content: Content) -> bool:
         """Tell whether what is on disk came from a step. If so, it can be made again and need not be kept."""
-        if self.cache.object(content.md5).exists():
+        if self.cache.holds(content.md5):
             return True
         return any(path in outs and same(outs[path], content) for outs in map(outs_of, self.store.locked.values()))
 
-    def record(self, step: Step, before: Entry) -> None:
-        """Store what a step wrote, then its trace. RuntimeError if something that it read has changed meanwhile."""
-        contents = self.digests.of_all(step.deps)
-        now = self.entry_of(step, contents)
+    def finish(self, step: Step, before: Entry) -> None:
+        """Give what a step wrote the names of finished work, which stand until it is stored.
+
+        RuntimeError if something that it read has changed meanwhile, or if it did not write all of its outs.
+        """
+        now = self.entry_of(step, self.digests.of_all(step.deps))
         if key_of(now) != key_of(before):
             old = {dep["path"]: dep["md5"] for dep in before["deps"]}
             changed = [dep["path"] for dep in now["deps"] if old[dep["path"]] != dep["md5"]]
             raise RuntimeError(f"{', '.join(changed)} changed while the step was running: its result is not kept")
-        outs = {path: content for path, content in self.digests.of_all(step.outs).items() if content}
-        if missing := [path for path in step.outs if path not in outs]:
+        if missing := [path for path in step.outs if not Path(path).exists()]:
             raise RuntimeError(f"the step ended without writing {', '.join(missing)}")
+        for path in step.outs:
+            finished = finished_name(path, key_of(before))
+            remove(finished)
+            Path(path).rename(finished)
+
+    def is_finished(self, step: Step, before: Entry) -> bool:
+        """Tell whether an earlier run was stopped after the step had ended, and before its trace was stored."""
+        return all(finished_name(path, key_of(before)).exists() for path in step.outs)
+
+    def record(self, step: Step, before: Entry) -> None:
+        """Store what a step has finished, then its trace. Then put it in its place.
+
+        It can be stopped at any moment and called again. RuntimeError if a file changes meanwhile.
+        """
+        finished = {path: str(finished_name(path, key_of(before))) for path in step.outs}
+        found = self.digests.of_all(finished.values())
+        outs = {path: content for path, name in finished.items() if (content := found[name])}
         for path, content in outs.items():
-            self.cache.put(path, content.md5)
-        self.store.save(new_entry(step, {path: content for path, content in contents.items() if content}, outs))
+            self.cache.put(finished[path], content.md5)
+        self.store.save({**before, "outs": [content.entry(path) for path, content in outs.items()]})
+        self.clean(step)
+        for path, content in outs.items():
+            self.cache.relink(content.md5)
+            self.cache.get(path, content)
+
+    def clean(self, step: Step) -> None:
+        """Remove what no run will go on from: finished work that is stored or outdated, and the step's own notes."""
+        for path in map(Path, step.outs):
+            beside = path.parent.iterdir() if path.parent.is_dir() else ()
+            for finished in [one for one in beside if one.name.startswith(finished_prefix(path))]:
+                remove(finished)
+        remove(scratch_of(step))
 
     def discard(self, step: Step) -> None:
         """Remove what a step that failed may have written."""
         for path in step.outs:
             remove(Path(path))
+
+
+def finished_prefix(path: Path) -> str:
+    """Return how the names of finished work begin that is to become `path`. They stand beside it."""
+    name = path.name if len(os.fsencode(path.name)) < 200 else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return f".{name}.finished-"
+
+
+def finished_name(path: str, key: str) -> Path:
+    """Return the name of finished work that is not stored yet. Its key tells what it was made from."""
+    return Path(path).with_name(f"{finished_prefix(Path(path))}{key[:32]}")
+
+
+def scratch_of(step: Step) -> Path:
+    """Return the folder of what a killed run of a step may go on from. Each key has a folder of its own in it."""
+    return DVC / "tmp/traced/scratch" / step.name
 
 
 def same(one: Content | None, other: Content) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from ingot.curation.redaction import redacted
 from ingot.errors import InputError
 from ingot.io.records import Record, read_lines, write_json
 
@@ -55,10 +56,12 @@ class Books:
     with Books(kept, rejected, report) as books:
         books.keep(record)
         books.reject(record, "length", "too_short", "3 tokens")
+
+    Records that no filter has seen yet may hold secrets. With a `region`, they are masked in the list of the rejected.
     """
 
-    def __init__(self, kept: Path, rejected: Path, report: Path) -> None:
-        self.report_path = report
+    def __init__(self, kept: Path, rejected: Path, report: Path, region: str | None = None) -> None:
+        self.report_path, self.region = report, region
         self.kept_file, self.rejected_file = open(kept, "wb"), open(rejected, "wb")  # noqa: SIM115
         self.read, self.kept = Volume(), Volume()
         self.rejected = 0
@@ -87,7 +90,10 @@ class Books:
 
     def list_rejected(self, record: Record, filter: str, reason: str, evidence: str = "") -> None:
         """List a record as rejected whose volume the step counts by itself."""
-        self.rejected_file.write(line_of(rejection(record, filter, reason, evidence)))
+        listed = rejection(record, filter, reason, evidence)
+        if self.region is not None:
+            listed |= redacted({"record": record, "evidence": evidence}, self.region)
+        self.rejected_file.write(line_of(listed))
         self.rejected += 1
         self.reasons[filter][reason] += 1
 

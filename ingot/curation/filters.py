@@ -27,6 +27,7 @@ from ingot.settings.filters import (
     Repetition,
     Secrets,
 )
+from ingot.text.chat import TEMPLATE_TOKENS
 from ingot.text.forms import record_id, text_of
 
 
@@ -43,16 +44,20 @@ RecordFilter = Callable[[Record], Refusal | None]
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd\u202a-\u202e\u2066-\u2069]")
 FENCE = re.compile(r"^ {0,3}```+ *(\w*)[^\n`]*\n(.*?)^ {0,3}```+ *$", re.MULTILINE | re.DOTALL)
 LEFTOVERS = re.compile(
-    r"<\|[a-z_]+\|>|\[/?INST\]|<<SYS>>|^### (?:Instruction|Response|Input):|\blorem ipsum\b"
+    rf"{TEMPLATE_TOKENS}|"
+    r"^### (?:Instruction|Response|Input):|\blorem ipsum\b"
     r"|\[(?:insert|your|enter) [^\]\n]{1,40}\]|\{\{ *[a-z_]+ *\}\}|<(?:your|insert)[ _][^>\n]{1,40}>",
     re.IGNORECASE | re.MULTILINE,
 )
 # Every leftover contains one of these, and a search for plain text is fast.
 STARTS_OF_LEFTOVERS = (
-    *("<|", "</s>", "[inst", "[/inst", "<<sys", "### ", "lorem ipsum"),
+    *("<|", "<\uff5c", "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>", "<mask>", "<start_of", "<end_of", "<unused"),
+    *("<extra_id", "[inst", "[/inst", "[available", "[/available", "[tool", "[/tool", "[system_", "[/system_"),
+    *("<<sys", "<</sys"),
+    *("### ", "lorem ipsum"),
     *("[insert ", "[your ", "[enter ", "{{", "<your", "<insert"),
 )
-ENDING = re.compile(r"(?:\s*(?:<\|[a-z_]+\|>|</s>))+\s*$", re.IGNORECASE)
+ENDING = re.compile(rf"(?:\s*(?:{TEMPLATE_TOKENS}))+\s*$", re.IGNORECASE)
 REFUSAL = re.compile(
     r"^\W*(?:(?:i(?:'|\N{RIGHT SINGLE QUOTATION MARK})?m|i am) (?:really |very |so )?sorry,? (?:but )?(?:i|as an)\b"
     r"|sorry,? (?:but )?(?:i can(?:no|')t|as an)\b"
@@ -123,7 +128,7 @@ def leftovers(settings: Leftovers) -> RecordFilter:
         return any(start in lower for start in STARTS_OF_LEFTOVERS)
 
     def judge(record: Record) -> Refusal | None:
-        if settings.ending == "cut" and record["response"].rstrip().endswith(("|>", "</s>")):
+        if settings.ending == "cut" and record["response"].rstrip().endswith((">", "]")):
             ending = ENDING.search(record["response"])
             if ending and ending.start() > 0:
                 change(record, response=record["response"][: ending.start()])

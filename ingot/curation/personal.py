@@ -85,7 +85,9 @@ SECRETS: dict[str, re.Pattern[str]] = {
     "Slack token": re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}"),
     "Google key": re.compile(r"\bAIza[0-9A-Za-z_-]{35}"),
     "Stripe key": re.compile(r"\b[rs]k_live_[0-9A-Za-z]{20,}"),
-    "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----)?"),
+    "private key": re.compile(
+        r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----|[\s\S]*)"
+    ),
     "JSON web token": re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
 }
 # Every secret contains one of these, and a search for plain text is fast.

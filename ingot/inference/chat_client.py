@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -45,6 +46,18 @@ def response_format(schema: dict[str, Any], structured: str) -> dict[str, Any]:
         named = {"name": "answer", "strict": True, "schema": schema}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
     return {"response_format": {"type": "json_object", "schema": schema}} if structured == "json_object" else {}
+
+
+def most_tokens_in(request: Request) -> int:
+    """Return how many tokens a request can have at most. A token is a byte at least; templates add some."""
+    return len(json.dumps(request["messages"], ensure_ascii=False).encode()) + 64
+
+
+def fill(template: str, **texts: str) -> str:
+    """Put texts into a template. A text cannot close or open the tags that the template stands them in."""
+    tags = "|".join(sorted(set(re.findall(r"</(\w+)>", template))))
+    safe = {name: re.sub(rf"<(\s*/?\s*(?:{tags})\s*)>", r"< \1 >", text, flags=re.I) for name, text in texts.items()}
+    return template.format(**safe)
 
 
 @dataclass(frozen=True)
@@ -145,9 +158,7 @@ class ChatClient:
 
     async def reserve(self, request: Request) -> Amount:
         """Wait until the budget covers the most that a request can cost; BudgetSpentError if it never will."""
-        # A token is a byte at least; templates add some.
-        most_in = len(json.dumps(request["messages"], ensure_ascii=False).encode()) + 64
-        amount = self.spending.amount(most_in, request["max_tokens"])
+        amount = self.spending.amount(most_tokens_in(request), request["max_tokens"])
         async with self.settled:
             while not self.spending.allows(amount):
                 if not self.spending.reserved.tokens:
@@ -187,8 +198,8 @@ class ChatClient:
         for attempt in range(self.settings.retries + 1):
             try:
                 completion = await client.chat.completions.create(**request)
+                usage = self.pay(completion, request)
                 answer = completion.choices[0].message.content or ""
-                usage = {"in": completion.usage.prompt_tokens, "out": completion.usage.completion_tokens}
                 break
             except (
                 openai.AuthenticationError,
@@ -212,10 +223,23 @@ class ChatClient:
                     raise EndpointError(f"garbage: {type(error).__name__}") from None
                 self.paid["garbage"] += 1
                 await asyncio.sleep(min(8, 0.5 * 2**attempt))
-        self.spending.add(self.spending.amount(usage["in"], usage["out"]))
-        for counts in (self.used, self.paid):
-            counts.update(answers=1, tokens_in=usage["in"], tokens_out=usage["out"])
+        self.used.update(answers=1, tokens_in=usage["in"], tokens_out=usage["out"])
+        self.paid["answers"] += 1
         return answer, usage
+
+    def pay(self, completion: Any, request: Request) -> dict[str, int]:
+        """Debit a response, whatever is in it, and return its tokens.
+
+        An endpoint that does not tell them may have counted the most that is possible.
+        """
+        told = completion.usage
+        if told is None:
+            usage = {"in": most_tokens_in(request), "out": int(request["max_tokens"])}
+        else:
+            usage = {"in": told.prompt_tokens, "out": told.completion_tokens}
+        self.spending.add(self.spending.amount(usage["in"], usage["out"]))
+        self.paid.update(tokens_in=usage["in"], tokens_out=usage["out"])
+        return usage
 
     async def ask_for(self, request: Request, parse: Callable[[str], T | None]) -> T | None:
         """Return what `parse` makes of the answer; None if the answers of all attempts were malformed.

@@ -5,6 +5,7 @@ Any zstd tool unpacks them and passes over the first frame; `unpack` reads it an
 
 import hashlib
 import json
+import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ def read_header(packed: Path) -> tuple[dict[str, Any], int]:
             facts = json.loads(file.read(length)) if magic == MAGIC and length < BLOCK else None
         except (struct.error, ValueError):
             facts = None
-    if not isinstance(facts, dict) or set(facts) != {"sha256", "bytes"}:
+    if not isinstance(facts, dict) or set(facts) != {"sha256", "bytes"} or type(facts["bytes"]) is not int:
         raise InputError(f"{packed}: not packed by Ingot, or damaged in its first {8 + len(start)} bytes")
     return facts, 8 + length
 
@@ -67,6 +68,8 @@ def blocks(packed: Path, start: int) -> Iterator[bytes]:
 def unpack_file(packed: Path, target: Path) -> None:
     """Unpack to `target` and refuse, leaving nothing there, a content whose size or digest is not the promised one."""
     facts, start = read_header(packed)
+    if facts["bytes"] > (free := shutil.disk_usage(target.parent).free):
+        raise InputError(f"{packed}: promises {facts['bytes']} bytes, and {target.parent} has room for {free}")
     partial = target.with_name(f".{target.name}.partial")
     digest, size = hashlib.sha256(), 0
     try:

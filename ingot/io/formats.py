@@ -56,6 +56,22 @@ class Row:
     excerpt: bytes = b""
 
 
+def too_much(path: Path, most: int) -> InputError:
+    """Return the error for a file that unpacks to more than allowed."""
+    return InputError(
+        f"{path}: unpacks to more than {most >> 20} MiB, which no text does; if it is meant to, raise read.unpacking"
+    )
+
+
+def size_of(value: Any) -> int:
+    """Count the characters of all texts in a value, at any depth, and one for each other value."""
+    if isinstance(value, dict):
+        return sum(size_of(key) + size_of(one) for key, one in value.items())
+    if isinstance(value, list):
+        return sum(map(size_of, value))
+    return len(value) if isinstance(value, str | bytes) else 1
+
+
 class Bounded(io.RawIOBase):
     """The unpacked bytes of a source; InputError if there are more than allowed, or if the file is damaged."""
 
@@ -84,10 +100,7 @@ class Bounded(io.RawIOBase):
             ) from None
         self.offset += len(data)
         if self.most is not None and self.offset > self.most:
-            raise InputError(
-                f"{self.path}: unpacks to more than {self.most >> 20} MiB, which no text does; if it is meant to, raise"
-                " read.unpacking"
-            )
+            raise too_much(self.path, self.most)
         buffer[: len(data)] = data
         return len(data)
 
@@ -285,12 +298,20 @@ def read_parquet(path: Path, settings: Read, part: Part) -> Iterator[Row]:
             plain = Path(unpacked.name)
         try:
             table = pyarrow.parquet.ParquetFile(plain)
+            groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
+            unpacked_bytes = sum(group.total_byte_size for group in groups)
+            if unpacked_bytes > (most := max(ALWAYS_ALLOWED, settings.unpacking * plain.stat().st_size)):
+                raise too_much(path, most)
             number = 0
             for batch in table.iter_batches(batch_size=BLOCK):
                 # A batch is no longer than a block, so it lies in two blocks at most.
                 if part.has(number) or part.has(number + batch.num_rows - 1):
                     for place, value in enumerate(batch.to_pylist(), number):
-                        if part.has(place):
+                        if not part.has(place):
+                            continue
+                        if size_of(value) > settings.row_bytes:
+                            yield Row(place + 1, reason="row_too_long")
+                        else:
                             yield Row(place + 1, value)
                 number += batch.num_rows
         except (OSError, pyarrow.ArrowException) as error:

@@ -15,7 +15,7 @@ from ingot.io.records import Record, read_json, read_records, write_json, write_
 from ingot.measuring.sandbox import require_sandbox
 from ingot.measuring.scoring import RUN_CODE, SCORERS
 from ingot.measuring.significance import compare_pairs, proportion
-from ingot.measuring.suites import load_task
+from ingot.measuring.suites import load_task, sandboxed
 from ingot.text import chat
 
 UNLIKELY = -1e9  # stands for the log-probability of an answer to a question that is too long to be asked
@@ -99,6 +99,26 @@ def as_row(place: int, record: Record) -> Record:
     return row
 
 
+def fill_templates_in_sandbox() -> None:
+    """Let the harness fill the templates of task files in jinja's sandbox. Its own environment has none."""
+    from lm_eval import utils
+
+    environment = sandboxed()
+    environment.filters |= utils.env.filters
+    utils.env = environment
+
+
+def require_known_metrics(metrics: list[dict[str, Any]], path: Path) -> None:
+    """Raise InputError for a metric that the harness would look for on the hub, where metrics are code."""
+    import lm_eval.api.metrics  # noqa: F401  (registers its metrics)
+    from lm_eval.api.registry import metric_registry
+
+    if unknown := [metric["metric"] for metric in metrics if metric["metric"] not in metric_registry]:
+        raise InputError(
+            f"{path}: metric_list: the harness has no metric {', '.join(unknown)}; none comes from the hub"
+        )
+
+
 def task_of(path: Path, items: list[Record], shown: list[Record], scorer: str | None) -> Any:
     """Make the harness's task of a suite, with our `items`, the examples that are `shown`, and our scorer."""
     from datasets import Dataset
@@ -124,6 +144,9 @@ def task_of(path: Path, items: list[Record], shown: list[Record], scorer: str | 
         "samples": samples or None,
     }
     table = Dataset.from_list([as_row(place, record) for place, record in enumerate(items)])
+    if not scorer:
+        require_known_metrics(config["metric_list"], path)
+    fill_templates_in_sandbox()
     config["custom_dataset"] = lambda **_: {config["test_split"]: table}
     config["metadata"] = {"version": config["metadata"]["version"]}
     return ConfigurableTask(config=config)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ingot.errors import InputError
-from ingot.inference.chat_client import ChatClient, Request, response_format
+from ingot.inference.chat_client import ChatClient, Request, fill, response_format
 from ingot.io.progress import progress
 from ingot.io.records import Record
 from ingot.settings.judge import Judge
@@ -51,7 +51,7 @@ def request_for(question: str, a: str, b: str, judge: Judge) -> Request:
     }
     return {
         "model": judge.model,
-        "messages": [{"role": "user", "content": PROMPT.format(question=question, a=a, b=b)}],
+        "messages": [{"role": "user", "content": fill(PROMPT, question=question, a=a, b=b)}],
         "max_tokens": 200,
         **response_format(schema, judge.structured),
     }

@@ -7,6 +7,8 @@ from typing import Any
 
 from ingot.errors import InputError
 
+BLOCK = 256  # tokens whose predictions are compared at a time
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -79,12 +81,15 @@ def likeness(child: Prediction, parent: Prediction) -> dict[str, float]:
 
     if not np.array_equal(child.tokens, parent.tokens):
         raise RuntimeError("child and parent were measured on different tokens: their tokenizers disagree")
-    ours = np.maximum(child.logprobs.astype(np.float32), -65504.0)
-    theirs = np.maximum(parent.logprobs.astype(np.float32), -65504.0)
-    divergence = (np.exp(theirs) * (theirs - ours)).sum(-1).mean()
-    agreement = (ours.argmax(-1) == theirs.argmax(-1)).mean()
+    divergence, agreeing = 0.0, 0
+    for start in range(0, len(child.tokens), BLOCK):  # not all at once: a vocabulary may have 150,000 tokens
+        ours, theirs = (
+            np.maximum(one.logprobs[start : start + BLOCK].astype(np.float32), -65504.0) for one in (child, parent)
+        )
+        divergence += float((np.exp(theirs) * (theirs - ours)).sum(dtype=np.float64))
+        agreeing += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
     return {
-        "top1_agreement": round(float(agreement), 4),
-        "kl": round(float(divergence), 5),
+        "top1_agreement": round(agreeing / len(child.tokens), 4),
+        "kl": round(divergence / len(child.tokens), 5),
         "perplexity_ratio": round(child.perplexity() / parent.perplexity(), 4),
     }

@@ -52,7 +52,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether the program ended with exit status 0."""
+        """Whether the program ended with exit status 0. It says so itself: this is no evidence that it is right."""
         return self.status == 0
 
 
@@ -100,12 +100,15 @@ def command(program: list[str], limits: Limits) -> list[str]:
 def run_python(program: str, limits: Limits = DEFAULT) -> Outcome:
     """Run a Python program, given as its text, and return how it ended. It can use the standard library only."""
     # Output goes to a file and not to a pipe: the limit on the size of files bounds it, however fast it comes.
-    with tempfile.TemporaryFile() as output:
+    # The program comes as a file, too. On the command line, every process of the sandbox could read it.
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as source:
+        source.write(program.encode("utf-8", "surrogatepass"))
+        source.seek(0)
         python = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
         process = subprocess.Popen(
-            command([python, "-I", "-S", "-c", program], limits),
+            command([python, "-I", "-S", "-"], limits),
             # bubblewrap's own environment must be empty: the program can read it.
-            env={}, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            env={}, stdin=source, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
         try:
             status: int | None = process.wait(limits.seconds)

@@ -4,9 +4,11 @@ import ast
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ingot.io.records import Record
+from ingot.measuring import referee
 from ingot.measuring.sandbox import run_python
 
 BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -19,17 +21,23 @@ def code_in(answer: str) -> str:
 
 
 def program_of(item: Record, answer: str) -> str:
-    """Make a program that fails if the answer to an item of HumanEval does not pass its tests."""
+    """Make a program that says at its end that the answer to an item of HumanEval has passed its tests."""
     code = code_in(answer)
-    before, _, _ = item["prompt"].partition(f"def {item['entry_point']}(")
+    name = item["entry_point"]
+    before, _, _ = item["prompt"].partition(f"def {name}(")
     # An answer is the whole function, as asked for, or only what comes after the prompt.
-    function = f"{before}\n{code}" if f"def {item['entry_point']}(" in code else item["prompt"] + code
-    return f"{function}\n\n{item['test']}\n\ncheck({item['entry_point']})\n"
+    whole = f"{before}\n{code}" if f"def {name}(" in code else item["prompt"] + code
+    arguments = [before, whole, item["test"], name]
+    return f"{Path(referee.__file__).read_text(encoding='utf-8')}\n\ncheck(*{arguments!r})\n"
 
 
 def run_tests(item: Record, answer: str) -> bool:
-    """Run the tests of an item on the code in an answer, in the sandbox, and tell whether it passes them."""
-    return run_python(program_of(item, answer)).passed
+    """Run the tests of an item on the code in an answer, in the sandbox, and tell whether it passes them.
+
+    The exit status is no evidence, because the code could end the process itself.
+    """
+    outcome = run_python(program_of(item, answer))
+    return outcome.status == 0 and outcome.output.endswith(f"\n{referee.PASSED}\n")
 
 
 def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:

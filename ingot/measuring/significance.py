@@ -1,5 +1,6 @@
 """Say how sure a share of right answers is, and whether one model is better than another on the same questions."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 LEVEL = 0.95
@@ -67,6 +68,28 @@ def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, flo
         "gain_high": round(100 * (middle + reach), 2),
         "p_value": float(f"{p_value:.3g}"),
     }
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Adjust the p values of several tests, so that the chance of any false gain stays what one test would have.
+
+    This is the method of Holm 1979 (Scandinavian Journal of Statistics 6).
+    """
+    adjusted: dict[str, float] = {}
+    least = 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda one: p_values[one])):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = float(f"{least:.3g}")
+    return adjusted
+
+
+def spent(alpha: float, turn: int) -> float:
+    """Return which part of `alpha` the test of a turn, from 1 on, may use. All turns together use no more than alpha.
+
+    The shares are 6 / (pi * turn)^2, so early turns get most, and nobody needs to know how many there will be. An alpha
+    of 1 asks for nothing in any turn.
+    """
+    return alpha if alpha >= 1 else alpha * 6 / (math.pi * turn) ** 2
 
 
 def forgetting(before: Mapping[str, float], after: Mapping[str, float]) -> float:

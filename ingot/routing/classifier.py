@@ -73,20 +73,6 @@ def constant_decision(size: int, yes: int, of: int) -> Decision:
     return Decision(layers)
 
 
-def unseen_logits(x: Any, y: Any, seed: int, folds: int = 4) -> Any:
-    """Compute a logit for every example with layers that were trained without it (cross-validation).
-
-    So a calibrator can be fitted to all n examples. Takes features [n, size] and answers [n]; returns logits [n].
-    """
-    import numpy as np
-
-    fold: Any = np.arange(len(y)) % folds
-    logits = np.zeros(len(y))
-    for i in range(folds):
-        logits[fold == i] = train_decision(x[fold != i], y[fold != i], seed).logits(x[fold == i])
-    return logits
-
-
 def save(folder: Path, features: Features, decisions: dict[str, Decision], **settings: Any) -> None:
     """Write features, decisions and further `settings` to a folder, as JSON and safetensors."""
     from safetensors.numpy import save_file

@@ -47,7 +47,11 @@ class Judged(Section):
 class RoundLimits(Section):
     """What a round must show on validation prompts to be kept."""
 
-    max_p_value: float = setting("Largest p value of McNemar's exact test that the round changed nothing", gt=0, le=1)
+    max_p_value: float = setting(
+        "Largest p value of McNemar's exact test that a round changed nothing, shared by all rounds; 1: not asked for",
+        gt=0,
+        le=1,
+    )
     max_forgetting: float = setting("What domains may fall, on average over all", unit="points", ge=0)
 
 

@@ -1,8 +1,33 @@
 """Settings of models behind an endpoint: the judge, what it may cost, and the quality scores that it gives."""
 
-from typing import Literal
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from ingot.settings.section import Section, Share, setting
+from pydantic import AfterValidator
+
+from ingot.settings.section import Section, Share, problem, setting
+
+
+def without_secrets(address: str) -> str:
+    """Refuse an address that could hold a password or a key: settings are written to params.yaml and dvc.lock."""
+    try:
+        parts = urlsplit(address)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname)
+        secret = parts.username or parts.password or parts.query or parts.fragment
+    except ValueError:
+        plain, secret = False, None
+    if secret:
+        raise problem(
+            "an address may not hold a user, a password, or anything after `?` or `#`, since it is written to files for"
+            " others; put the key into the environment variable that `key_variable` names"
+        )
+    if not plain:
+        raise problem("an address begins with http:// or https://, such as http://localhost:8000/v1")
+    return address
+
+
+Address = Annotated[str, AfterValidator(without_secrets)]
+"""The address of an endpoint, without any secret."""
 
 
 class Prices(Section):
@@ -22,7 +47,7 @@ class Budget(Section):
 class Endpoint(Section):
     """A model behind an endpoint with the interface of OpenAI's chat completions."""
 
-    endpoint: str | None = setting("Address, such as http://localhost:8000/v1; null: OpenAI's own")
+    endpoint: Address | None = setting("Address, such as http://localhost:8000/v1; null: OpenAI's own")
     model: str = setting("Name of the model there", min_length=1)
     key_variable: str = setting(
         "Environment variable that holds the key; the key itself is written nowhere",

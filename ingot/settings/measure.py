@@ -104,8 +104,15 @@ class GateSystem(Section):
         "What domains may fall from the served model to the system, on average over all", unit="points", ge=0
     )
     min_system_gain: float = setting("What the system must win over the adapter alone", unit="points")
+    min_routing_gain: float = setting(
+        "What the system must win over the best that needs no router: one and the same route for every question",
+        unit="points",
+    )
     max_p_value: float = setting(
-        "Largest p value of McNemar's exact test for the gain of each modifier and of the system", gt=0, le=1
+        "Largest p value of McNemar's exact test for the gains of the modifiers, the router and the system, corrected"
+        " for being several (Holm)",
+        gt=0,
+        le=1,
     )
     max_compressed_loss: float = setting("What the served type may lose against the merged model", unit="points")
     max_compressed_share: float = setting("Largest share of the F16 file's bytes that the packed served type has", gt=0)

@@ -1,5 +1,6 @@
 """Turn a question and its answer into token ids, in the same way in training, measuring and serving."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
 # Llama 3's templates write a date into every prompt, by default today's. A fixed date keeps answers the same tomorrow.
 DATE = "26 Jul 2024"
 SPECIAL_TOKENS = (PAD, START, END)
+# The tokens by which templates of any model mark turns. A tokenizer reads them as such in a text, too.
+TEMPLATE_TOKENS = (
+    r"<\|[a-z0-9_]+\|>|<\uff5c[^\uff5c\n]{1,40}\uff5c>|</?s>|<(?:bos|eos|pad|unk|mask)>|<(?:start|end)_of_(?:turn|image)>"
+    r"|<unused\d+>|<extra_id_\d+>|\[/?INST\]|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<</?SYS>>"
+)
+TEMPLATE_TOKEN = re.compile(TEMPLATE_TOKENS, re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,12 @@ class Encoded:
     def labels(self, ignore: int = -100) -> list[int]:
         """Return the ids [tokens], with `ignore` in place of the question. The loss ignores that index."""
         return [ignore] * self.prompt + self.ids[self.prompt :]
+
+
+def template_token_in(text: str) -> str:
+    """Return the first token in a text that a tokenizer may read as a mark of a turn; "" if there is none."""
+    found = TEMPLATE_TOKEN.search(text)
+    return found.group() if found else ""
 
 
 def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = True) -> str:

@@ -1,8 +1,6 @@
 """Fine-tune a LoRA or QLoRA adapter with TRL. The steps `adapt`, `target` and `train_modifier` use it."""
 
-import hashlib
 import itertools
-import json
 import logging
 import math
 import os
@@ -12,7 +10,6 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.device import compute_dtype, device, make_repeatable
-from ingot.io.container import sha256
 from ingot.io.records import Record
 from ingot.settings.training import LoraTraining
 from ingot.text import chat
@@ -174,30 +171,6 @@ def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
     )
 
 
-def fingerprint(
-    folders: list[Path], train: list[Record], valid: list[Record], settings: LoraTraining, seed: int
-) -> str:
-    """Compute a digest of everything that a training depends on, except for how long it goes on.
-
-    `folders` are the base and, if there is one, the adapter to start from.
-    """
-    settings_but_duration = settings.model_dump(mode="json", exclude={"max_steps", "epochs", "patience"})
-    weights = {path.name: sha256(path) for folder in folders for path in sorted(folder.glob("*.safetensors"))}
-    # The answer counts too: a record that was taught another answer keeps its id.
-    lessons = [[(record["id"], record["response"]) for record in part] for part in (train, valid)]
-    identity = json.dumps([settings_but_duration, weights, lessons, seed], sort_keys=True)
-    return hashlib.sha256(identity.encode()).hexdigest()
-
-
-def prepare(work: Path, identity: str) -> None:
-    """Empty the folder `work`, unless its checkpoints are from the training with the fingerprint `identity`."""
-    fingerprint_file = work / "fingerprint"
-    if not fingerprint_file.exists() or fingerprint_file.read_text() != identity:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        fingerprint_file.write_text(identity)
-
-
 def last_checkpoint(work: Path) -> str | None:
     """Find the newest complete checkpoint of an earlier run that was cut off. None if there is no checkpoint."""
     complete = [p for p in work.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
@@ -278,6 +251,7 @@ def fine_tune(
     settings: LoraTraining,
     *,
     work: Path,
+    curves: Path,
     seed: int,
     threads: int,
     backend: str = "trl",
@@ -288,8 +262,8 @@ def fine_tune(
     The checkpoint with the lowest validation loss becomes the adapter. `backend` is "trl" or "unsloth". Training starts
     with a new adapter, or goes on from the adapter `start` (trl only).
 
-    Checkpoints are in `work` until the training has ended, and a run that was killed goes on from the last of them. The
-    TensorBoard log is in `work`, too, and stays there.
+    Checkpoints are in `work`, and a run that was killed goes on from the last of them. So `work` must belong to just
+    this base, these records and these settings. The TensorBoard log is written to `curves`.
 
     Raises InputError if no record fits, if the adapter cannot be trained as it stands, or if the loss explodes.
     """
@@ -298,16 +272,13 @@ def fine_tune(
 
     from transformers import AutoTokenizer, set_seed
 
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(work / "tensorboard")
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(curves)
     make_repeatable(seed, threads)
     set_seed(seed)  # before the adapter is created: its initial weights are random
-    prepare(work, fingerprint([base, start] if start else [base], train, valid, settings, seed))
     tokenizer = AutoTokenizer.from_pretrained(base)
     loaded = LOADERS[backend](base, start, settings, seed)
     trainer, counts = new_trainer(loaded, tokenizer, (train, valid), settings, work, seed)
     train_or_resume(trainer, work)
     trainer.model.save_pretrained(adapter)
     tokenizer.save_pretrained(adapter)
-    for checkpoint in work.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
     return summary_of(trainer, counts, len(train))

@@ -2,13 +2,18 @@
 
     python -m ingot.workflow.entry workflow_scripts/THEME/STEP.py SPEC
 
-SPEC is JSON: {"input": {name: path}, "output": {name: path}, "params": {name: value}}. The step is the function STEP
-of the script. It takes all of them by name; parameters have the types that it declares. It writes to temporary paths
-beside its outputs, and these get their final names after it has returned. So an output is whole, or it does not exist.
+SPEC is JSON: {"input": {name: path}, "output": {name: path}, "params": {name: value}}; a long one is in a file, and
+given as @FILE. The step is the function STEP of the script. It takes all of them by name; parameters have the types
+that it declares. It writes to temporary paths beside its outputs, and these get their final names after it has
+returned. So an output is whole, or it does not exist.
+
+A step that has a parameter `work` gets a folder for what it wants to go on from if it is killed. The folder belongs to
+what this job reads: code, settings, inputs. It is removed once the result is stored.
 """
 
 import errno
 import importlib
+import inspect
 import json
 import logging
 import os
@@ -22,6 +27,9 @@ from pydantic import TypeAdapter
 
 from ingot.errors import InputError
 from ingot.io.files import remove
+
+# The trace layer names the folder in this variable.
+SCRATCH = "TRACED_SCRATCH"
 
 
 def as_paths(value: str | list[str]) -> Path | list[Path]:
@@ -92,6 +100,11 @@ def typed(function: Any, params: dict[str, Any]) -> dict[str, Any]:
     return {name: TypeAdapter(types.get(name, Any)).validate_python(value) for name, value in params.items()}
 
 
+def takes_work(function: Any) -> bool:
+    """Tell whether a step wants a folder for what it goes on from."""
+    return "work" in inspect.signature(function).parameters
+
+
 def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
     """Run a step. A user's mistake or a full disk ends in one clear message, a defect of Ingot in a traceback."""
     step = script.stem
@@ -99,7 +112,8 @@ def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
     try:
         with whole_outputs(spec["output"]) as outputs:
             function = function_of(script)
-            function(**inputs, **outputs, **typed(function, spec["params"]))
+            work = {"work": Path(os.environ[SCRATCH])} if takes_work(function) else {}
+            function(**inputs, **outputs, **work, **typed(function, spec["params"]))
     except InputError as error:
         fail(step, str(error))
     except Exception as error:
@@ -115,7 +129,8 @@ def main() -> None:
     """Run the step that the command line names."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    run(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    spec = sys.argv[2]
+    run(Path(sys.argv[1]), json.loads(Path(spec[1:]).read_text() if spec.startswith("@") else spec))
 
 
 if __name__ == "__main__":

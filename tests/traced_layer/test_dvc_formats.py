@@ -9,7 +9,7 @@ from helpers.workspaces import Workspace
 from traced import yaml12
 from traced.closure import closure
 from traced.digest import Digests, listing
-from traced.step import Step, flat, trace_of
+from traced.step import Step, Trace, flat
 from traced.store import hash_of, key_of, new_entry
 from traced.workspace import Workspace as Layer
 
@@ -60,6 +60,7 @@ def test_dvc_reads_what_we_record(project):
     (project / "out").mkdir()
     (project / "out/x").write_text("one\n")
     (project / "f").write_text("1\n")
+    layer.finish(one, before)
     layer.record(one, before)
     stage = {"cmd": one.command, "deps": list(one.deps), "params": ["one"], "outs": list(one.outs)}
     (project / "dvc.yaml").write_bytes(yaml12.dump({"stages": {"one": stage}}))
@@ -80,6 +81,7 @@ def test_every_way_to_share_bytes_with_the_cache_works(project, types):
     (project / "out/sub").mkdir(parents=True)
     (project / "out/sub/x").write_text("in a folder\n")
     (project / "f").write_text("1\n")
+    layer.finish(one, before)
     layer.record(one, before)
     entry = layer.store.lookup(key_of(before))[0]
     first = layer.digests.of_all(one.outs)
@@ -103,6 +105,7 @@ def test_a_write_through_a_link_into_the_cache_is_noticed(project):
     before = layer.entry_of(one, layer.digests.of_all(one.deps))
     (project / "out").mkdir()
     (project / "f").write_text("1\n")
+    layer.finish(one, before)
     layer.record(one, before)
     entry = layer.store.lookup(key_of(before))[0]
     (project / "f").chmod(0o644)
@@ -162,7 +165,7 @@ def test_yaml_survives_either_version():
 
 def test_a_setting_that_dvc_would_overlook_is_refused():
     with pytest.raises(ValueError, match="settings called size are no part of DVC's traces"):
-        trace_of({"model": {"size": 3}})
+        Trace({"model": {"size": 3}})
 
 
 def test_listing_is_sorted_as_dvc_sorts():

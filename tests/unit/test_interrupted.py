@@ -79,7 +79,7 @@ STEPS = {
         {"adapter": "adapter", "report": "adapt.json"},
         {
             "settings": {"backend": "trl", "training": TRAINING, "difficulties": ["easy", "medium"]},
-            "work": "work/adapt",
+            "curves": "curves",
             **RUNNING,
         },
     ),
@@ -121,7 +121,7 @@ STEPS = {
             "rehearsal": 1,
             "least_failures": 1,
             "limits": {"max_p_value": 1, "max_forgetting": 100},
-            "work": "work/target",
+            "curves": "curves",
             "difficulties": ["easy", "medium"],
             **ASKING,
             **RUNNING,
@@ -205,10 +205,13 @@ def command(step, inputs, outputs, params):
     ]
 
 
+def environment(step):
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "TRACED_SCRATCH": f"scratch/{step}"}
+
+
 def start(step, folder, **options):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"}
     return subprocess.Popen(
-        command(step, *STEPS[step]), cwd=folder, env=environment, text=True, start_new_session=True,
+        command(step, *STEPS[step]), cwd=folder, env=environment(step), text=True, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options,
     )  # fmt: skip
 
@@ -239,6 +242,7 @@ def done(world_files, tmp_path_factory):
     shutil.copytree(world_files, folder, dirs_exist_ok=True)
     seconds = {}
     for step in [step for step in STEPS for _ in range(2)]:  # the first compiles, where nothing has yet
+        shutil.rmtree(folder / "scratch", ignore_errors=True)
         begin = time.monotonic()
         process = start(step, folder)
         assert process.wait() == 0, process.stderr.read()
@@ -281,12 +285,11 @@ def test_a_full_disk_is_said_and_nothing_is_left(step, done, tmp_path):
     folder, _ = done
     inputs, outputs, params = STEPS[step]
     try:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         there = {name: str(disk / path) for name, path in outputs.items()}
         run = subprocess.run(
             command(step, inputs, there, params),
             cwd=folder,
-            env=environment,
+            env=environment(step),
             capture_output=True,
             text=True,
             check=False,

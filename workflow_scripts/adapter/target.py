@@ -9,7 +9,7 @@ from ingot.inference.checkpoint import Checkpoint
 from ingot.io.records import Record, of_difficulty, read_json, read_records, write_json
 from ingot.measuring.answers import ask, domain_shares
 from ingot.measuring.failures import with_rehearsal
-from ingot.measuring.significance import compare_pairs, forgetting
+from ingot.measuring.significance import compare_pairs, forgetting, spent
 from ingot.settings.adapter import RoundLimits
 from ingot.settings.training import LoraTraining
 from ingot.text.forms import unit_hash
@@ -30,19 +30,22 @@ def marks(folders: list[Path], records: list[Record], batch: int, longest: int) 
     return ask(model, records, longest)
 
 
-def verdict(before: list[Record], after: list[Record], limits: RoundLimits) -> dict[str, Any]:
+def verdict(before: list[Record], after: list[Record], limits: RoundLimits, turn: int) -> dict[str, Any]:
     """Compare the answers before and after a round, and decide whether its adapter is `kept`.
 
-    It is kept if two things hold. More answers are right, with a p value of at most `max_p_value` in McNemar's exact
-    test. And the domains fell by at most `max_forgetting` points, on average.
+    It is kept if two things hold. More answers are right, with a p value in McNemar's exact test of at most the part of
+    `max_p_value` that this round may spend: all rounds together are fooled by chance no more often than one would be.
+    And the domains fell by at most `max_forgetting` points, on average.
     """
+    alpha = spent(limits.max_p_value, turn)
     paired = compare_pairs([row["right"] for row in after], [row["right"] for row in before])
     shares = domain_shares(before), domain_shares(after)
     lost = forgetting(*shares)
-    better = paired["gain"] > 0 and paired["p_value"] <= limits.max_p_value
+    better = paired["gain"] > 0 and paired["p_value"] <= alpha
     return {
         "questions": len(after),
         "versus_before": paired,
+        "most_p": round(alpha, 6),
         "forgetting": lost,
         "domains": {
             name: {"before": round(share, 4), "after": round(shares[1][name], 4)} for name, share in shares[0].items()
@@ -74,7 +77,8 @@ def target(
     limits: RoundLimits,
     batch: int,
     longest: int,
-    work: str,
+    work: Path,
+    curves: str,
     seed: int,
     threads: int,
 ) -> None:
@@ -101,13 +105,21 @@ def target(
             f"{valid}: there are too few records to watch the loss on and to judge the round by; raise"
             " `split.shares.valid`"
         )
-    candidate = Path(work) / "adapter"
+    candidate = work / "adapter"
     taught = with_rehearsal(failed, list(read_records(solved)), rehearsal, seed)
     summary = fine_tune(
-        base, taught, watched, candidate, training, work=Path(work), seed=seed, threads=threads, start=before
+        base,
+        taught,
+        watched,
+        candidate,
+        training,
+        work=work,
+        curves=Path(curves),
+        seed=seed,
+        threads=threads,
+        start=before,
     )
     old, new = (marks([base, folder], judging, batch, longest) for folder in (before, candidate))
-    result |= {"taught": len(taught), **verdict(old, new, limits), "training": summary}
+    result |= {"taught": len(taught), **verdict(old, new, limits, int(turn)), "training": summary}
     copy(candidate if result["kept"] else before, adapter)
-    shutil.rmtree(candidate)
     write_json(report, result)

@@ -46,7 +46,8 @@ def quantize_awq(
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(model)
     plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16)
+    # In float32: the scaled weights are the ones that GGUF files are made from, and bfloat16 would round them first.
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     before = sparsity.shares(plain)
     recipe = [
         AWQModifier(duo_scaling="both"),
@@ -59,7 +60,7 @@ def quantize_awq(
         raise RuntimeError(f"the scaled weights do not fit the model: missing {missing}, unexpected {unexpected}")
     plain.tie_weights()
     plain.to(getattr(torch, dtype)).save_pretrained(scaled)
-    network.save_pretrained(packed, save_compressed=True)
+    network.to(torch.bfloat16).save_pretrained(packed, save_compressed=True)
     for folder in (scaled, packed):
         AutoTokenizer.from_pretrained(model).save_pretrained(folder)
     write_json(report, {"zeros_before": before, "zeros_scaled": sparsity.shares(plain)})

@@ -66,7 +66,7 @@ def filter(
     tokens = TokenCounter(Tokenizer.from_file(str(tokenizer / "tokenizer.json")))
     waiting = (record for _, record in progress(parsed(records), "filter", "record"))
     appealed: set[str] = set()
-    with Books(kept, rejected, report) as books:
+    with Books(kept, rejected, report, settings.personal.region) as books:
         while batch := list(itertools.islice(waiting, TOGETHER)):
             for record, refused in zip(batch, judge(batch, filters, tokens, screen), strict=True):
                 appeals = {record["id"], record["metadata"].get("original_id")}.intersection(settings.appeals)

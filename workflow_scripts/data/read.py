@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ingot.curation.accounting import Books
+from ingot.curation.redaction import excerpt
 from ingot.curation.shapes import Labels, record_of
 from ingot.io.formats import Part, Row, rows
 from ingot.io.progress import progress
@@ -10,13 +11,15 @@ from ingot.io.records import Record
 from ingot.settings.data import Read, Shape
 from ingot.text.forms import unit_hash
 
-EXCERPT = 200  # bytes of a rejected row that are kept as evidence
+EXCERPT = 200  # characters of a rejected row that are kept as evidence
+LOOKED_AT = 20_000  # characters of it that are searched for secrets
 
 
-def place_of(row: Row, path: Path) -> Record:
+def place_of(row: Row, path: Path, region: str) -> Record:
     """Return what is listed of a row that is no record: where it is, and how it begins."""
-    excerpt = row.excerpt if row.reason else str(row.value).encode("utf-8", "backslashreplace")
-    return {"file": str(path), "row": row.number, "excerpt": excerpt[:EXCERPT].decode("utf-8", "backslashreplace")}
+    text = row.excerpt.decode("utf-8", "backslashreplace") if row.reason else str(row.value)
+    shown = excerpt(text.encode("utf-8", "backslashreplace").decode()[:LOOKED_AT], EXCERPT, region)
+    return {"file": str(path), "row": row.number, "excerpt": shown}
 
 
 def read(
@@ -31,16 +34,17 @@ def read(
     sample: float,
     labels: Labels,
     part: Part,
+    region: str,
 ) -> None:
-    """Write the records of one part of a source.
+    """Write the records of one part of a source, and list the rows that are none, without secrets.
 
     `sample` is the share of the records to take. Which ones are taken depends only on their content.
     """
-    with Books(records, rejected, report) as books:
+    with Books(records, rejected, report, region) as books:
         for row in progress(rows(source, format, settings, part), source.name, "row"):
             record, reason = record_of(row, labels, shape)
             if record is None:
-                books.reject(place_of(row, source), "read", reason, size=len(row.excerpt))
+                books.reject(place_of(row, source, region), "read", reason, size=len(row.excerpt))
             elif sample < 1 and unit_hash(record["id"]) >= sample:
                 books.reject(record, "read", "not_sampled")
             else:

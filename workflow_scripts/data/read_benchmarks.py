@@ -7,6 +7,7 @@ from ingot.errors import InputError
 from ingot.io.formats import WHOLE, rows
 from ingot.io.records import Record, write_json, write_records
 from ingot.settings.data import Read
+from ingot.text.chat import template_token_in
 
 
 def name_of(path: Path, paths: list[Path]) -> str:
@@ -28,6 +29,11 @@ def items_of(path: Path, name: str, settings: Read) -> list[Record]:
             raise InputError(
                 f"{path}:{row.number}: this benchmark item cannot be used ({reason}); an item needs a question, an"
                 " answer, and a checker that fits the answer"
+            )
+        if token := template_token_in(f"{item['instruction']}\n{item['response']}"):
+            raise InputError(
+                f"{path}:{row.number}: this benchmark item holds {token!r}, which a tokenizer reads as a mark of a"
+                " turn, and not as text; remove the token or the item"
             )
         items.append(item)
     return items

@@ -10,6 +10,7 @@ from ingot.io.records import Record, write_json, write_records
 from ingot.measuring.suites import load_task, rendered
 from ingot.settings.data import Read
 from ingot.settings.measure import Suite
+from ingot.text.chat import template_token_in
 from ingot.text.forms import record_id
 
 
@@ -39,6 +40,11 @@ def as_question(item: Record, about: Record, suite: str, path: Path) -> Record:
     question, answer = (rendered(about[template], item, path) for template in ("question", "answer"))
     if not question.strip():
         raise InputError(f"{path}: an item has no question; is it the right file for the suite {suite}?")
+    if token := template_token_in(question):
+        raise InputError(
+            f"{path}: an item holds {token!r}, which a tokenizer reads as a mark of a turn, and not as text: remove the"
+            f" token or the item. It begins: {question[:80]!r}"
+        )
     labels = {"source": suite, "domain": suite, "difficulty": "medium", "checker": "text", "licence": None}
     return {
         "id": record_id(question, answer),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ingot.curation.accounting import Books
 from ingot.errors import InputError
-from ingot.inference.chat_client import ChatClient, Request, response_format
+from ingot.inference.chat_client import ChatClient, Request, fill, response_format
 from ingot.io.progress import progress
 from ingot.io.records import Record, read_records
 from ingot.settings.judge import Judge, Score
@@ -41,7 +41,9 @@ def request_for(record: Record, judge: Judge) -> Request:
     }
     return {
         "model": judge.model,
-        "messages": [{"role": "user", "content": PROMPT.format(**record)}],
+        "messages": [
+            {"role": "user", "content": fill(PROMPT, instruction=record["instruction"], response=record["response"])}
+        ],
         "max_tokens": 100,
         **response_format(schema, judge.structured),
     }

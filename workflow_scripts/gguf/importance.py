@@ -15,11 +15,13 @@ from ingot.training.oneshot import sample
 
 def tensor_names(model: Any) -> dict[str, str]:
     """Find the layers that are quantised: {name of the module: name of the tensor in a GGUF file}."""
-    sys.path.insert(0, str(SOURCES / "gguf-py"))
+    sys.path[:0] = [str(SOURCES), str(SOURCES / "gguf-py")]
     import gguf
     import torch
+    from conversion import get_model_class
 
-    architecture = {name: key for key, name in gguf.MODEL_ARCH_NAMES.items()}[model.config.model_type]
+    # The converter's own table: the names of models differ from those of their tensors (mistral's are llama's).
+    architecture = get_model_class(type(model).__name__).model_arch
     names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
     layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     gguf_names = {name: names.get_name(f"{name}.weight", try_suffixes=(".weight",)) for name in layers}

@@ -65,7 +65,7 @@ def convert_modifier(
     settings: Convert,
     longest: int,
     context: int,
-    work: str,
+    work: Path,
     threads: int,
 ) -> None:
     """Write the LoRA in the chosen type, and a report of the size and the right answers of every type.
@@ -75,12 +75,9 @@ def convert_modifier(
 
     Raises InputError if no type is both good and small enough.
     """
-    folder = Path(work)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    full_precision = folder / f"{FULL}.gguf"
+    full_precision = work / f"{FULL}.gguf"
     llama_cpp_tools.convert_lora(adapter, model, full_precision, "f32")
-    written = candidates(full_precision, list(settings.types), folder)
+    written = candidates(full_precision, list(settings.types), work)
     records: list[Record] = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
     loaded = open_gguf(gguf, model, context, threads, written)
     right = {}
@@ -91,4 +88,3 @@ def convert_modifier(
     smallest = choose(lines, list(settings.types), settings.most_bytes, settings.max_loss)
     shutil.copyfile(written[smallest], lora)
     write_json(report, {"domain": domain, "chosen": smallest, "questions": len(records), "types": lines})
-    shutil.rmtree(folder)

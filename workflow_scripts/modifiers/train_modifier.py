@@ -17,7 +17,8 @@ def train_modifier(
     *,
     domain: str,
     training: LoraTraining,
-    work: str,
+    work: Path,
+    curves: str,
     seed: int,
     threads: int,
 ) -> None:
@@ -31,5 +32,7 @@ def train_modifier(
     if not watched:
         raise InputError(f"no validation record has the domain {domain!r}; raise `split.shares.valid`")
     records = list(read_records(taught))
-    summary = fine_tune(model, records, watched, adapter, training, work=Path(work), seed=seed, threads=threads)
+    summary = fine_tune(
+        model, records, watched, adapter, training, work=work, curves=Path(curves), seed=seed, threads=threads
+    )
     write_json(report, {"domain": domain, **summary})

@@ -5,6 +5,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
+from ingot.measuring.significance import holm
 from ingot.settings.measure import GateSystem
 
 # {limit in the preset: (what it limits, 1 if the limit is the most or -1 if it is the least allowed, what to try)}
@@ -14,7 +15,8 @@ LIMITS = {
     "max_calibration_error": ("calibration error of the router", 1, "a larger routing share in `split`"),
     "max_oracle_gap": ("points below a perfect router", 1, "a larger routing share in `split`, or better modifiers"),
     "max_forgetting": ("points lost by domain against the base alone", 1, "a larger routing share in `split`"),
-    "max_p_value": ("p value of the gain", 1, "more benchmark items, or a larger gain"),
+    "min_routing_gain": ("points of the system above one route for everything", -1, "better modifiers, or no router"),
+    "max_p_value": ("p value of the gain, corrected for several tests", 1, "more benchmark items, or a larger gain"),
     "min_system_gain": ("points of the system above the uncompressed model", -1, "better modifiers, or none"),
     "max_compressed_loss": (
         "points that the served type loses against the uncompressed model",
@@ -47,7 +49,7 @@ def figures(
         ("max_oracle_gap", "system", system["oracle_gap"]),
         ("max_forgetting", "system", system["forgetting"]),
         ("min_system_gain", "system", system["versus_uncompressed"]["gain"]),
-        ("max_p_value", "system", system["versus_uncompressed"]["p_value"]),
+        ("min_routing_gain", "system", system["versus_constant"]["gain"]),
         ("max_compressed_loss", served["model"], round(percent(uncompressed) - percent(served), 2)),
         ("max_compressed_share", served["model"], round(packed["packed_bytes"] / whole["bytes"], 4)),
     ]
@@ -55,8 +57,12 @@ def figures(
         if not measured["base"]["of"]:
             raise InputError(f"no benchmark item has domain {domain!r}: its modifier cannot be judged; add some")
         limited.append(("min_modifier_gain", f"modifier {domain}", measured["gain"]))
-        limited.append(("max_p_value", f"modifier {domain}", measured["p_value"]))
-    return limited
+    p_values = {
+        "system": system["versus_uncompressed"]["p_value"],
+        "router": system["versus_constant"]["p_value"],
+        **{f"modifier {domain}": measured["p_value"] for domain, measured in system["modifiers"].items()},
+    }
+    return [*limited, *(("max_p_value", of, p_value) for of, p_value in holm(p_values).items())]
 
 
 def broken_limits(measured: list[tuple[str, str, float]], limits: GateSystem) -> list[str]:

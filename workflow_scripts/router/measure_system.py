@@ -47,6 +47,13 @@ def sureness(rows: list[Record], routes: list[str], chances: dict[str, Any]) -> 
     return reliability(np.array(confidence), np.array(truth, dtype=float))
 
 
+def best_constant(rows: list[Record], right: list[bool]) -> dict[str, Any]:
+    """Compare the system's answers with those of the best single route, be it the base or a modifier."""
+    routes = rows[0]["right"]
+    best = max(routes, key=lambda route: sum(row["right"][route] for row in rows))
+    return {"route": best, **share(rows, best), **compare_pairs(right, [row["right"][best] for row in rows])}
+
+
 def system_row(row: Record, route: str, chances: dict[str, float]) -> Record:
     """Make the row of the system's answer: that of the chosen route, with the chances of all modifiers."""
     return {**row["answers"][route], "route": route, "chances": {name: round(c, 4) for name, c in chances.items()}}
@@ -99,6 +106,7 @@ def measure_system(
         "exact_match": exact_match(answered),
         "forgetting": forgetting(domain_shares(base_alone), domain_shares(answered)),
         "versus_base": compare_pairs(right, [row["right"] for row in base_alone]),
+        "versus_constant": best_constant(rows, right),
         "versus_uncompressed": compare_pairs(right, [row["right"] for row in before_compression]),
         "expected_calibration_error": round(calibration_error(bins), 4),
         "reliability": bins,

@@ -13,7 +13,7 @@ import pytest
 from helpers.settings import TRAINING, changed
 from ingot.errors import InputError
 from ingot.io.records import of_difficulty, read_json, write_records
-from ingot.training.sft import dataset, diagnose, fine_tune, fingerprint, last_checkpoint, prepare, tokens_of
+from ingot.training.sft import dataset, diagnose, fine_tune, last_checkpoint, tokens_of
 from ingot.workflow.build import plain
 
 pytestmark = pytest.mark.graph
@@ -30,7 +30,15 @@ def digest(folder):
 
 def train(checkpoint, records, folder, work, **changes):
     return fine_tune(
-        checkpoint, records, records[:10], folder, changed(TRAINING, **changes), work=work, seed=0, threads=1
+        checkpoint,
+        records,
+        records[:10],
+        folder,
+        changed(TRAINING, **changes),
+        work=work,
+        curves=work.with_name("curves"),
+        seed=0,
+        threads=1,
     )
 
 
@@ -40,8 +48,7 @@ def test_it_learns_and_two_runs_give_the_same_bytes(checkpoint, records, tmp_pat
     assert digest(tmp_path / "a0") == digest(tmp_path / "a1")
     losses = [row["loss"] for row in reports[0]["losses"]]
     assert losses[-1] < losses[0]
-    assert list((tmp_path / "w0/tensorboard").rglob("events*"))
-    assert not list((tmp_path / "w0").glob("checkpoint-*"))
+    assert list((tmp_path / "curves").rglob("events*"))
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records, tmp_path, root):
@@ -56,12 +63,12 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
                 "training": plain(changed(TRAINING, max_steps=400, evaluate_every=5, patience=1000)),
                 "difficulties": ["easy"],
             },
-            "work": str(tmp_path / "work"),
+            "curves": str(tmp_path / "curves"),
             "seed": 0,
             "threads": 1,
         },
     }
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    environment = {**os.environ, "PYTHONPATH": str(root), "TRACED_SCRATCH": str(tmp_path / "work")}
     command = [sys.executable, "-m", "ingot.workflow.entry", "workflow_scripts/adapter/adapt.py"]
     process = subprocess.Popen([*command, json.dumps(spec)], env=environment, stderr=subprocess.DEVNULL)
     while last_checkpoint(tmp_path / "work") is None and process.poll() is None:
@@ -82,22 +89,6 @@ def test_tokens_are_those_of_all_runs_of_a_training():
     assert tokens_of([{"num_tokens": 10.0}, {"eval_loss": 1.0}, {"num_tokens": 25.0}]) == 25
     assert tokens_of([{"num_tokens": 10.0}, {"num_tokens": 20.0}, {"num_tokens": 5.0}, {"num_tokens": 15.0}]) == 35
     assert tokens_of([]) == 0
-
-
-def test_checkpoints_of_another_training_are_not_gone_on_with(checkpoint, records, tmp_path):
-    work = tmp_path / "work"
-    prepare(work, "one training")
-    (work / "checkpoint-7").mkdir()
-    (work / "checkpoint-7/trainer_state.json").touch()
-    prepare(work, "one training")
-    assert last_checkpoint(work)
-    prepare(work, "another")
-    assert last_checkpoint(work) is None
-    one = fingerprint([checkpoint], records, records[:5], TRAINING, 0)
-    assert fingerprint([checkpoint], records, records[:5], changed(TRAINING, max_steps=99), 0) == one
-    assert fingerprint([checkpoint], records, records[:5], changed(TRAINING, learning_rate=1e-9), 0) != one
-    assert fingerprint([checkpoint], records[1:], records[:5], TRAINING, 0) != one
-    assert fingerprint([checkpoint], records, records[:5], TRAINING, 1) != one
 
 
 def test_only_answers_are_learned(tokenizer, records):

@@ -53,7 +53,8 @@ def test_the_loss_is_not_watched_on_what_the_round_is_judged_by(record):
 def turn(checkpoint, record, tmp_path):
     """A function that runs a round with a settings change, and returns its folder and report."""
     records = [record(f"What is {i} + 1?", str(i + 1), domain="math", checker="number") for i in range(60)]
-    fine_tune(checkpoint, records, records[:10], tmp_path / "before", TRAINING, work=tmp_path / "w0", seed=0, threads=1)
+    folders = {"work": tmp_path / "w0", "curves": tmp_path / "curves"}
+    fine_tune(checkpoint, records, records[:10], tmp_path / "before", TRAINING, **folders, seed=0, threads=1)
     for name, part in (("failures", records[:40]), ("solved", records[40:50]), ("valid", records)):
         write_records(tmp_path / name, part)
 
@@ -74,7 +75,8 @@ def turn(checkpoint, record, tmp_path):
             rehearsal=0.5,
             batch=16,
             longest=8,
-            work=str(tmp_path / f"work_{name}"),
+            work=tmp_path / f"work_{name}",
+            curves=str(tmp_path / "curves"),
             seed=0,
             threads=1,
             **settings,

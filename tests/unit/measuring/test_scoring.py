@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from ingot.measuring.referee import PASSED
 from ingot.measuring.scoring import call_in, compare_calls, program_of, run_tests
 
 ADD = {
@@ -10,6 +11,15 @@ ADD = {
     "entry_point": "total",
     "test": "def check(candidate):\n    assert candidate([1, 2]) == 3\n    assert candidate([]) == 0\n",
 }
+# Write into the process that checks, through /proc.
+REWRITE = """
+try:
+    output = open(f'/proc/{os.getppid()}/fd/1', 'w')
+    output.write('\\nall checks have passed\\n')
+    open(f'/proc/{os.getppid()}/mem', 'r+b')
+except OSError:
+    pass
+"""
 
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
@@ -23,6 +33,14 @@ ADD = {
         ("I cannot do that.", False),
         ("", False),
         ("```python\nimport sys\ndef total(xs):\n    sys.exit(1)\n```", False),
+        ("```python\nimport sys\ndef total(xs):\n    sys.exit(0)\n```", False),
+        ("```python\nimport os\ndef total(xs):\n    os._exit(0)\n```", False),
+        ("```python\nimport os\ndef total(xs):\n    return 0\nos._exit(0)\n```", False),
+        (f"```python\ndef total(xs):\n    print({PASSED!r})\n    raise SystemExit(0)\n```", False),
+        ("```python\nclass Any:\n    __eq__ = lambda *_: True\ndef total(xs):\n    return Any()\n```", False),
+        ("```python\nimport builtins\nbuiltins.AssertionError = int\ndef total(xs):\n    return 7\n```", False),
+        ("```python\nimport os\ndef total(xs):\n    os.kill(os.getppid(), 9)\n```", False),
+        (f"```python\nimport os\n{REWRITE}\ndef total(xs):\n    return 7\n```", False),
     ],
 )
 def test_code_is_judged_by_its_tests(answer, passes):
@@ -31,8 +49,9 @@ def test_code_is_judged_by_its_tests(answer, passes):
 
 def test_the_imports_before_a_function_are_there_for_an_answer_that_repeats_it():
     program = program_of(ADD, "```python\ndef total(xs: List[int]) -> int:\n    return sum(xs)\n```")
-    assert program.startswith("from typing import List\n")
-    assert program.rstrip().endswith("check(total)")
+    checks = program.rpartition("check(*")[2]
+    assert checks.startswith("['from typing import List\\n")
+    assert checks.rstrip().endswith("'total'])")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,314 @@
+"""What was damaged, cut off, made up or left behind by a kill is never taken for what it says it is."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+import pytest
+
+from helpers.workspaces import ROOT, Workspace
+from traced.cache import is_inside, read_listing
+from traced.digest import Digests, listing
+from traced.step import Step, Trace, argument, of_argument
+from traced.store import hash_of, key_of
+from traced.workspace import Workspace as Layer
+from traced.workspace import finished_name
+
+HEAD = f"""
+import sys
+sys.path.insert(0, "{ROOT}")
+from traced import engine
+from traced.step import params
+
+TRACED = engine.prefix("{ROOT}")
+"""
+RULES = """
+rule total:
+    input: "out/folder", "out/doubled"
+    output: "out/total"
+    params: **params()
+    shell: TRACED + "bash -c 'cat out/folder/* out/doubled | sort > {output}'"
+
+rule double:
+    input: "in"
+    output: "out/doubled"
+    params: **params(times=2)
+    shell: TRACED + "bash -c 'cat {input} {input} > {output}; echo ran >> runs'"
+
+rule make_folder:
+    input: "in"
+    output: directory("out/folder")
+    params: **params()
+    shell:
+        TRACED + "bash -c 'mkdir {output}; cp {input} {output}/one; echo two > {output}/two; echo ran >> runs'"
+
+engine.install(workflow)
+"""
+SNAKEFILE = HEAD + RULES
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A graph of three steps, built once; each step that runs adds a line to the file `runs`."""
+    work = Workspace(tmp_path / "project")
+    work.folder.mkdir()
+    (work / "in").write_text("content\n")
+    (work / "Snakefile").write_text(SNAKEFILE)
+    work.dvc("init", "-q", "--no-scm")
+    work.snakemake()
+    return work
+
+
+def runs(project):
+    """How many steps have run, total apart, since this was asked last."""
+    path = project / "runs"
+    count = len(path.read_text().splitlines()) if path.exists() else 0
+    path.unlink(missing_ok=True)
+    return count
+
+
+def objects(project):
+    return sorted(path for path in project.folder.glob(".dvc/cache/files/md5/*/*") if path.name[0] != ".")
+
+
+def lose(project, *names):
+    for name in names:
+        subprocess.run(["rm", "-rf", project / name], check=True)
+
+
+def damaged(path, how):
+    """Damage a file as a disk, a copy or a person does; its mode stays as it was."""
+    mode = path.stat().st_mode
+    content = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes({"emptied": b"", "cut": content[:-1], "flipped": bytes([content[0] ^ 1]) + content[1:]}[how])
+    path.chmod(mode)
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("how", ["emptied", "cut", "flipped"])
+def test_a_damaged_object_is_never_handed_out(project, how):
+    expected = (project / "out/total").read_bytes()
+    runs(project)
+    for path in objects(project):
+        damaged(path, how)
+    lose(project, "out")
+    project.snakemake("total")
+    assert (project / "out/total").read_bytes() == expected
+    assert (project / "out/folder/one").read_text() == "content\n"
+    assert runs(project) == 2, "nothing that was damaged was used, so both steps ran again"
+    lose(project, "out")
+    project.snakemake("total")
+    assert runs(project) == 0, "and the cache is whole again"
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("how", ["emptied", "cut", "flipped"])
+def test_a_damaged_remote_is_noticed_and_what_it_lacks_is_made_again(project, tmp_path, how):
+    expected = (project / "out/total").read_bytes()
+    project.dvc("remote", "add", "-q", "-d", "shelf", tmp_path / "shelf")
+    project.dvc("push", "-q", "--run-cache")
+    runs(project)
+    for path in (tmp_path / "shelf/files").rglob("*"):
+        if path.is_file():
+            damaged(path, how)
+    lose(project, "out", ".dvc/cache", ".dvc/tmp")
+    said = project.snakemake("total")
+    assert (project / "out/total").read_bytes() == expected
+    assert "damaged" in said
+    assert runs(project) == 2
+
+
+@pytest.mark.graph
+def test_objects_in_each_others_place_are_noticed(project):
+    expected = (project / "out/total").read_bytes()
+    first, second, *_ = objects(project)
+    first.rename(first.with_name("x"))
+    second.rename(first)
+    first.with_name("x").rename(second)
+    lose(project, "out")
+    project.snakemake("total")
+    assert (project / "out/total").read_bytes() == expected
+
+
+def test_a_list_of_a_folder_stays_in_its_folder_and_is_what_its_digest_says():
+    good = listing({"a/b": "0" * 32})
+
+    def digest(text):
+        return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
+
+    assert read_listing(good, digest(good)) == {"a/b": "0" * 32}
+    assert read_listing(good, "0" * 32 + ".dir") is None
+    assert read_listing(good[:-1], digest(good)) is None
+    for name in ("../x", "a/../../x", "/etc/x", "", "..", "a/\0"):
+        bad = listing({name: "0" * 32})
+        assert read_listing(bad, digest(bad)) is None, name
+    for text in (b"", b"{}", b"3", b"[3]", b'[{"md5": "../../x", "relpath": "a"}]', b'[{"relpath": "a"}]'):
+        assert not read_listing(text, digest(text)), text
+    assert is_inside("..a/b..")
+
+
+@pytest.mark.graph
+def test_a_trace_from_elsewhere_is_what_its_name_says(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    layer = Layer()
+    (path,) = [p for p in project.folder.glob(".dvc/cache/runs/*/*/*") if "out/total" in p.read_text()]
+    entry = json.loads(path.read_text())
+    key = key_of(entry)
+    assert layer.store.lookup(key) == [entry]
+    entry["outs"][0]["md5"] = "f" * 32
+    path.write_text(json.dumps(entry))
+    assert layer.store.lookup(key) == []
+    entry["outs"][0]["md5"] = "../../../../secret"
+    path.with_name(hash_of(entry)).write_text(json.dumps(entry))
+    path.with_name("0" * 64).write_text("{'a: [\n")
+    assert layer.store.lookup(key) == []
+
+
+def test_a_memory_of_digests_that_was_damaged_is_as_good_as_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f").write_text("one")
+    digests = Digests(tmp_path / "memory")
+    first = digests.of("f")
+    (memory,) = (tmp_path / "memory").iterdir()
+    memory.write_text(memory.read_text().replace(first.md5, "0" * 32))
+    assert digests.of("f") == first
+
+
+@pytest.mark.graph
+def test_an_edited_shell_command_runs_its_step_again(project):
+    runs(project)
+    project.edit("Snakefile", "cat {input} {input} >", "cat {input} {input} {input} >")
+    said = project.snakemake("total", "--dry-run")
+    assert "the rule's shell command is another one" in said
+    project.snakemake("total")
+    assert runs(project) == 1
+    assert (project / "out/doubled").read_text() == "content\n" * 3
+    project.edit("Snakefile", "cat {input} {input} {input} >", "cat {input} {input} >")
+    project.snakemake("total")
+    assert runs(project) == 0, "the trace of the old command is still known"
+
+
+@pytest.mark.graph
+def test_what_a_step_finished_outlives_a_kill_while_it_is_recorded(project, monkeypatch):
+    """Finished work has a name of its own until its trace is stored, and another run stores it without the command."""
+    runs(project)
+    lose(project, "out", ".dvc/cache")
+    crash = "import os, traced.store as s; s.Store.save = lambda *_: os.kill(os.getpid(), 9)\n"
+    (project / "sitecustomize.py").write_text(f"import sys\nif 'runner.py' in ' '.join(sys.orig_argv):\n    {crash}")
+    project.snakemake("total", check=False, PYTHONPATH=f"{project.folder}:{ROOT}")
+    assert runs(project) >= 1
+    assert list(project.folder.glob("out/.*.finished-*"))
+    (project / "sitecustomize.py").unlink()
+    ran_before = {path.name.partition(".finished-")[0] for path in project.folder.glob("out/.*.finished-*")}
+    project.snakemake("total")
+    assert runs(project) == 2 - len(ran_before)
+    assert not list(project.folder.glob("out/.*"))
+    assert not list(project.folder.glob(".dvc/tmp/traced/scratch/*"))
+
+
+@pytest.mark.graph
+def test_what_is_left_of_other_inputs_is_not_used(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    finished_name("out/doubled", "0" * 64).write_text("of another key")
+    (project / "in").write_text("other\n")
+    project.snakemake("total")
+    assert (project / "out/doubled").read_text() == "other\n" * 2
+    assert not list(project.folder.glob("out/.doubled*"))
+
+
+@pytest.mark.graph
+def test_a_folder_to_go_on_from_belongs_to_what_a_step_reads(project):
+    """The folder is the same for the same key after a failure, another one for another key, and gone in the end."""
+    note = "ls $TRACED_SCRATCH >> seen; touch $TRACED_SCRATCH/note; test -f go || exit 1; "
+    project.edit("Snakefile", "cat {input} {input} >", note + "cat {input} {input} >")
+    for _ in range(2):
+        project.snakemake("total", check=False)
+    assert (project / "seen").read_text() == "note\n"
+    (project / "in").write_text("other\n")
+    project.snakemake("total", check=False)
+    assert (project / "seen").read_text() == "note\n"
+    (project / "go").touch()
+    project.snakemake("total")
+    assert (project / "seen").read_text() == "note\nnote\n"
+    assert not list(project.folder.glob(".dvc/tmp/traced/scratch/*"))
+
+
+def test_names_of_steps_never_fold_to_one():
+    def name(*wildcards):
+        given = {"wildcards": dict(enumerate(wildcards)), "deps": [], "outs": [], "settings": {}}
+        return Step.of("rule", json.dumps(given)).name
+
+    pairs = [("a.b", "a_b"), ("a b", "a_b"), ("a", "A"), ("x" * 300, "x" * 301), ("é", "e"), ("a-b", "a_b")]
+    assert all(name(one) != name(other) for one, other in pairs)
+    assert name("a", "b-c") != name("a-b", "c") != name("a_b", "c")
+    assert name("a", "b") == "rule-a-b"
+    assert all(len(name(one)) < 200 for pair in pairs for one in pair)
+
+
+def test_long_arguments_go_by_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trace = Trace({"many": ["x" * 100] * 3000})({}, [], {})
+    assert trace[0] == "@"
+    assert len(trace) < 200
+    assert Step.of("one", trace).values["many"][-1] == "x" * 100
+    assert of_argument(argument("short")) == "short"
+
+
+@pytest.mark.graph
+def test_a_step_with_thousands_of_inputs_runs(tmp_path):
+    """Trace and inputs of it are longer than a command line can be."""
+    work = Workspace(tmp_path)
+    names = [f"in/{'x' * 60}{i}" for i in range(4000)]
+    (work / "in").mkdir()
+    for name in names:
+        (work / name).touch()
+    text = SNAKEFILE.replace('input: "in"', 'input: sorted(__import__("glob").glob("in/*"))')
+    (work / "Snakefile").write_text(
+        text.replace("cat {input} {input}", "ls in").replace("cp {input} {output}/one", "true")
+    )
+    work.snakemake("out/doubled")
+    assert len((work / "out/doubled").read_text().splitlines()) == 4000
+
+
+@pytest.mark.graph
+def test_odd_names_mean_nothing_to_shell_and_dvc(tmp_path):
+    """In dvc.yaml, ${x y} would be a variable."""
+    work = Workspace(tmp_path)
+    name = "a ${x y} 'b' \"c\" (1) $(touch PWNED) `touch PWNED`;touch PWNED\n#"
+    (work / name).write_text("content\n")
+    rule = f"""
+rule copy:
+    input: {name!r}
+    output: "out/copy"
+    log: "logs/copy.log"
+    params: **params()
+    shell: TRACED + "cp {{input:q}} {{output}} 2> {{log}}"
+
+engine.install(workflow)
+"""
+    (work / "Snakefile").write_text(HEAD + rule)
+    work.dvc("init", "-q", "--no-scm")
+    work.snakemake()
+    assert (work / "out/copy").read_text() == "content\n"
+    assert not list(tmp_path.rglob("PWNED"))
+    assert work.nothing_to_do()
+    assert "up to date" in work.dvc("status")
+
+
+@pytest.mark.graph
+def test_a_cache_that_others_share_lets_them_write(project, tmp_path):
+    if os.geteuid():
+        pytest.skip("only root can be two users")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chown(shared, 0, 65534)
+    shared.chmod(0o2775)
+    project.dvc("config", "cache.dir", shared)
+    project.dvc("config", "cache.shared", "group")
+    (project / "in").write_text("new\n")
+    project.snakemake("total")
+    folders = [path for path in shared.rglob("*") if path.is_dir()]
+    assert folders
+    assert all(path.stat().st_mode & 0o2020 == 0o2020 and path.stat().st_gid == 65534 for path in folders)
