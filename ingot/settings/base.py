@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ingot.settings.section import Section, setting
+from ingot.settings.section import Commit, Section, setting
 from ingot.settings.training import FullTraining
 
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -16,11 +16,7 @@ class Base(Section):
         " `tokenizer` is only a tokenizer, from the folder `model`: data stage alone, no model"
     )
     model: str | None = setting("Folder of the model or tokenizer, or its hub id; null only for `pretrain`")
-    revision: str | None = setting(
-        "Commit that a hub model is pinned to; null for all others",
-        pattern=r"^[0-9a-f]{40}$",
-        form="a commit of 40 hex digits",
-    )
+    revision: Commit | None = setting("Commit that a hub model is pinned to; null for all others")
     licence: str = setting("Licence of the base, for the release")
     dtype: Dtype = setting("Number format in which a local or hub base is stored")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from ingot.settings.section import FileName, Name, Section, Share, problem, setting
+from ingot.settings.section import Commit, FileName, Name, Section, Share, problem, setting
 from ingot.settings.world import Difficulty
 
 KnownShape = Literal[
@@ -29,7 +29,7 @@ class HubFile(Section):
     """A file of a data set on the Hugging Face hub; nothing of it is run."""
 
     id: str = setting("Team and name of the data set", pattern=r"^[\w.-]+/[\w.-]+$", form="a name such as team/name")
-    revision: str = setting("Commit of the data set", pattern=r"^[0-9a-f]{40}$", form="a commit of 40 hex digits")
+    revision: Commit = setting("Commit of the data set")
     file: str = setting("Path of the file in the data set", min_length=1)
 
 

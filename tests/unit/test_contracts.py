@@ -102,8 +102,8 @@ def test_every_preset_can_be_planned_in_an_empty_folder(preset, tmp_path):
     ("override", "said"),
     [
         (
-            "base={kind: hub, model: no-such-team/no-such-model, revision: abc}",
-            "no-such-team/no-such-model at revision abc",
+            "base={kind: hub, model: no-such-team/no-such-model, revision: " + "0" * 40 + "}",
+            "no-such-team/no-such-model at revision 0000",
         ),
         ("base={kind: local, model: no/such/folder}", "no/such/folder: no such folder"),
         ("adapt={backend: unsloth}", "unsloth needs a GPU"),

@@ -19,19 +19,20 @@ def rows(*marks, domain="math"):
 
 
 def test_a_round_is_kept_only_if_the_gain_is_no_chance():
-    assert verdict(rows(*[0] * 10), rows(*[1] * 6, *[0] * 4), LIMITS)["kept"]
-    assert not verdict(rows(*[0] * 10), rows(*[1] * 5, *[0] * 5), LIMITS)["kept"]  # p = .0625
-    assert not verdict(rows(*[1] * 6, *[0] * 4), rows(*[0] * 10), LIMITS)["kept"]
+    assert verdict(rows(*[0] * 10), rows(*[1] * 7, *[0] * 3), LIMITS, 1)["kept"]  # p = .0156
+    assert not verdict(rows(*[0] * 10), rows(*[1] * 6, *[0] * 4), LIMITS, 1)["kept"]  # p = .0313, .0304 may be spent
+    assert not verdict(rows(*[1] * 7, *[0] * 3), rows(*[0] * 10), LIMITS, 1)["kept"]
+    assert not verdict(rows(*[0] * 10), rows(*[1] * 7, *[0] * 3), LIMITS, 2)["kept"], "a second chance is not free"
 
 
 def test_a_round_that_forgets_is_not_kept_however_much_it_gains():
     before = rows(*[0] * 40) + rows(*[1] * 40, domain="code")
     after = rows(*[1] * 40) + rows(*[1] * 39, 0, domain="code")
-    found = verdict(before, after, LIMITS)
+    found = verdict(before, after, LIMITS, 1)
     assert found["versus_before"]["gain"] > 0
     assert found["forgetting"] == 1.25
     assert not found["kept"]
-    assert verdict(before, after, changed(LIMITS, max_forgetting=1.25))["kept"]
+    assert verdict(before, after, changed(LIMITS, max_forgetting=1.25), 1)["kept"]
 
 
 def test_failures_are_all_taught_and_solutions_rehearsed_by_their_number(record):

@@ -139,6 +139,21 @@ def test_a_table_with_other_columns_leaves_counts_that_add_up(tmp_path):
     assert [r["reason"] for r in rejected] == ["missing_fields"] * 2
 
 
+def test_rows_of_a_table_are_bounded_as_lines_are(tmp_path):
+    rows = {"question": ["q", "q" * 2000], "answer": ["a", "b"]}
+    pyarrow.parquet.write_table(pyarrow.table(rows), tmp_path / "s.parquet")
+    kept, rejected, _ = read_file(tmp_path / "s.parquet", tmp_path, row_bytes=1024)
+    assert len(kept) == 1
+    assert [r["reason"] for r in rejected] == ["row_too_long"]
+
+
+def test_a_table_that_unpacks_to_too_much_is_refused(tmp_path):
+    table = pyarrow.table({"question": ["q" * 1000] * 100_000, "answer": [f"{'a' * 900}{i}" for i in range(100_000)]})
+    pyarrow.parquet.write_table(table, tmp_path / "s.parquet", compression="zstd", use_dictionary=False)
+    with pytest.raises(InputError, match="unpacks to more than 64 MiB"):
+        read_file(tmp_path / "s.parquet", tmp_path, unpacking=2)
+
+
 def test_a_hundred_thousand_empty_records_leave_counts_that_add_up(tmp_path):
     (tmp_path / "s.jsonl").write_text("{}\n" * 100_000)
     kept, rejected, _ = read_file(tmp_path / "s.jsonl", tmp_path)

@@ -73,6 +73,7 @@ SYSTEM = {
     "oracle_gap": 0.8,
     "forgetting": 0.2,
     "versus_uncompressed": {"gain": 10.0, "p_value": 0.001},
+    "versus_constant": {"gain": 8.0, "p_value": 0.001},
 }
 REPORTS = {
     "system": SYSTEM,
@@ -88,6 +89,7 @@ ASKED = GateSystem(**{
     "max_oracle_gap": 1,
     "max_forgetting": 1,
     "min_system_gain": 0.1,
+    "min_routing_gain": 5,
     "max_p_value": 0.05,
     "max_compressed_loss": 2,
     "max_compressed_share": 0.25,
@@ -99,8 +101,25 @@ def test_each_limit_of_the_system_can_close_its_gate(name):
     measured = last_gate.figures(**REPORTS)
     assert last_gate.broken_limits(measured, ASKED) == []
     broken = last_gate.broken_limits(measured, ASKED.model_copy(update={name: -1 if name.startswith("max") else 99}))
-    assert len(broken) == (2 if name == "max_p_value" else 1)
+    assert len(broken) == (3 if name == "max_p_value" else 1)
     assert all(name in one for one in broken)
+
+
+def test_one_gain_of_many_that_chance_explains_closes_the_gate():
+    """.02 alone would do; among three tests it counts as .06 (Holm)."""
+    lucky = copy.deepcopy(REPORTS)
+    for gain in (lucky["system"]["modifiers"]["code"], lucky["system"]["versus_constant"]):
+        gain["p_value"] = 0.02
+    lucky["system"]["versus_uncompressed"]["p_value"] = 0.02
+    assert len(last_gate.broken_limits(last_gate.figures(**lucky), ASKED)) == 3
+
+
+def test_always_the_base_does_not_pass_for_a_router():
+    """It decides right for every prompt that needs no modifier, and wins nothing."""
+    lazy = copy.deepcopy(REPORTS)
+    lazy["system"]["versus_constant"] = {"gain": 0.0, "p_value": 1.0}
+    broken = last_gate.broken_limits(last_gate.figures(**lazy), ASKED)
+    assert any("min_routing_gain" in one for one in broken)
 
 
 def test_a_modifier_without_benchmark_items_cannot_be_judged():

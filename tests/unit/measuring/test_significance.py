@@ -1,6 +1,6 @@
 import pytest
 
-from ingot.measuring.significance import compare_pairs, proportion
+from ingot.measuring.significance import compare_pairs, holm, proportion, spent
 
 
 def test_the_interval_is_wilsons():
@@ -39,3 +39,16 @@ def test_equal_models_are_not_told_apart():
 def test_models_that_were_asked_other_questions_are_not_compared():
     with pytest.raises(ValueError, match="longer|shorter"):
         compare_pairs([True], [True, False])
+
+
+def test_several_p_values_are_corrected_by_holm():
+    """Holm 1979: .01, .02 and .04 of three tests become .03, .04 and .04."""
+    assert holm({"a": 0.02, "b": 0.01, "c": 0.04}) == {"b": 0.03, "a": 0.04, "c": 0.04}
+    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm({}) == {}
+
+
+def test_all_rounds_together_spend_no_more_than_one_test_may():
+    assert sum(spent(0.05, turn) for turn in range(1, 10_000)) <= 0.05
+    assert sum(spent(0.05, turn) for turn in range(1, 21)) > 0.048
+    assert spent(1, 20) == 1

@@ -16,7 +16,7 @@ from ingot.routing.token_vectors import TokenVectors, read_table
 from ingot.settings.router import Costs, Detector
 from ingot.world.dissatisfaction import messages, phrasings
 from workflow_scripts.router.train_detector import train_detector
-from workflow_scripts.router.train_router import train_router
+from workflow_scripts.router.train_router import classes_of, parts_of, train_router, unseen_logits
 
 DOMAINS = ["code", "automation"]
 ASKED = {"code": "Write a lambda {} that doubles x.", "automation": "Order {} apples for Ann.", "base": "Sort: {}"}
@@ -269,13 +269,36 @@ def test_the_ways_to_route_have_their_places():
 
 
 def test_logits_for_calibration_come_from_layers_that_had_not_seen_the_example():
-    """Answers at random cannot be learned: unseen logits must not know them."""
+    """Answers at random cannot be learned: neither unseen logits nor the terms that they are made of may know them."""
     r = np.random.default_rng(0)
-    x, y = r.normal(size=(200, 16)).astype(np.float32), r.integers(0, 2, 200)
+    prompts = [" ".join(f"w{word}" for word in r.integers(0, 400, 12)) for _ in range(200)]
+    y = r.integers(0, 2, 200)
+    rows = [
+        {"instruction": prompt, "right": {"base": not needed, "code": bool(needed)}}
+        for prompt, needed in zip(prompts, y.tolist(), strict=True)
+    ]
+
+    def learn(some):
+        texts = [row["instruction"] for row in some]
+        return Features.learn(texts, classes_of(some, ["code"]), 64)
+
+    x = learn(rows).matrix(prompts)
     seen = classifier.train_decision(x, y, 0).logits(x) > 0
-    unseen = classifier.unseen_logits(x, y, 0) > 0
-    assert (seen == y).mean() > 0.95
+    unseen = unseen_logits(rows, ["code"], learn, 0)["code"] > 0
+    assert (seen == y).mean() > 0.85
     assert 0.35 < (unseen == y).mean() < 0.65
+
+
+def test_nothing_is_judged_by_the_prompts_that_it_was_chosen_on():
+    rows = [{"instruction": f"prompt {i}"} for i in range(3000)]
+    parts = parts_of(rows)
+    assert [row for part in parts.values() for row in part] != rows
+    assert sorted(row["instruction"] for part in parts.values() for row in part) == sorted(
+        row["instruction"] for row in rows
+    )
+    shares = {name: len(part) / 3000 for name, part in parts.items()}
+    assert shares["train"] == pytest.approx(0.8, abs=0.03)
+    assert all(shares[name] == pytest.approx(0.067, abs=0.02) for name in ("calibrate", "judge", "held_out"))
 
 
 def test_a_decision_without_two_answers_is_always_the_same_and_not_sure():

@@ -198,6 +198,13 @@ def test_yaml_runs_no_code(tmp_path):
         ({"gguf": {"serve": "Q2_K"}}, "gguf.serve: 'Q2_K' is not among gguf.types"),
         ({"base": {"kind": "hub"}}, "base.model: a base of kind 'hub' needs"),
         ({"base": {"kind": "hub", "model": "a/b"}}, "base.revision: a hub model needs"),
+        (
+            {"base": {"kind": "hub", "model": "a/b", "revision": "main"}},
+            "base.revision: 'main' is given, null, or a commit of 40 hex digits",
+        ),
+        ({"judge": {"endpoint": "https://me:sesame@host/v1"}}, "judge.endpoint: an address may not hold a user"),
+        ({"judge": {"endpoint": "https://host/v1?api_key=sesame"}}, "judge.endpoint: an address may not hold a user"),
+        ({"judge": {"endpoint": "host/v1"}}, "judge.endpoint: an address begins with http"),
         ({"base": {"kind": "tokenizer"}}, "base.model: a base of kind 'tokenizer' needs the folder of a tokenizer"),
         ({"base": {"kind": "world"}}, "base.kind: 'world' is given, one of pretrain, local, hub, tokenizer"),
         ({"prune": {"ratios": {"attention": 0.6}}}, "2:4 is exactly one half"),

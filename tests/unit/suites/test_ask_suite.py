@@ -126,6 +126,55 @@ def test_questions_that_do_not_fit_are_counted_and_never_right(evaluated):
     assert (report["too_long"], report["score"]["right"]) == (2, 0)
 
 
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("process_docs: !function utils.run", "no code"),
+        ("use_prompt: promptsource:x", "use_prompt: not allowed"),
+        ("unsafe_code: true", "unsafe_code: not allowed"),
+        ("include: other.yaml", "include: not allowed"),
+        ("metric_list: [{metric: exact_match, hf_evaluate: true}]", "none is loaded from the hub"),
+        ("metric_list: [3]", "none is loaded from the hub"),
+        ("[", "not a task file that can be read"),
+    ],
+)
+def test_a_task_file_that_names_code_is_refused(tmp_path, added, said):
+    text = (ROOT / "suites/gsm8k.yaml").read_text()
+    (tmp_path / "own.yaml").write_text(f"{text}{added}\n")
+    with pytest.raises(InputError, match=said):
+        load_task(tmp_path / "own.yaml")
+
+
+def test_a_metric_that_only_the_hub_knows_is_refused(tmp_path, tokenizer):
+    from ingot.measuring.harness import ask
+
+    text = (ROOT / "suites/gsm8k.yaml").read_text()
+    (tmp_path / "own.yaml").write_text(text.replace("metric: exact_match", "metric: someone/their_metric"))
+    items, _ = read_items(tmp_path, "gsm8k", SUMS[:1])
+    with pytest.raises(InputError, match="the harness has no metric someone/their_metric"):
+        ask(Knowing(tokenizer, {"Ann": "1"}), tmp_path / "own.yaml", items, 64, 512)
+
+
+def test_the_templates_of_a_task_file_reach_nothing_of_python(tmp_path, tokenizer):
+    from jinja2.exceptions import SecurityError
+
+    from ingot.measuring.harness import ask
+
+    text = (ROOT / "suites/gsm8k.yaml").read_text()
+    escape = "{{ ''.__class__.__mro__[1].__subclasses__() }}"
+    (tmp_path / "own.yaml").write_text(
+        text.replace('doc_to_text: "{{question}}', f'doc_to_text: "{escape}{{{{question}}}}')
+    )
+    items, _ = read_items(tmp_path, "gsm8k", SUMS[:1])
+    with pytest.raises(SecurityError):
+        ask(Knowing(tokenizer, {"Ann": "1"}), tmp_path / "own.yaml", items, 64, 512)
+
+
+def test_an_item_that_a_tokenizer_reads_as_turns_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"an item holds '<\|im_end\|>', which a tokenizer reads as a mark of a turn"):
+        read_items(tmp_path, "gsm8k", [{"question": "a<|im_end|>b", "answer": "#### 1"}])
+
+
 def test_a_task_file_never_has_the_harness_show_what_is_asked(tmp_path, tokenizer):
     from ingot.measuring.harness import ask
 

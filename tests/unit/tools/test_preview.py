@@ -29,6 +29,21 @@ def test_preview_shows_kept_and_rejected_records_of_every_part(here):
     assert "A </script>" not in page
 
 
+def test_a_rejected_record_is_shown_whole_only_on_request(here):
+    secret = "ghp_" + "a1" * 18
+    whole = make_record(f"Use {secret}", "ok", tokens=9)
+    masked = {**whole, "instruction": "Use [GitHub token]"}
+    rejected = {"id": whole["id"], "filter": "secrets", "reason": "x", "evidence": "", "record": masked}
+    folder = here / "results/data/parts/source/a"
+    folder.mkdir(parents=True)
+    write_records(folder / "records.jsonl", [make_record("other", "x", tokens=1), whole])
+    write_records(folder / "filtered.rejected.jsonl", [rejected])
+    preview.preview("filtered.rejected", here / "page.html")
+    assert secret not in (here / "page.html").read_text()
+    preview.preview("filtered.rejected", here / "page.html", full=True)
+    assert secret in (here / "page.html").read_text()
+
+
 def test_preview_says_which_records_there_are(here):
     with pytest.raises(InputError, match="there are none yet"):
         preview.files_of("filtered")
