@@ -22,7 +22,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why preview unpack settings dvc.yaml figures test test-unit test-slow test-slurm \
+.PHONY: help build envs why hermetic preview unpack settings dvc.yaml figures test test-unit test-slow test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router clean
 
 ## Show what make can do here
@@ -48,6 +48,10 @@ envs:
 ## Say of each step on the way to TARGET whether it would run, and because of what
 why:
 	@$(call PYTHON,workflow) -m traced.why $(filter-out all,$(TARGET))
+
+## Build TARGET anew where each step finds only what its rule declares; this fails where a rule forgets something
+hermetic: envs
+	@$(call PYTHON,workflow) -m traced.hermetic $(filter-out all,$(TARGET))
 
 ## Show the records of STEP in the browser
 preview:

@@ -230,7 +230,10 @@ def without_layer(folder: Path) -> None:
     text = snakefile.read_text()
     snakefile.write_text(text[: text.index("# Content decides")])
     text = common.read_text()
-    text = text.replace('return {"spec": spec, "trace": Trace(values)}', 'return {"spec": spec}')
+    text = text.replace(
+        'return {"spec": spec, "trace": Trace(values, network, [*UNWATCHED, *([ANSWERS] if network else [])])}',
+        'return {"spec": spec}',
+    )
     at = text.index('"""', text.index('"""', text.index("def code(")) + 3) + 3
     files = '[f"{HERE}/envs/{environment}.lock", f"{HERE}/workflow_scripts/{script}.py"]'
     common.write_text(f"{text[:at]}\n    return {files}\n{text[at:]}".replace("engine.prefix(quote(HERE))", '""'))

@@ -138,7 +138,8 @@ if "target" in CHAIN:
                     turn=wildcard("turn"),
                     judge=SETTINGS.judge,
                     malformed=SETTINGS.target.judged.malformed,
-                    remembered=".cache/answers",
+                    remembered=ANSWERS,
+                    network=True,
                 ),
             message:
                 f"Let {SETTINGS.judge.model} judge the open answers of round {{wildcards.turn}}"

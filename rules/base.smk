@@ -71,6 +71,7 @@ elif BUILD.has_model:
         params:
             # Not the whole section: nothing is fetched again because of another `licence`.
             **step(
+                network=SETTINGS.base.kind == "hub",
                 kind=SETTINGS.base.kind,
                 model=SETTINGS.base.model,
                 revision=SETTINGS.base.revision,

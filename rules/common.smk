@@ -72,8 +72,16 @@ def page(environment, script, *templates):
     return code(environment, script) + files
 
 
-def step(**values):
+# The settings' classes only check values, and the values are in the trace.
+UNWATCHED = [here("ingot/settings")]
+# Where the answers of endpoints are kept. They are found by the bytes of the request, so they are no input.
+ANSWERS = ".cache/answers"
+
+
+def step(network=False, **values):
     """Make the `params` of a rule: the arguments of its step, as one JSON text, and what goes into its trace.
+
+    `network` says that the step needs the network.
 
     The step gets every input, output and value by name, except for the inputs `gate` and `code`. `gate` only makes the
     job wait until the models before have passed. A value may be a function of the wildcards.
@@ -104,7 +112,10 @@ def step(**values):
             )
         )
 
-    return {"spec": spec, "trace": Trace(values)}
+    return {
+        "spec": spec,
+        "trace": Trace(values, network, [*UNWATCHED, *([ANSWERS] if network else [])]),
+    }
 
 
 def wildcard(name):

@@ -61,11 +61,12 @@ rule fetch_source:
         "logs/fetch_source_{source}_{file}.log",
     params:
         **step(
+            network=True,
             hub=lambda wildcards: next(
                 source.hub
                 for source in SETTINGS.sources
                 if source.name == wildcards.source
-            )
+            ),
         ),
     message:
         "Fetch {wildcards.file} of {wildcards.source} from the hub"
@@ -199,7 +200,8 @@ if SETTINGS.score:
                 settings=SETTINGS.score,
                 judge=SETTINGS.judge,
                 appeals=SETTINGS.filter.appeals,
-                remembered=".cache/answers",
+                remembered=ANSWERS,
+                network=True,
             ),
         message:
             f"Score {{wildcards.source}} ({{wildcards.part}}) by {SETTINGS.judge.model}"

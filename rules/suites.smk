@@ -107,7 +107,8 @@ if SETTINGS.compare:
                 names=COMPARED,
                 judge=SETTINGS.judge,
                 settings=SETTINGS.compare,
-                remembered=".cache/answers",
+                remembered=ANSWERS,
+                network=True,
             ),
         message:
             f"Let {SETTINGS.judge.model} compare the answers of two models"

@@ -12,6 +12,7 @@
     runner     in front of every job, also on a node of a cluster
     dvc_files  dvc.yaml, params.yaml and dvc.lock
     graph      the graph of the Snakefile here, for commands
+    hermetic   a build that proves that rules declare what their steps read
     pipeline, why, diverge   the commands: write DVC's files, answer two questions
 
 docs/traced.md shows how to use the layer in another Snakefile.

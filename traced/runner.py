@@ -21,6 +21,7 @@ from typing import TextIO
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from traced import hermetic
 from traced.lock import open_lock, try_lock
 from traced.step import Step
 from traced.store import key_of
@@ -66,7 +67,10 @@ def run(step: Step, command: list[str]) -> int:
             scratch = scratch_of(step) / key_of(before)[:32]
             scratch.mkdir(parents=True, exist_ok=True)
             environment = os.environ | {SCRATCH: str(scratch)}
-            status = subprocess.call(command, pass_fds=[held.fileno()], env=environment)
+            if hermetic.is_wanted():
+                status = hermetic.call(step, command, scratch, environment, [held.fileno()])
+            else:
+                status = subprocess.call(command, pass_fds=[held.fileno()], env=environment)
             if status:
                 return status if status > 0 else 128 - status
             workspace.finish(step, before)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -17,6 +17,7 @@ PARAMS_FILE = "params.yaml"
 # An output of this name holds figures, which `dvc metrics show` shows.
 METRICS = "report"
 KEPT_HERE = "kept_here"
+PATHS = ("deps", "outs", "metrics", "kept_here", "unwatched")
 # Bytes of a text that stands on the command line itself. A command may have two of them and other words.
 LONGEST_ARGUMENT = 32_768
 ARGUMENTS = Path(".dvc/tmp/traced/arguments")
@@ -65,15 +66,21 @@ def kept_here(path: str) -> Any:
 class Trace:
     """The function for the param `trace` of a rule. It returns all that a job depends on, as one JSON text.
 
-    A setting may be a function of the wildcards. ValueError if DVC would overlook a setting.
+    Args:
+        settings: what the step is given. A value may be a function of the wildcards.
+        network: whether the step needs the network.
+        unwatched: files and folders that it may read, and that cannot change what it writes.
+
+    ValueError if DVC would overlook a setting.
     """
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], network: bool = False, unwatched: Iterable[str] = ()) -> None:
         if found := ignored_keys(dict(settings)):
             raise ValueError(
                 f"settings called {', '.join(sorted(found))} are no part of DVC's traces: give them another name"
             )
         self.settings = settings
+        self.network, self.unwatched = network, list(unwatched)
         self.shell = ""
         """The digest of the rule's shell command, which `engine.install` sets."""
 
@@ -88,6 +95,8 @@ class Trace:
             "kept_here": [str(path) for path in output if KEPT_HERE in getattr(path, "flags", ())],
             "settings": values,
             "shell": self.shell,
+            "network": self.network,
+            "unwatched": self.unwatched,
         }
         return argument(json.dumps(described, sort_keys=True))
 
@@ -111,6 +120,10 @@ class Step:
     """The outs that hold figures."""
     kept_here: tuple[str, ...] = ()
     """The outs that no remote gets."""
+    unwatched: tuple[str, ...] = ()
+    """What it may read besides, without being run again for that."""
+    network: bool = False
+    """Whether it needs the network."""
     shell: str = ""
     """A digest of the rule's shell command, as it stands in the Snakefile."""
 
@@ -119,9 +132,10 @@ class Step:
         """Make the step that the param `trace` of a rule describes."""
         given = json.loads(of_argument(trace))
         settings = json.dumps(given["settings"], sort_keys=True)
-        paths = {name: tuple(given.get(name, ())) for name in ("deps", "outs", "metrics", "kept_here")}
+        paths: dict[str, Any] = {name: tuple(given.get(name, ())) for name in PATHS}
         wildcards = tuple(given["wildcards"].values())
-        return cls(rule, wildcards, settings=settings, shell=given.get("shell", ""), **paths)
+        rest: dict[str, Any] = {name: given[name] for name in ("shell", "network") if name in given}
+        return cls(rule, wildcards, settings=settings, **rest, **paths)
 
     @property
     def name(self) -> str:

@@ -56,7 +56,7 @@ def most_tokens_in(request: Request) -> int:
 def fill(template: str, **texts: str) -> str:
     """Put texts into a template. A text cannot close or open the tags that the template stands them in."""
     tags = "|".join(sorted(set(re.findall(r"</(\w+)>", template))))
-    safe = {name: re.sub(rf"<(\s*/?\s*(?:{tags})\s*)>", r"< \1 >", text, flags=re.I) for name, text in texts.items()}
+    safe = {name: re.sub(rf"<(\s*/?\s*(?:{tags})\s*)>", r"(\1)", text, flags=re.I) for name, text in texts.items()}
     return template.format(**safe)
 
 

@@ -26,6 +26,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from ingot.errors import InputError
+from ingot.inference.light_imports import import_light
 from ingot.io.files import remove
 
 # The trace layer names the folder in this variable.
@@ -128,6 +129,7 @@ def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
 def main() -> None:
     """Run the step that the command line names."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import_light()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = sys.argv[2]
     run(Path(sys.argv[1]), json.loads(Path(spec[1:]).read_text() if spec.startswith("@") else spec))

@@ -4,6 +4,7 @@ import json
 
 PRESET = "tests/micro/preset.yaml"
 MILDER = "pack: {level: 5}"
+LICENCE = "base: {licence: MIT}"
 TRAIN = "results/data/train.jsonl"
 RELEASE = "results/release/manifest.json"
 

@@ -1,4 +1,7 @@
-"""The chain is configuration: builds of other chains than the whole one, each through the real rules."""
+"""The chain is configuration: builds of other chains than the whole one, each through the real rules.
+
+The empty chain is an example: tests/unit/test_examples.py.
+"""
 
 import json
 import shutil
@@ -27,23 +30,6 @@ def chained(start, built_workspace, tmp_path):
 
 def read(workspace, name):
     return json.loads((workspace / "results" / name).read_text())
-
-
-def test_a_checkpoint_is_quantised_as_it_is_without_any_data(chained, checkpoint):
-    """Converted, quantised, packed, measured on the benchmark, gated."""
-    workspace, _ = chained(
-        f"base: {{kind: local, model: {checkpoint}}}\nchain: []\nsources: []\nask_suite: {{models: [base]}}"
-    )
-    release = read(workspace, "release/figures.json")
-    assert release["manifest"]["chain"] == []
-    assert release["manifest"]["gates"] == ["F16", "IQ4_XS"]
-    assert [row["artifact"] for row in release["ledger"]] == ["base", "F16", "IQ4_XS", "F16.zst", "IQ4_XS.zst"]
-    assert [stage["stage"] for stage in release["stages"]] == ["base", "IQ4_XS"]
-    assert release["measured"][1]["parent"] == "base"
-    assert release["measured"][1]["top1_agreement"] > 0.97
-    card = (workspace / "results/release/MODEL_CARD.md").read_text()
-    assert "No data stage" in card and "without an importance matrix" in card
-    assert not (workspace / "results/data/train.jsonl").exists()
 
 
 def test_an_adapter_and_a_file(chained):

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from helpers.stories import (
+    LICENCE,
     MILDER,
     PRESET,
     RELEASE,
@@ -57,14 +58,14 @@ def test_times_do_not_count(workspace):
 def test_a_branch_and_back(workspace):
     """Another branch builds its own; going back restores, and computes nothing."""
     manifest = (workspace / RELEASE).read_bytes()
-    workspace.git("checkout", "-q", "-b", "tighter")
-    workspace.set(MILDER)
+    workspace.git("checkout", "-q", "-b", "other")
+    workspace.set(LICENCE)
     ran, _ = workspace.build()
-    assert ran == {"pack_F16", "pack_IQ4_XS", "pack_modifier_code", "ledger", "gate_system", "release", "draw_plots"}
+    assert ran == {"release"}
     agree(workspace)
-    workspace.git("commit", "-q", "-a", "-m", "tighter")
+    workspace.git("commit", "-q", "-a", "-m", "other")
     assert (workspace / RELEASE).read_bytes() != manifest
-    for branch, same in (("main", True), ("tighter", False), ("main", True)):
+    for branch, same in (("main", True), ("other", False), ("main", True)):
         workspace.git("checkout", "-q", branch)
         ran, _ = workspace.build()
         assert ran == set()
@@ -152,7 +153,7 @@ def other(value):
     return f"{value}2" if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("of", [4, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("of", [8, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace, monkeypatch, of):
     """For one of so many numbers and texts of the preset: another value, and what would run because of it.
 

@@ -156,6 +156,9 @@ def test_a_trace_from_elsewhere_is_what_its_name_says(project, monkeypatch):
     (path,) = [p for p in project.folder.glob(".dvc/cache/runs/*/*/*") if "out/total" in p.read_text()]
     entry = json.loads(path.read_text())
     key = key_of(entry)
+    assert layer.store.lookup(key)[0] == entry
+    (project / "dvc.lock").unlink()  # which knows the trace, too
+    layer = Layer()
     assert layer.store.lookup(key) == [entry]
     entry["outs"][0]["md5"] = "f" * 32
     path.write_text(json.dumps(entry))

@@ -87,7 +87,8 @@ def test_own_data_on_a_tiny_base_is_built(workspace):
     assert shares["adapter"]["low"] > shares["base"]["high"], "it learns the data"
 
 
-def test_an_own_checkpoint_is_quantised(workspace, checkpoint):
+def test_an_own_checkpoint_is_quantised_as_it_is_without_any_data(workspace, checkpoint):
+    """Converted, quantised, packed, measured on the benchmark, gated."""
     shutil.copytree(checkpoint, workspace / "models/mine")
     limits = {"gguf": dict.fromkeys(("max_perplexity_ratio", "min_top1_agreement", "max_kl", "max_unstopped"))}
     (workspace / "untrained.yaml").write_text(yaml.safe_dump({"gates": limits}))  # it only babbles
@@ -98,6 +99,14 @@ def test_an_own_checkpoint_is_quantised(workspace, checkpoint):
     assert manifest["gates"] == ["F16", "Q8_0", "Q4_K_M"]
     ledger = {row["artifact"]: row for row in read(workspace / "results/release/ledger.json")}
     assert ledger["Q4_K_M"]["bytes"] < ledger["Q8_0"]["bytes"] < ledger["F16"]["bytes"]
+    assert list(ledger) == ["base", "F16", "Q8_0", "Q4_K_M", "F16.zst", "Q8_0.zst", "Q4_K_M.zst"]
+    release = read(workspace / "results/release/figures.json")
+    assert [stage["stage"] for stage in release["stages"]] == ["base", "Q4_K_M"]
+    assert release["measured"][1]["parent"] == "base"
+    assert release["measured"][1]["top1_agreement"] > 0.97
+    card = (workspace / "results/release/MODEL_CARD.md").read_text()
+    assert "No data stage" in card and "without an importance matrix" in card
+    assert not (workspace / "results/data/train.jsonl").exists()
 
 
 @pytest.mark.slow
