@@ -82,7 +82,10 @@ def built_workspace(start, tmp_path_factory, pytestconfig):
         if (folder.parent / "done").exists():
             return Workspace(folder)
         workspace = clone_of(start.folder, folder)
-        workspace.snakemake()
+        if os.environ.get("INGOT_HERMETIC"):  # as CI wants it
+            workspace.call("python", "-m", "traced.hermetic")
+        else:
+            workspace.snakemake()
         workspace.git("add", "-A")
         workspace.git("commit", "-q", "-m", "built")
         (folder.parent / "done").touch()

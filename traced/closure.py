@@ -27,6 +27,12 @@ def imports(file: Path, root: Path) -> frozenset[Path]:
     return frozenset(found)
 
 
+def packages_of(file: Path, root: Path) -> list[Path]:
+    """List the files that run before a module because it is in a package."""
+    folders = [root / folder for folder in file.parent.relative_to(root).parents] + [file.parent]
+    return [place for folder in folders if folder != root and (place := folder / "__init__.py").is_file()]
+
+
 def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) -> list[Path]:
     """List `scripts` and every file under `root` that they import, sorted.
 
@@ -40,4 +46,5 @@ def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) ->
         if file not in seen and not (without and file.is_relative_to(without)):
             seen.add(file)
             todo += imports(file, root)
+            todo += packages_of(file, root)
     return sorted(seen)

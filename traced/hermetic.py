@@ -27,7 +27,7 @@ from traced.step import ARGUMENTS, Step
 
 VARIABLE = "TRACED_HERMETIC"
 TOOLS = {"bwrap": "bubblewrap", "strace": "strace"}
-SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/sys", "/opt/cuda")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/sys", "/opt/cuda", "/var/cache/fontconfig")
 PRIVATE = ("/proc/", "/dev/", "/sys/")  # each namespace has its own, or they say nothing that a result may depend on
 KEPT_VARIABLES = re.compile(r"PATH|LANG|LC_\w+|\w+_NUM_THREADS|CUDA_\w+|NVIDIA_\w+|TRACED_\w+|LD_LIBRARY_PATH")
 # A line of strace about a path that was not there: where the call begins from, and the path.
@@ -92,15 +92,23 @@ def variables(step: Step, given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if KEPT_VARIABLES.fullmatch(name)} | own
 
 
-def undeclared(calls: str, here: Path) -> list[str]:
-    """List what a step looked for in vain and this machine has, from the text that strace has written."""
+def undeclared(calls: str, here: Path, stage: Path, scratch: Path) -> list[str]:
+    """List what a step looked for in vain and this machine has, from the text that strace has written.
+
+    What it looked for and then wrote itself, in the `stage` or in `scratch`, is its own.
+    """
     found: dict[str, None] = {}
     for match in NOT_THERE.finditer(calls):
         text = match["path"].encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")
         path = os.path.normpath(os.path.join(match["start"] or here, text))  # noqa: PTH118  (may be absolute)
-        if "__pycache__" in path or path.startswith(PRIVATE) or not os.path.lexists(path):
+        if not text or "__pycache__" in path or path.startswith(PRIVATE) or not os.path.lexists(path):
             continue
-        found[os.path.relpath(path, here) if Path(path).is_relative_to(here) else path] = None
+        if not Path(path).is_relative_to(here):
+            found[path] = None
+            continue
+        name = Path(path).relative_to(here)
+        if not (stage / name).exists() and not name.is_relative_to(scratch):
+            found[str(name)] = None
     return list(found)
 
 
@@ -121,7 +129,7 @@ def call(step: Step, command: list[str], scratch: Path, environment: Mapping[str
         )
         calls = work / "seen/calls"
         seen = calls.read_text(encoding="utf-8", errors="surrogateescape") if calls.exists() else ""
-        if missed := undeclared(seen, here):
+        if missed := undeclared(seen, here, stage, scratch):
             raise RuntimeError(
                 f"rule {step.rule} does not declare what its step looks for: {', '.join(missed)}; name it among the"
                 " inputs of the rule"
@@ -138,7 +146,15 @@ def main() -> None:
     for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
             raise SystemExit(f"hermetic builds need {tool}: on Debian, `apt install {package}`")
-    command = [str(Path(sys.executable).with_name("snakemake")), "--cores", "all", "--forceall", "--", *sys.argv[1:]]
+    command = [
+        str(Path(sys.executable).with_name("snakemake")),
+        "--cores",
+        "all",
+        "--forceall",
+        "--keep-going",
+        "--",
+        *sys.argv[1:],
+    ]
     raise SystemExit(subprocess.call(command, env={**os.environ, VARIABLE: "1"}))
 
 

@@ -12,11 +12,11 @@ NAMED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "llmcompressor"
 
 
 def versions(locks: list[Path]) -> dict[str, str]:
-    """Read the versions of packages from the locks, and the version of torch from the .in files beside them."""
+    """Read the versions of packages from the locks. That of torch stands in a comment."""
     version_of = {}
-    for path in [*locks, *(lock.with_suffix(".in") for lock in locks)]:
+    for path in locks:
         for line in path.read_text(encoding="utf-8").splitlines():
-            name, _, version = line.partition("==")
+            name, _, version = line.removeprefix("# ").partition("==")
             if name in NAMED and version:
                 version_of[name] = version.split()[0]
     return dict(sorted(version_of.items()))
