@@ -114,14 +114,16 @@ def lock_entries(name: str) -> list[str]:
     return entries
 
 
-def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
+def compiled_wheel(package: str, pinned: str, uv: Path, sources: dict[str, str]) -> tuple[Path, Path]:
     """Return (wheel, source archive) of a package that is published as source only, compiled once per kind of machine.
 
-    Both are kept in the user's cache, so that neither another clone nor an edited lock compiles them again.
+    It is built with what compile.lock pins. Both are kept in the user's cache, so that neither another clone nor an
+    edited lock compiles them again.
     """
     # Without the comments, which say who wants it and differ from lock to lock.
     pinned = "".join(line for line in pinned.splitlines(keepends=True) if not line.lstrip().startswith("#"))
-    identity = [pinned, platform.python_version(), platform.machine(), CMAKE_ARGS]
+    tools = HERE / "compile.lock"
+    identity = [pinned, tools.read_text(), platform.python_version(), platform.machine(), CMAKE_ARGS]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ingot/wheels"
     kept = cache / f"{package}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
     if not kept.exists():
@@ -134,7 +136,8 @@ def compiled_wheel(package: str, pinned: str) -> tuple[Path, Path]:
             source: list[str | Path] = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
             call(*pip, "download", *source, "-d", Path(work) / "kept")
             archive = next((Path(work) / "kept").glob("*.tar.gz"))
-            call(*pip, "wheel", "--no-deps", archive, "-w", Path(work) / "kept", CMAKE_ARGS=CMAKE_ARGS)
+            build: list[str | Path] = [uv, "build", "--wheel", "--build-constraints", tools, "--require-hashes"]
+            call(*build, "--python", PYTHON, "-o", archive.parent, archive, CMAKE_ARGS=CMAKE_ARGS, **sources)
             try:
                 (Path(work) / "kept").rename(kept)
             except OSError:
@@ -164,7 +167,7 @@ def install(name: str, uv: Path, target: Path) -> None:
         install_torch(uv, target, torch, sources)
     for entry in compiled:
         package = entry.partition("==")[0]
-        wheel, archive = compiled_wheel(package, entry)
+        wheel, archive = compiled_wheel(package, entry, uv, sources)
         call(uv, "pip", "install", "--no-deps", "--python", python, wheel)
         if package == "llama-cpp-python":
             unpack_llama_sources(archive, target)

@@ -1,16 +1,24 @@
 """The code that a script consists of: the script, and every module of the project that it imports, at any depth."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement in a tree, at any depth. Expressions, which are most of it, are passed over."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, name, ()):
+            yield inner
+            yield from statements(inner)
 
 
 @cache
 def imports(file: Path, root: Path) -> frozenset[Path]:
     """List the files under `root` that a Python file imports, inside functions too."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in statements(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

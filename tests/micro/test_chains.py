@@ -139,7 +139,7 @@ def test_a_new_kind_of_step_is_a_script_a_rule_a_section_and_a_line(start, built
         '        Kind("prune",',
     )
     workspace.set(f"base: {{kind: local, model: {checkpoint}}}\nchain: [round_weights]\nsources: []")
-    workspace.set("ask_suite: {models: [rounded]}")
+    workspace.set("ask_suite: {models: [rounded]}\ngguf: {types: [F16], serve: F16}")
     workspace.snakemake()
     assert read(workspace, "gates/rounded.json")["passed"] == ["max_kl"]
     release = read(workspace, "release/figures.json")

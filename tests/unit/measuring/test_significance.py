@@ -52,3 +52,15 @@ def test_all_rounds_together_spend_no_more_than_one_test_may():
     assert sum(spent(0.05, turn) for turn in range(1, 10_000)) <= 0.05
     assert sum(spent(0.05, turn) for turn in range(1, 21)) > 0.048
     assert spent(1, 20) == 1
+
+
+def test_the_formulas_are_scipys():
+    from scipy.stats import binomtest
+
+    for right, of in ((0, 7), (3, 7), (7, 7), (1, 1000), (812, 1319), (1319, 1319)):
+        wilson = binomtest(right, of).proportion_ci(0.95, method="wilson")
+        found = proportion(right, of)
+        assert (found["low"], found["high"]) == (round(float(wilson.low), 4), round(float(wilson.high), 4))
+    for won, lost in ((0, 0), (0, 1), (5, 5), (9, 1), (40, 22), (700, 612)):
+        expected = binomtest(won, won + lost).pvalue if won + lost else 1.0
+        assert compare_pairs(*pairs(won, lost, 10, 10))["p_value"] == float(f"{expected:.3g}")
