@@ -15,6 +15,12 @@ FILE ?=
 WORKERS ?= 2
 ## Files of real texts for `bench-data`; without any it makes some up
 TEXTS ?=
+## How many builds `test-soak` kills
+KILLS ?= 1000
+## How many times `test-soak` damages what a build left
+DAMAGES ?= 200
+## How many full disks `test-soak` makes
+DISKS ?= 20
 ## Files of labels for `bench-router`, which says how they look
 LABELS ?=
 
@@ -22,7 +28,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why hermetic preview unpack settings dvc.yaml figures test test-unit test-slow test-slurm \
+.PHONY: help build envs why hermetic preview unpack settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router clean
 
 ## Show what make can do here
@@ -84,6 +90,10 @@ test-unit:
 ## Run the tests that build environments of their own, or repeat for long
 test-slow: envs
 	@$(call PYTHON,dev) -m pytest -m slow
+
+## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes hours
+test-soak: envs
+	@PYTHONPATH=.:tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS)
 
 ## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
 test-slurm: envs

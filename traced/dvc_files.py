@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from traced import yaml12
 from traced.digest import Digests, write_whole
 from traced.plan import Plan
 from traced.step import PARAMS_FILE, Step
-from traced.store import LOCK_FILE, Entry
+from traced.store import LOCK_FILE, Entry, read_lock
 from traced.workspace import DVC
 
 PIPELINE_FILE = "dvc.yaml"
@@ -40,6 +42,15 @@ def stage_of(step: Step) -> dict[str, Any]:
     stage["outs"] = [{literal(path): {"cache": False}} if path in step.kept_here else literal(path) for path in outs]
     stage["metrics"] = list(map(literal, metrics))
     return {key: value for key, value in stage.items() if value}
+
+
+def stages_of(path: Path) -> dict[str, Any]:
+    """Read the stages of a dvc.yaml. One that is damaged is as good as none: it is generated."""
+    try:
+        stages = yaml12.load(path).get("stages")
+    except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError):
+        return {}
+    return stages if isinstance(stages, dict) else {}
 
 
 class Pipeline:
@@ -86,7 +97,7 @@ class Pipeline:
         dvc.yaml describes just as this run knew them.
         """
         known = {planned.step.name: planned.entry for planned in plan.of.values() if planned.entry}
-        lock = yaml12.load(Path(LOCK_FILE)).get("stages", {})
+        lock = read_lock(Path(LOCK_FILE))
         message = ""
         if whole:
             for name, text in self.texts(plan.of).items():
@@ -95,7 +106,7 @@ class Pipeline:
             if self.settings_files:
                 known[SETTINGS] = self.settings_entry()
         else:
-            described = yaml12.load(Path(PIPELINE_FILE)).get("stages", {})
+            described = stages_of(Path(PIPELINE_FILE))
             ours = self.stages(plan.of)
             names = {name for name, stage in described.items() if name not in ours or stage == ours[name]}
             if left_out := sorted(set(known) - names):
@@ -104,7 +115,7 @@ class Pipeline:
                 )
         stages = {name: entry for name, entry in sorted({**lock, **known}.items()) if name in names}
         if stages != lock:
-            write_whole(Path(LOCK_FILE), yaml12.dump({"schema": "2.0", "stages": stages}))
+            write_whole(Path(LOCK_FILE), yaml12.dump({"schema": "2.0", "stages": stages}), durable=True)
         return message
 
 

@@ -31,7 +31,7 @@ from traced.lock import is_busy, wait_until_free
 from traced.plan import Plan, Planned, Verdict
 from traced.remote import DamagedError, UnreachableError
 from traced.step import Step, Trace
-from traced.store import Entry, key_of, outs_of
+from traced.store import DamagedLockError, Entry, key_of, outs_of
 from traced.workspace import DVC, Workspace, same, scratch_of
 
 SNAKEMAKE = "9.27."
@@ -407,7 +407,10 @@ def install(workflow: Any, settings_files: Iterable[Path] = (), plots: Iterable[
         trace = rule.params.get("trace")
         if isinstance(trace, Trace) and rule.shellcmd:
             trace.shell = shell_digest(rule.shellcmd)
-    workflow.tracer = Tracer(workflow, list(settings_files), list(plots))
+    try:
+        workflow.tracer = Tracer(workflow, list(settings_files), list(plots))
+    except DamagedLockError as error:
+        raise WorkflowError(str(error)) from None
     snakemake.workflow.DAG = TracedDAG
     snakemake.workflow.JobScheduler = TracedScheduler
 

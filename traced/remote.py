@@ -91,7 +91,7 @@ class Remote:
         if not all(self.cache.files(md5) is not None or self.fetch_list(md5) for md5 in lists):
             return False
         lacking = self.lacking(md5s)
-        return not lacking & self.damaged and all(self.odb.fs.exists(self.path(md5)) for md5 in lacking)
+        return not lacking & self.damaged and all(self.odb.fs.isfile(self.path(md5)) for md5 in lacking)
 
     def fetch_list(self, md5: str) -> bool:
         """Fetch the list of a folder's files. False if the remote does not have it, or has something else there."""
@@ -122,7 +122,10 @@ class Remote:
         self.cache.drop(lacking)
         self.cache.make_folder(self.cache.root)
         log.info("fetching %d files from the remote", len(lacking))
-        self.repo.cloud.pull({HashInfo("md5", md5) for md5 in lacking})
+        try:
+            self.repo.cloud.pull({HashInfo("md5", md5) for md5 in lacking})
+        except OSError as error:
+            raise UnreachableError(f"fetching from the remote: {error}") from error
         if damaged := self.lacking(md5s):
             self.cache.drop(damaged)
             self.damaged |= damaged

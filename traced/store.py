@@ -83,13 +83,32 @@ def read_entry(path: Path) -> Entry | None:
         return None
 
 
+class DamagedLockError(Exception):
+    """dvc.lock cannot be read. The message says what a person can do."""
+
+
+def read_lock(path: Path) -> dict[str, Entry]:
+    """Read the entries of dvc.lock by the name of the stage. Raises DamagedLockError if it is no such file."""
+    try:
+        stages = yaml12.load(path).get("stages") or {}
+        if isinstance(stages, dict):
+            return {str(name): entry for name, entry in stages.items()}
+        reason = "`stages` is no mapping"
+    except (OSError, ValueError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+    raise DamagedLockError(
+        f"{path}: damaged ({reason}): take it back from git, or remove it. The cache knows the traces of this machine,"
+        " and the next build writes it anew"
+    )
+
+
 class Store:
     """All traces known here, of the run-cache and of dvc.lock. The latter may have come by git."""
 
     def __init__(self, cache: Cache, lock_file: Path) -> None:
         self.cache = cache
         self.runs = cache.root / "runs"
-        stages = yaml12.load(lock_file).get("stages", {})
+        stages = read_lock(lock_file)
         self.locked: dict[str, Entry] = {name: entry for name, entry in stages.items() if is_entry(entry)}
         """The entries of dvc.lock by the name of the stage."""
         self.by_key: dict[str, Entry] = {key_of(entry): entry for entry in self.locked.values()}

@@ -79,6 +79,10 @@ def lose(project, *names):
 
 def damaged(path, how):
     """Damage a file as a disk, a copy or a person does; its mode stays as it was."""
+    if how == "a folder":
+        path.unlink()
+        path.mkdir()
+        return
     mode = path.stat().st_mode
     content = path.read_bytes()
     path.chmod(0o644)
@@ -87,7 +91,7 @@ def damaged(path, how):
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("how", ["emptied", "cut", "flipped"])
+@pytest.mark.parametrize("how", ["emptied", "cut", "flipped", "a folder"])
 def test_a_damaged_object_is_never_handed_out(project, how):
     expected = (project / "out/total").read_bytes()
     runs(project)
@@ -104,7 +108,7 @@ def test_a_damaged_object_is_never_handed_out(project, how):
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("how", ["emptied", "cut", "flipped"])
+@pytest.mark.parametrize("how", ["emptied", "cut", "flipped", "a folder"])
 def test_a_damaged_remote_is_noticed_and_what_it_lacks_is_made_again(project, tmp_path, how):
     expected = (project / "out/total").read_bytes()
     project.dvc("remote", "add", "-q", "-d", "shelf", tmp_path / "shelf")
@@ -116,7 +120,7 @@ def test_a_damaged_remote_is_noticed_and_what_it_lacks_is_made_again(project, tm
     lose(project, "out", ".dvc/cache", ".dvc/tmp")
     said = project.snakemake("total")
     assert (project / "out/total").read_bytes() == expected
-    assert "damaged" in said
+    assert "damaged" in said or how == "a folder"
     assert runs(project) == 2
 
 
@@ -316,3 +320,16 @@ def test_a_cache_that_others_share_lets_them_write(project, tmp_path):
     folders = [path for path in shared.rglob("*") if path.is_dir()]
     assert folders
     assert all(path.stat().st_mode & 0o2020 == 0o2020 and path.stat().st_gid == 65534 for path in folders)
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("text", ["stages: [", "\x00\x01", "stages: {total: {<<<<<<< HEAD", "- 3"])
+def test_a_damaged_lock_is_said_in_one_line(project, text):
+    (project / "dvc.lock").write_text(text)
+    said = project.snakemake("total", check=False)
+    assert "dvc.lock: damaged" in said and "take it back from git, or remove it" in said
+    assert "Traceback" not in said
+    (project / "dvc.lock").unlink()
+    runs(project)
+    project.snakemake("total")
+    assert runs(project) == 0
