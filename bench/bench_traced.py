@@ -231,7 +231,7 @@ def without_layer(folder: Path) -> None:
     snakefile.write_text(text[: text.index("# Content decides")])
     text = common.read_text()
     text = text.replace(
-        'return {"spec": spec, "trace": Trace(values, network, [*UNWATCHED, *([ANSWERS] if network else [])])}',
+        'return {"spec": spec, "trace": Trace(values, network, unwatched, kept_here)}',
         'return {"spec": spec}',
     )
     at = text.index('"""', text.index('"""', text.index("def code(")) + 3) + 3

@@ -13,7 +13,7 @@ from ingot.workflow.build import inert, open_build, plain, settings_files
 from snakemake.exceptions import WorkflowError
 from traced import engine
 from traced.closure import closure
-from traced.step import Trace, argument, kept_here
+from traced.step import Trace, argument
 
 ROOT = Path(workflow.basedir)
 # Commands use this relative path. So they stay the same if the folder moves, or if another Snakemake starts them.
@@ -78,10 +78,10 @@ UNWATCHED = [here("ingot/settings")]
 ANSWERS = ".cache/answers"
 
 
-def step(network=False, **values):
+def step(network=False, kept_here=(), **values):
     """Make the `params` of a rule: the arguments of its step, as one JSON text, and what goes into its trace.
 
-    `network` says that the step needs the network.
+    `network` says that the step needs the network, and `kept_here` names the outputs that no remote gets.
 
     The step gets every input, output and value by name, except for the inputs `gate` and `code`. `gate` only makes the
     job wait until the models before have passed. A value may be a function of the wildcards.
@@ -112,10 +112,8 @@ def step(network=False, **values):
             )
         )
 
-    return {
-        "spec": spec,
-        "trace": Trace(values, network, [*UNWATCHED, *([ANSWERS] if network else [])]),
-    }
+    unwatched = [*UNWATCHED, *([ANSWERS] if network else [])]
+    return {"spec": spec, "trace": Trace(values, network, unwatched, kept_here)}
 
 
 def wildcard(name):
@@ -126,7 +124,7 @@ def wildcard(name):
 # The shell command of every step. It builds the environment if it is missing, runs the step, and writes its log.
 RUN = (
     f"python=$(python3 {quote(f'{HERE}/envs/build.py')} {{input.code[0]}})/bin/python; "
-    + engine.prefix(quote(HERE))
+    + engine.runner(quote(HERE))
     + f"env PYTHONPATH={quote(HERE)} PYTHONHASHSEED=0 HF_HUB_DISABLE_TELEMETRY=1 "
     "CUBLAS_WORKSPACE_CONFIG=:4096:8 "
     '"$python" -m ingot.workflow.entry {input.code[1]} {params.spec:q} 2>&1 | tee {log:q}'

@@ -56,12 +56,13 @@ rule fetch_source:
     input:
         code=code("data", "data/fetch_source"),
     output:
-        file=kept_here("results/hub/{source}/{file}"),
+        file="results/hub/{source}/{file}",
     log:
         "logs/fetch_source_{source}_{file}.log",
     params:
         **step(
             network=True,
+            kept_here=["file"],
             hub=lambda wildcards: next(
                 source.hub
                 for source in SETTINGS.sources
@@ -81,15 +82,16 @@ rule read:
         ),
         code=code("data", "data/read"),
     output:
-        # Nobody has looked for secrets in it yet.
-        records=kept_here(f"{PART}/records.jsonl"),
+        records=f"{PART}/records.jsonl",
         rejected=f"{PART}/records.rejected.jsonl",
         report=f"{PART}/read.json",
     log:
         "logs/read_{source}_{part}.log",
     params:
-        # Not the whole source: nothing is read again because of another `weight`.
+        # Not the whole source: nothing is read again because of another `weight`. Nobody has looked for secrets in the
+        # records yet.
         **step(
+            kept_here=["records"],
             settings=SETTINGS.read,
             region=SETTINGS.filter.personal.region,
             format=of_source("format"),

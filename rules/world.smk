@@ -14,17 +14,18 @@ rule generate:
     input:
         code=code("data", "world/generate"),
     output:
-        # With planted secrets, as raw data may have them.
-        alpaca=kept_here("results/world/alpaca.jsonl"),
-        messages=kept_here("results/world/messages.jsonl.gz"),
-        question=kept_here("results/world/question.jsonl.zst"),
+        alpaca="results/world/alpaca.jsonl",
+        messages="results/world/messages.jsonl.gz",
+        question="results/world/question.jsonl.zst",
         pretraining="results/world/pretraining.jsonl",
         benchmark="results/world/benchmark.jsonl",
-        truth=kept_here("results/world/truth.jsonl"),
+        truth="results/world/truth.jsonl",
     log:
         "logs/generate.log",
     params:
+        # With planted secrets, as raw data may have them.
         **step(
+            kept_here=("alpaca", "messages", "question", "truth"),
             settings=SETTINGS.generate,
             test_share=SETTINGS.split.shares.test,
             seed=SETTINGS.seed,

@@ -196,23 +196,28 @@ class Cache:
         lacking, places = self.lacking(md5), places_of(path) or {}
         for name, (seen, digest) in known.items():
             if digest in lacking:
-                self.put_file(Path(places[name]), digest, seen)
+                # Where the file is if no link on the way leads out of the output.
+                own = Path(path).absolute().parent.resolve() / Path(path).name / name
+                self.put_file(Path(places[name]), digest, seen, own)
                 lacking.discard(digest)
         objects = self.objects(md5)
         self.digests.note(md5, objects, {one: one for one in objects})
 
-    def put_file(self, path: Path, md5: str, seen: Stamp) -> None:
-        """Store one file. RuntimeError if it no longer has the stamp that it had when its digest was taken."""
+    def put_file(self, path: Path, md5: str, seen: Stamp, own: Path) -> None:
+        """Store one file. It is given a second name only if it is at its `own` place, and nobody else's.
+
+        RuntimeError if it no longer has the stamp that it had when its digest was taken.
+        """
         target = self.object(md5)
         self.make_room(target)
         partial = partial_name(target)
         # A second name costs nothing. But a file that has other names could be written to under one of them.
-        alone = not path.is_symlink() and path.stat().st_nlink == 1
+        alone = not path.is_symlink() and path.stat().st_nlink == 1 and path.resolve() == own
         try:
             self.link(path, partial, ["hardlink", "reflink", "copy"] if alone else ["reflink", "copy"])
+            flush(partial)
             if but_for_ctime(stamp(path)) != but_for_ctime(seen):
                 raise RuntimeError(f"{path} was changed while it was being stored")
-            flush(partial)
             partial.chmod(PROTECTED)
             partial.rename(target)
         finally:

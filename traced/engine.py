@@ -35,6 +35,7 @@ from traced.store import DamagedLockError, Entry, key_of, outs_of
 from traced.workspace import DVC, Workspace, same, scratch_of
 
 SNAKEMAKE = "9.27."
+MARK = ": THE STEP"
 RUNNER = Path(__file__).resolve().parent / "runner.py"
 
 
@@ -43,9 +44,22 @@ def shell_digest(command: str) -> str:
     return hashlib.sha256(command.replace(f"{sys.executable} ", "").encode()).hexdigest()[:12]
 
 
-def prefix(root: str) -> str:
-    """Return what every shell command begins with. `root` is the folder of `traced`, as commands name it."""
+def runner(root: str) -> str:
+    """Return what stands before the one command of a step. `root` is the folder of `traced`, as commands name it.
+
+    What the shell does before it or after it, such as `| tee log`, is no part of the step.
+    """
     return f"{sys.executable} {root}/traced/runner.py {{rule}} {{params.trace:q}} -- "
+
+
+def prefix(root: str) -> str:
+    """Return what a shell command begins with. All that follows is the step: several commands, or a pipeline, too.
+
+    bash has the whole text in a variable. So what follows the mark is given to the runner as one command, and the shell
+    ends before it gets there itself.
+    """
+    rest = f"${{{{BASH_EXECUTION_STRING#*{MARK}$'\\n'}}}}"
+    return f'{runner(root)}bash -euo pipefail -c "{rest}"; exit $?\n{MARK}\n'
 
 
 def step_of(job: Any) -> Step:

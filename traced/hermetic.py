@@ -29,7 +29,7 @@ VARIABLE = "TRACED_HERMETIC"
 TOOLS = {"bwrap": "bubblewrap", "strace": "strace"}
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/sys", "/opt/cuda", "/var/cache/fontconfig")
 PRIVATE = ("/proc/", "/dev/", "/sys/")  # each namespace has its own, or they say nothing that a result may depend on
-KEPT_VARIABLES = re.compile(r"PATH|LANG|LC_\w+|\w+_NUM_THREADS|CUDA_\w+|NVIDIA_\w+|TRACED_\w+|LD_LIBRARY_PATH")
+KEPT_VARIABLES = re.compile(r"PATH|LANG|LC_\w+|\w+_NUM_THREADS|CUDA_\w+|NVIDIA_\w+|TRACED_SCRATCH|LD_LIBRARY_PATH")
 # A line of strace about a path that was not there: where the call begins from, and the path.
 NOT_THERE = re.compile(
     r'\w+\((?:(?:AT_FDCWD|\d+)<(?P<start>[^>]*)>, )?"(?P<path>(?:[^"\\]|\\.)*)".* = -1 ENOENT ', re.ASCII
@@ -53,8 +53,9 @@ def environments(command: Iterable[str]) -> dict[str, None]:
             found[str(settings.parent)] = None
             home = next(line.partition("=")[2].strip() for line in settings.read_text().splitlines() if "home" in line)
             found[str(Path(home).resolve().parent)] = None
-        found[str(path.resolve().parent.parent)] = None
-    return {folder: None for folder in found if folder != "/" and not folder.startswith("/usr")}
+        else:
+            found[str(path)] = found[str(path.resolve())] = None
+    return {folder: None for folder in found if not folder.startswith(("/usr/", "/bin/"))}
 
 
 def namespace(step: Step, command: list[str], work: Path, scratch: Path) -> list[str]:
@@ -70,8 +71,9 @@ def namespace(step: Step, command: list[str], work: Path, scratch: Path) -> list
         options += ["--dev-bind", str(device), str(device)]
     for folder in SYSTEM:
         options += ["--ro-bind-try", folder, folder]
-    options += ["--tmpfs", "/tmp", "--bind", str(work / "stage"), str(here)]  # noqa: S108  (its own)
-    for folder in environments(command):
+    home = os.path.expanduser("~")  # noqa: PTH111  (empty, and where it is: what is looked for there can be told)
+    options += ["--tmpfs", "/tmp", "--tmpfs", home, "--bind", str(work / "stage"), str(here)]  # noqa: S108  (its own)
+    for folder in environments([*command, sys.executable]):
         options += ["--ro-bind", folder, folder]
     for path in sorted(step.deps):
         options += ["--ro-bind", str(here / path), os.path.normpath(here / path)]
@@ -86,7 +88,7 @@ def namespace(step: Step, command: list[str], work: Path, scratch: Path) -> list
 
 def variables(step: Step, given: Mapping[str, str]) -> dict[str, str]:
     """Choose the variables that a step gets. One with the network may need a key; the others need nothing of yours."""
-    own = {"HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108  (of the namespace)
+    own = {"HOME": os.path.expanduser("~"), "TMPDIR": "/tmp"}  # noqa: S108, PTH111  (of the namespace)
     if step.network:
         return {**given, "TMPDIR": own["TMPDIR"]}
     return {name: value for name, value in given.items() if KEPT_VARIABLES.fullmatch(name)} | own
@@ -95,7 +97,7 @@ def variables(step: Step, given: Mapping[str, str]) -> dict[str, str]:
 def undeclared(calls: str, here: Path, stage: Path, scratch: Path) -> list[str]:
     """List what a step looked for in vain and this machine has, from the text that strace has written.
 
-    What it looked for and then wrote itself, in the `stage` or in `scratch`, is its own.
+    A folder that it then made itself in the `stage`, and what is in `scratch`, is its own.
     """
     found: dict[str, None] = {}
     for match in NOT_THERE.finditer(calls):
@@ -107,7 +109,7 @@ def undeclared(calls: str, here: Path, stage: Path, scratch: Path) -> list[str]:
             found[path] = None
             continue
         name = Path(path).relative_to(here)
-        if not (stage / name).exists() and not name.is_relative_to(scratch):
+        if not (stage / name).is_dir() and not name.is_relative_to(scratch):
             found[str(name)] = None
     return list(found)
 
@@ -125,7 +127,10 @@ def call(step: Step, command: list[str], scratch: Path, environment: Mapping[str
         for path in [scratch, *map(Path, step.outs)]:
             (stage / path).parent.mkdir(parents=True, exist_ok=True)
         status = subprocess.call(
-            namespace(step, command, work, scratch), env=variables(step, environment), pass_fds=files
+            namespace(step, command, work, scratch),
+            stdin=subprocess.DEVNULL,
+            env=variables(step, environment),
+            pass_fds=files,
         )
         calls = work / "seen/calls"
         seen = calls.read_text(encoding="utf-8", errors="surrogateescape") if calls.exists() else ""

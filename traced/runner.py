@@ -61,7 +61,7 @@ def run(step: Step, command: list[str]) -> int:
                 say(step, "done by the other process, restored")
                 return 0
     try:
-        if workspace.is_finished(step, before):
+        if workspace.is_finished(step, before) and not hermetic.is_wanted():
             say(step, "an earlier run had finished this, and was stopped while storing it: it is stored now")
         else:
             scratch = scratch_of(step) / key_of(before)[:32]
@@ -70,7 +70,7 @@ def run(step: Step, command: list[str]) -> int:
             if hermetic.is_wanted():
                 status = hermetic.call(step, command, scratch, environment, [held.fileno()])
             else:
-                status = subprocess.call(command, pass_fds=[held.fileno()], env=environment)
+                status = subprocess.call(command, stdin=subprocess.DEVNULL, pass_fds=[held.fileno()], env=environment)
             if status:
                 return status if status > 0 else 128 - status
             workspace.finish(step, before)

@@ -16,7 +16,6 @@ IGNORED_BY_DVC = {"size", "nfiles"}
 PARAMS_FILE = "params.yaml"
 # An output of this name holds figures, which `dvc metrics show` shows.
 METRICS = "report"
-KEPT_HERE = "kept_here"
 PATHS = ("deps", "outs", "metrics", "kept_here", "unwatched")
 # Bytes of a text that stands on the command line itself. A command may have two of them and other words.
 LONGEST_ARGUMENT = 32_768
@@ -30,11 +29,38 @@ def flat(named: Any) -> list[str]:
     return sorted({str(path) for path in named})
 
 
+def named(paths: Any) -> list[Any]:
+    """List the paths of Snakemake's input or output by name and in order: a command may tell them apart by both."""
+    items = paths.items() if hasattr(paths, "items") else ()
+    return [
+        [str(path) for path in paths],
+        {name: as_list(value) for name, value in items},
+    ]
+
+
+def as_list(value: Any) -> list[str]:
+    """Return one path, or several, as a list."""
+    return [value] if isinstance(value, str) else list(value)
+
+
+def digest_of(value: Any) -> str:
+    """Return a short digest of a value of JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def check_keys(settings: Mapping[str, Any]) -> None:
+    """Raise ValueError if DVC would overlook a setting."""
+    if found := ignored_keys(settings):
+        raise ValueError(
+            f"settings called {', '.join(sorted(found))} are no part of DVC's traces: give them another name"
+        )
+
+
 def ignored_keys(settings: Any) -> set[str]:
     """Return the keys in `settings` that DVC would leave out, at any depth."""
     if isinstance(settings, Mapping):
         return IGNORED_BY_DVC.intersection(settings).union(*map(ignored_keys, settings.values()))
-    return set().union(*map(ignored_keys, settings)) if isinstance(settings, list) else set()
+    return set().union(*map(ignored_keys, settings)) if isinstance(settings, list | tuple) else set()
 
 
 def argument(text: str) -> str:
@@ -56,13 +82,6 @@ def of_argument(text: str) -> str:
     return Path(text[1:]).read_text() if text.startswith("@") else text
 
 
-def kept_here(path: str) -> Any:
-    """Mark an output of a rule that must not leave this machine: `dvc push` passes over it."""
-    from snakemake.io import flag
-
-    return flag(path, KEPT_HERE)
-
-
 class Trace:
     """The function for the param `trace` of a rule. It returns all that a job depends on, as one JSON text.
 
@@ -70,31 +89,36 @@ class Trace:
         settings: what the step is given. A value may be a function of the wildcards.
         network: whether the step needs the network.
         unwatched: files and folders that it may read, and that cannot change what it writes.
+        kept_here: names of outputs that must not leave this machine: `dvc push` passes over them.
 
     ValueError if DVC would overlook a setting.
     """
 
-    def __init__(self, settings: Mapping[str, Any], network: bool = False, unwatched: Iterable[str] = ()) -> None:
-        if found := ignored_keys(dict(settings)):
-            raise ValueError(
-                f"settings called {', '.join(sorted(found))} are no part of DVC's traces: give them another name"
-            )
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        network: bool = False,
+        unwatched: Iterable[str] = (),
+        kept_here: Iterable[str] = (),
+    ) -> None:
+        check_keys(dict(settings))
         self.settings = settings
-        self.network, self.unwatched = network, list(unwatched)
+        self.network, self.unwatched, self.kept_here = network, list(unwatched), list(kept_here)
         self.shell = ""
         """The digest of the rule's shell command, which `engine.install` sets."""
 
     def __call__(self, wildcards: Any, input: Any, output: Any) -> str:
         """Describe one job."""
         values = {key: value(wildcards) if callable(value) else value for key, value in self.settings.items()}
+        check_keys(values)
         described = {
             "wildcards": dict(wildcards),
             "deps": flat(input),
             "outs": flat(output),
             "metrics": [str(path) for name, path in output.items() if name == METRICS],
-            "kept_here": [str(path) for path in output if KEPT_HERE in getattr(path, "flags", ())],
+            "kept_here": flat(path for name in self.kept_here for path in as_list(output[name])),
             "settings": values,
-            "shell": self.shell,
+            "shell": digest_of([self.shell, named(input), named(output)]),
             "network": self.network,
             "unwatched": self.unwatched,
         }
@@ -125,7 +149,7 @@ class Step:
     network: bool = False
     """Whether it needs the network."""
     shell: str = ""
-    """A digest of the rule's shell command, as it stands in the Snakefile."""
+    """A digest of the rule's shell command, as it stands in the Snakefile, and of what its paths are called there."""
 
     @classmethod
     def of(cls, rule: str, trace: str) -> "Step":

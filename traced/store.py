@@ -8,6 +8,7 @@ So the key of a step is known before the step has run. An entry of DVC's run-cac
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,9 @@ def parse_entry(text: bytes, name: str) -> Entry | None:
     """
     try:
         value = json.loads(text) if text[:1] == b"{" else yaml12.parse(text)
-    except (ValueError, RecursionError, yaml.YAMLError):
+        return value if is_entry(value) and hash_of(value) == name else None
+    except (ValueError, TypeError, RecursionError, yaml.YAMLError):
         return None
-    return value if is_entry(value) and hash_of(value) == name else None
 
 
 def read_entry(path: Path) -> Entry | None:
@@ -108,6 +109,8 @@ class Store:
     def __init__(self, cache: Cache, lock_file: Path) -> None:
         self.cache = cache
         self.runs = cache.root / "runs"
+        self.kept_here = cache.root / "kept_here"
+        """Traces of steps with outs that stay here: DVC pushes what the run-cache names, with --run-cache."""
         stages = read_lock(lock_file)
         self.locked: dict[str, Entry] = {name: entry for name, entry in stages.items() if is_entry(entry)}
         """The entries of dvc.lock by the name of the stage."""
@@ -115,19 +118,19 @@ class Store:
 
     def lookup(self, key: str) -> list[Entry]:
         """List the entries of a key, newest first. A step that does not always give the same bytes has several."""
-        folder = self.runs / key[:2] / key
-        try:
-            names = sorted(os.scandir(folder), key=lambda file: -file.stat().st_mtime_ns)
-        except OSError:
-            names = []
+        names: list[os.DirEntry[str]] = []
+        for runs in (self.runs, self.kept_here):
+            with suppress(OSError):
+                names += os.scandir(runs / key[:2] / key)
+        names.sort(key=lambda file: -file.stat().st_mtime_ns)
         found = [entry for file in names if file.name[0] != "." and (entry := read_entry(Path(file.path)))]
         if key in self.by_key:
             found.append(self.by_key[key])
         return [entry for entry in found if key_of(entry) == key]
 
-    def save(self, entry: Entry) -> None:
+    def save(self, entry: Entry, kept_here: bool = False) -> None:
         """Keep an entry whose bytes are in the cache."""
         key = key_of(entry)
-        folder = self.runs / key[:2] / key
+        folder = (self.kept_here if kept_here else self.runs) / key[:2] / key
         self.cache.make_folder(folder)
         write_whole(folder / hash_of(entry), json.dumps(entry, indent=1).encode(), durable=True)

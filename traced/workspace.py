@@ -2,11 +2,12 @@
 
 import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 
 from traced.cache import Cache, dvc_settings, remove
-from traced.digest import Content, Digests
+from traced.digest import Content, Digests, flush, places_of
 from traced.remote import Remote
 from traced.step import Step
 from traced.store import LOCK_FILE, Entry, Store, key_of, new_entry, outs_of
@@ -55,11 +56,16 @@ class Workspace:
         """Rename what no trace and no cache knows, since somebody made it by hand. Return the new names."""
         kept = []
         for path, content in disk.items():
-            if content and not self.known(path, content):
+            # What is there and cannot be read, such as a folder with a link that leads nowhere, is nobody's but theirs.
+            if os.path.lexists(path) and not (content and self.known(path, content)):
                 name = f"{path}.edited-{time.strftime('%Y%m%d-%H%M%S')}"
                 while os.path.lexists(name):
                     name += "+"
-                Path(path).rename(name)
+                if Path(path).is_file() and Path(path).is_symlink():  # into the cache, whose object will be replaced
+                    shutil.copyfile(path, name)
+                    Path(path).unlink()
+                else:
+                    Path(path).rename(name)
                 kept.append(name)
         return kept
 
@@ -81,7 +87,11 @@ class Workspace:
             raise RuntimeError(f"{', '.join(changed)} changed while the step was running: its result is not kept")
         if missing := [path for path in step.outs if not Path(path).exists()]:
             raise RuntimeError(f"the step ended without writing {', '.join(missing)}")
+        if unreadable := [path for path, content in self.digests.of_all(step.outs).items() if content is None]:
+            raise RuntimeError(f"{', '.join(unreadable)} cannot be stored: a link in it leads nowhere")
         for path in step.outs:
+            for place in (places_of(path) or {}).values():
+                flush(place)  # before the name says that it is finished
             finished = finished_name(path, key_of(before))
             remove(finished)
             Path(path).rename(finished)
@@ -100,7 +110,8 @@ class Workspace:
         outs = {path: content for path, name in finished.items() if (content := found[name])}
         for path, content in outs.items():
             self.cache.put(finished[path], content.md5)
-        self.store.save({**before, "outs": [content.entry(path) for path, content in outs.items()]})
+        entry = {**before, "outs": [content.entry(path) for path, content in outs.items()]}
+        self.store.save(entry, kept_here=bool(step.kept_here))
         self.clean(step)
         for path, content in outs.items():
             self.cache.relink(content.md5)

@@ -3,14 +3,16 @@
 import re
 from typing import Any
 
-from ingot.curation.personal import find_personal, find_secrets, mask
+from ingot.curation.personal import SECRETS, Span, find_personal, mask
 
-END_OF_WORD = re.compile(r"[\w.+/=@-]*$")
+# A secret is masked wherever it stands, also right after a letter: an escaped line end may have left one there.
+ANYWHERE = {kind: re.compile(pattern.pattern.removeprefix(r"\b")) for kind, pattern in SECRETS.items()}
 
 
 def redacted_text(text: str, region: str) -> str:
     """Mask every secret and all personal data in a text. `region` is the country of phone numbers without a prefix."""
-    without_secrets = mask(text, find_secrets(text))
+    found = [Span(*match.span(), kind) for kind, pattern in ANYWHERE.items() for match in pattern.finditer(text)]
+    without_secrets = mask(text, found)
     return mask(without_secrets, find_personal(without_secrets, region))
 
 
@@ -21,9 +23,3 @@ def redacted(value: Any, region: str) -> Any:
     if isinstance(value, dict):
         return {key: redacted(one, region) for key, one in value.items()}
     return [redacted(one, region) for one in value] if isinstance(value, list) else value
-
-
-def excerpt(text: str, most: int, region: str) -> str:
-    """Return how a text begins, without what is secret or personal. A word at the cut is left out: it may be a half."""
-    shown = redacted_text(text, region)
-    return shown if len(shown) <= most else END_OF_WORD.sub("", shown[:most])

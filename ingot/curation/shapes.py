@@ -1,7 +1,6 @@
 """The shapes that question and answer come in, and how a row of any shape becomes a record."""
 
 import itertools
-import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +100,10 @@ def find_pair(row: Record, shape: Shape | None) -> tuple[Any, Any] | None:
     return next(filter(None, (take(row, fields) for fields in SHAPES.values())), None)
 
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+LARGEST_SCORE = 1e9
+
+
 def describe(row: Record, labels: Labels) -> Record | None:
     """Make the metadata of a row, with labels where it says nothing; None if what it says is nonsense."""
     given = {key: value for key, value in row.items() if value is not None}
@@ -115,9 +118,11 @@ def describe(row: Record, labels: Labels) -> Record | None:
         "checker": given.get("checker", "text"),
     }
     score = metadata["quality_score"]
-    is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and math.isfinite(score)
+    is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and abs(score) < LARGEST_SCORE
+    texts = [text for text in (metadata["domain"], metadata["teacher"]) if text is not None]
     sound = (
         isinstance(metadata["domain"], str)
+        and all(isinstance(text, str) and not LONE_SURROGATE.search(text) for text in texts)
         and metadata["difficulty"] in DIFFICULTIES
         and metadata["checker"] in tuple(CHECKERS)
         and (score is None or is_number)
@@ -131,7 +136,7 @@ def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
         return "not_text"
     if not instruction.strip() or not response.strip():
         return "empty_text"
-    if not (instruction + response).isascii() and any("\ud800" <= c <= "\udfff" for c in instruction + response):
+    if not (instruction + response).isascii() and LONE_SURROGATE.search(instruction + response):
         return "lone_surrogate"
     if metadata is None:
         return "bad_metadata"

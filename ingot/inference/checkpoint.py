@@ -15,12 +15,13 @@ def load(folders: list[Path]) -> tuple[Any, Any]:
 
     fastest = device()
     dtype = torch.float32 if fastest == "cpu" else torch.bfloat16
-    model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": fastest})
+    own_code = {"trust_remote_code": False}  # else transformers would ask
+    model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": fastest}, **own_code)
     if len(folders) > 1:
         from peft import PeftModel  # slow to import, and most checkpoints need none
 
         model = PeftModel.from_pretrained(model, folders[1])
-    return model.eval(), AutoTokenizer.from_pretrained(folders[-1])
+    return model.eval(), AutoTokenizer.from_pretrained(folders[-1], **own_code)
 
 
 class Checkpoint:

@@ -192,12 +192,21 @@ def ask(backend: Backend, path: Path, questions: list[Record], longest: int, con
             "response": sample["target"],
             "domain": path.stem,
             "answer": sample["resps"][0][0] if task.OUTPUT_TYPE == "generate_until" else sample["filtered_resps"],
-            "right": fits and bool(sample[scoring["score"]]),
+            "right": fits and is_right(sample[scoring["score"]], path),
             "prompt": prompt,
             "too_long": not fits,
         }
         for item, sample, prompt, fits in zip(items, samples, prompts, map(model.fits, prompts), strict=True)
     ]
+
+
+def is_right(score: Any, path: Path) -> bool:
+    """Read the verdict on one answer. InputError if the metric gives none for single answers, as bleu and f1 do."""
+    if score not in (0, 1) or isinstance(score, list | tuple | str):
+        raise InputError(
+            f"{path}: metadata.score: its metric says {score!r} of an answer, and not 0 or 1; take another"
+        )
+    return bool(score)
 
 
 def mismatches(own: Any, trained: Any, items: list[Record]) -> int:

@@ -5,18 +5,23 @@ needs, and no others. It can write to a small temporary folder, which is removed
 It runs without privileges, even if root starts it.
 """
 
+import contextlib
+import itertools
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ingot.errors import InputError
 
-NOBODY = "65534"
+# Root's programs run as users that nobody else is, for their number of processes counts per user.
+USERS = itertools.count(2_000_000 + os.getpid() * 64 % 1_000_000)
 SYSTEM = ("/usr", "/bin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
 HOW_TO_INSTALL = (
     "code that a model wrote runs only in a sandbox, and bubblewrap is not installed; install it with `apt install"
@@ -83,11 +88,12 @@ def command(program: list[str], limits: Limits) -> list[str]:
         *("--core=0", f"--cpu={int(limits.seconds) + 1}", "--"),
     ]
     if os.geteuid() == 0:
-        # No limit of processes holds for root, so the program runs as the user nobody. Root can become nobody only
-        # if the sandbox has no user namespace of its own.
+        # No limit of processes holds for root, so the program runs as another user. Root can become one only if the
+        # sandbox has no user namespace of its own.
         isolated = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         isolated += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-        limited = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", *limited]
+        user = next(USERS)
+        limited = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs", *limited]
     return [
         *(shutil.which("bwrap") or "bwrap", *isolated, "--die-with-parent", "--new-session", "--clearenv"),
         *("--setenv", "PATH", "/usr/bin:/bin", *folders, "--dev", "/dev", "--proc", "/proc"),
@@ -97,24 +103,53 @@ def command(program: list[str], limits: Limits) -> list[str]:
     ]
 
 
-def run_python(program: str, limits: Limits = DEFAULT) -> Outcome:
-    """Run a Python program, given as its text, and return how it ended. It can use the standard library only."""
+def python_of_sandbox() -> str:
+    """Return the interpreter that programs run in."""
+    return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
+
+
+@contextlib.contextmanager
+def in_sandbox(arguments: list[str], limits: Limits, **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the interpreter in a sandbox, and kill everything in it at the end."""
+    # bubblewrap's own environment must be empty: the program can read it.
+    process = subprocess.Popen(
+        command([python_of_sandbox(), "-I", "-S", *arguments], limits), env={}, start_new_session=True, **streams
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def run_python(program: str, limits: Limits = DEFAULT, player: str = "") -> Outcome:
+    """Run a Python program, given as its text, and return how it ended. It can use the standard library only.
+
+    If there is a `player`, that program runs in another sandbox. The first program gets two descriptors as arguments:
+    what it writes to the one comes to the player's standard input, and from the other it reads the player's output.
+    """
     # Output goes to a file and not to a pipe: the limit on the size of files bounds it, however fast it comes.
-    # The program comes as a file, too. On the command line, every process of the sandbox could read it.
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as source:
+    with contextlib.ExitStack() as stack:
+        output, source = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         source.write(program.encode("utf-8", "surrogatepass"))
         source.seek(0)
-        python = str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")
-        process = subprocess.Popen(
-            command([python, "-I", "-S", "-"], limits),
-            # bubblewrap's own environment must be empty: the program can read it.
-            env={}, stdin=source, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+        streams: dict[str, Any] = {"stdout": output, "stderr": output}
+        arguments, ends = ["-"], list[int]()
+        if player:
+            (questions, ask), (answers, answer) = os.pipe(), os.pipe()
+            ends = [questions, ask, answers, answer]
+            stack.enter_context(
+                in_sandbox(["-c", player], limits, stdin=questions, stdout=answer, stderr=subprocess.DEVNULL)
+            )
+            streams["pass_fds"] = (ask, answers)
+            arguments += [str(ask), str(answers)]
+        process = stack.enter_context(in_sandbox(arguments, limits, stdin=source, **streams))
+        for end in ends:  # else neither would notice that the other has ended
+            os.close(end)
         try:
             status: int | None = process.wait(limits.seconds)
         except subprocess.TimeoutExpired:
             status = None
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
         output.seek(0)
         return Outcome(status, output.read(limits.output).decode("utf-8", "replace"))

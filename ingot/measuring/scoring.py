@@ -36,7 +36,7 @@ def run_tests(item: Record, answer: str) -> bool:
 
     The exit status is no evidence, because the code could end the process itself.
     """
-    outcome = run_python(program_of(item, answer))
+    outcome = run_python(program_of(item, answer), player=referee.PLAYER)
     return outcome.status == 0 and outcome.output.endswith(f"\n{referee.PASSED}\n")
 
 
@@ -63,7 +63,7 @@ def python_call(text: str) -> tuple[str, dict[str, Any]] | None:
         if not isinstance(tree, ast.Call) or tree.args:
             return None
         arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in tree.keywords}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
     return ast.unparse(tree.func), arguments
 
@@ -108,7 +108,10 @@ def compare_calls(item: Record, answer: str) -> bool:
     if call is None or len(item["ground_truth"]) != 1:
         return False
     ((name, allowed),) = item["ground_truth"][0].items()
-    return call[0] == name and arguments_fit(call[1], allowed)
+    try:
+        return call[0] == name and arguments_fit(call[1], allowed)
+    except RecursionError:  # a value nested a thousand deep
+        return False
 
 
 SCORERS: dict[str, Callable[[Record, str], bool]] = {"run_tests": run_tests, "compare_calls": compare_calls}

@@ -27,6 +27,6 @@ def brief_rejection(rejected: Record) -> Record:
         "id": rejected["id"] or "",
         "group": rejected["filter"],
         "about": " · ".join(filter(None, [rejected["reason"], rejected["evidence"], place])),
-        "instruction": record.get("instruction", record.get("excerpt", "")),
+        "instruction": record.get("instruction", ""),
         "response": record.get("response", ""),
     }

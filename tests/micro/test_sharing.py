@@ -59,10 +59,9 @@ def test_a_second_clone_restores_by_trace_and_fetches_only_what_is_needed(worksp
     workspace.git("rm", "-q", "--cached", "dvc.lock")
     workspace.git("commit", "-q", "-m", "no lock")
     clone = clone_of(workspace.folder, tmp_path / "clone")
-    said = clone.snakemake("--dry-run")
-    assert "traced: release: would be restored" in said
     ran, said = clone.build()
-    assert ran == set()
+    assert "release: its inputs are as before, so it need not run" in said
+    assert {name.split("_")[0] for name in ran} == {"generate", "read"}, "raw data stay where they are"
     assert (clone / RELEASE).read_bytes() == (workspace / RELEASE).read_bytes()
     assert not (clone / "results/base").exists()
     fetched = sum(path.stat().st_size for path in clone.folder.glob(".dvc/cache/files/**/*") if path.is_file())
@@ -87,7 +86,7 @@ def test_the_same_over_ssh(workspace, tmp_path):
         workspace.git("commit", "-q", "-a", "-m", "remote")
         clone = clone_of(workspace.folder, tmp_path / "clone")
         ran, _ = clone.build()
-        assert ran == set()
+        assert {name.split("_")[0] for name in ran} == {"generate", "read"}, "raw data stay where they are"
         assert (clone / RELEASE).read_bytes() == (workspace / RELEASE).read_bytes()
         agree_without_intermediates = clone.nothing_to_do()
         assert agree_without_intermediates

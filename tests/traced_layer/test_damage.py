@@ -19,7 +19,7 @@ HEAD = f"""
 import sys
 sys.path.insert(0, "{ROOT}")
 from traced import engine
-from traced.step import params
+from traced.step import Trace, params
 
 TRACED = engine.prefix("{ROOT}")
 """
@@ -333,3 +333,120 @@ def test_a_damaged_lock_is_said_in_one_line(project, text):
     runs(project)
     project.snakemake("total")
     assert runs(project) == 0
+
+
+@pytest.mark.graph
+def test_a_pipeline_is_recorded_when_all_of_it_has_ended(tmp_path):
+    work = Workspace(tmp_path)
+    (work / "in").write_text("b\na\n" * 50_000)
+    rule = """
+rule sorted:
+    input: "in"
+    output: "out"
+    params: **params()
+    shell: TRACED + "sort {input} | (cat; sleep 0.5; echo 'last one') > {output}; test -s {output} || exit 1"
+
+engine.install(workflow)
+"""
+    (work / "Snakefile").write_text(HEAD + rule)
+    work.snakemake()
+    assert (work / "out").read_text().endswith("b\nlast one\n")
+    work.edit("Snakefile", "sort {input} |", "sort {input} | false |")
+    said = work.snakemake(check=False)
+    assert "Error in rule sorted" in said, "a part of it that fails counts, as everywhere in Snakemake"
+
+
+@pytest.mark.graph
+def test_names_and_order_of_inputs_count(tmp_path):
+    work = Workspace(tmp_path)
+    (work / "one").write_text("1\n")
+    (work / "two").write_text("2\n")
+    rule = """
+rule joined:
+    input: a="one", b="two"
+    output: "out"
+    params: **params()
+    shell: TRACED + "cat {input.a} {input.b} > {output}"
+
+engine.install(workflow)
+"""
+    (work / "Snakefile").write_text(HEAD + rule)
+    work.snakemake()
+    work.edit("Snakefile", 'a="one", b="two"', 'a="two", b="one"')
+    work.snakemake()
+    assert (work / "out").read_text() == "2\n1\n"
+
+
+def test_a_setting_of_a_function_may_not_be_called_as_dvc_overlooks_it():
+    trace = Trace({"cut": lambda wildcards: {"size": 3}})
+    with pytest.raises(ValueError, match="settings called size"):
+        trace({}, [], {})
+
+
+@pytest.mark.graph
+def test_what_is_kept_here_reaches_no_remote(tmp_path):
+    """Not even with --run-cache, by which DVC pushes what traces name."""
+    work = Workspace(tmp_path / "project")
+    work.folder.mkdir()
+    (work / "in").write_text("sesame\n")
+    rule = """
+rule clean:
+    input: "raw"
+    output: "clean"
+    params: **params()
+    shell: TRACED + "wc -c < {input} > {output}"
+
+rule raw:
+    input: "in"
+    output: raw="raw"
+    params: trace=Trace({}, kept_here=["raw"])
+    shell: TRACED + "cat {input} {input} > {output}"
+
+engine.install(workflow)
+"""
+    (work / "Snakefile").write_text(HEAD + rule)
+    work.dvc("init", "-q", "--no-scm")
+    work.snakemake()
+    assert work.nothing_to_do()
+    work.dvc("remote", "add", "-q", "-d", "shelf", tmp_path / "shelf")
+    work.dvc("push", "-q", "--run-cache")
+    pushed = [path.read_bytes() for path in (tmp_path / "shelf").rglob("*") if path.is_file()]
+    assert pushed
+    assert not any(b"sesame" in content for content in pushed), list((tmp_path / "shelf").rglob("*"))
+    lose(work, "raw", "clean")
+    work.snakemake()
+    assert work.nothing_to_do()
+    assert "up to date" in work.dvc("status")
+
+
+@pytest.mark.graph
+def test_an_edit_is_kept_even_where_a_folder_cannot_be_read(project):
+    (project / "out/folder/one").write_text("mine\n")
+    (project / "out/folder/.#one").symlink_to("me@host.1:2")  # as an editor that has it open does
+    (project / "out/total").unlink()
+    project.edit("Snakefile", "| sort", "| sort -r")  # so that it reads the folder
+    said = project.snakemake("total")
+    assert "kept as" in said
+    (kept,) = project.folder.glob("out/folder.edited-*")
+    assert (kept / "one").read_text() == "mine\n"
+
+
+@pytest.mark.graph
+def test_an_edit_through_a_link_into_the_cache_is_kept(project):
+    project.dvc("config", "cache.type", "symlink")
+    (project / "in").write_text("other\n")
+    project.snakemake("total")
+    path = project / "out/doubled"
+    assert path.is_symlink()
+    path.resolve().chmod(0o644)
+    path.write_text("mine\n")
+    project.snakemake("total")
+    assert path.read_text() == "other\n" * 2
+    assert [kept.read_text() for kept in project.folder.glob("out/doubled.edited-*")] == ["mine\n"]
+
+
+@pytest.mark.graph
+def test_an_output_that_cannot_be_stored_is_said(project):
+    project.edit("Snakefile", "echo two > {output}/two", "ln -s /nowhere {output}/two")
+    said = project.snakemake("total", check=False)
+    assert "out/folder cannot be stored: a link in it leads nowhere" in said

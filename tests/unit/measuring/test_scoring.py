@@ -11,14 +11,18 @@ ADD = {
     "entry_point": "total",
     "test": "def check(candidate):\n    assert candidate([1, 2]) == 3\n    assert candidate([]) == 0\n",
 }
-# Write into the process that checks, through /proc.
-REWRITE = """
-try:
-    output = open(f'/proc/{os.getppid()}/fd/1', 'w')
-    output.write('\\nall checks have passed\\n')
-    open(f'/proc/{os.getppid()}/mem', 'r+b')
-except OSError:
-    pass
+# Look for the checks, and take the answer from them.
+PEEK = """
+import glob, re
+def total(xs):
+    for path in glob.glob('/proc/*/fd/*') + glob.glob('/proc/*/cmdline') + glob.glob('/proc/*/environ'):
+        try:
+            text = open(path, errors='replace').read(100_000)
+        except OSError:
+            continue
+        if 'candidate([1, 2]) == 3' in text:
+            return sum(xs)
+    return 0
 """
 
 
@@ -40,7 +44,7 @@ except OSError:
         ("```python\nclass Any:\n    __eq__ = lambda *_: True\ndef total(xs):\n    return Any()\n```", False),
         ("```python\nimport builtins\nbuiltins.AssertionError = int\ndef total(xs):\n    return 7\n```", False),
         ("```python\nimport os\ndef total(xs):\n    os.kill(os.getppid(), 9)\n```", False),
-        (f"```python\nimport os\n{REWRITE}\ndef total(xs):\n    return 7\n```", False),
+        (f"```python\n{PEEK}\n```", False),
     ],
 )
 def test_code_is_judged_by_its_tests(answer, passes):
@@ -66,6 +70,12 @@ def test_the_imports_before_a_function_are_there_for_an_answer_that_repeats_it()
 )
 def test_a_call_is_read_in_the_forms_in_which_models_write_it(text):
     assert call_in(text) == ("area", {"base": 10, "unit": "cm"})
+
+
+def test_a_call_of_odd_values_is_wrong_and_stops_nothing():
+    assert not compare_calls(ACCEPTED, "area(base={{}})")
+    deep = "[" * 900 + "]" * 900
+    assert not compare_calls(ACCEPTED, f'{{"name": "area", "arguments": {{"base": {deep}}}}}')
 
 
 @pytest.mark.parametrize("text", ["", "no", "{", '{"name": 1}', "area(10)", "area(base=f())", "[" * 5000, '"area"'])
