@@ -253,7 +253,7 @@ class Cache:
                 remove(target)
             self.get_file(md5, target, content.executable)
         else:
-            partial = target.with_name(f".{target.name}.restored")
+            partial = target.with_name(f".{hashlib.sha256(target.name.encode()).hexdigest()[:16]}.restored")
             remove(partial)
             for name, digest in files.items():
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,9 @@ def drawn(draw: Any, width: float, height: float, title: str, background: str) -
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.hashsalt": "ingot", "svg.fonttype": "none", "font.size": 9}):
+    # A $ in a domain's name is no formula.
+    settings = {"svg.hashsalt": "ingot", "svg.fonttype": "none", "font.size": 9, "text.parse_math": False}
+    with matplotlib.rc_context(settings):
         canvas = Figure((width, height), layout="constrained", facecolor=background)
         axes = canvas.subplots()
         axes.spines[["top", "right"]].set_visible(False)

@@ -111,3 +111,11 @@ def test_losses_are_drawn_by_the_name_of_their_training():
     rows = [{"step": step, "loss": 6.0 / (step + 1)} for step in range(4)]
     drawn = figure(draw_losses({"base": rows, "adapt": rows}))
     assert "adapt" in drawn and "lower is better" in drawn
+
+
+def test_a_name_that_looks_like_a_formula_is_a_name():
+    def draw(axes):
+        axes.bar([r"$\frac{$", "plain"], [1, 2], label=r"$\x$")
+        axes.legend()
+
+    assert r"$\frac{$" in figure(draw)
