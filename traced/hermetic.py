@@ -146,11 +146,21 @@ def call(step: Step, command: list[str], scratch: Path, environment: Mapping[str
     return status
 
 
-def main() -> None:
-    """Build the targets of the command line anew, each step in a namespace of its own."""
+def why_not() -> str:
+    """Say why no hermetic build is possible here, and what to do; "" if one is."""
     for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
-            raise SystemExit(f"hermetic builds need {tool}: on Debian, `apt install {package}`")
+            return f"hermetic builds need {tool}: on Debian, `apt install {package}`"
+    trial = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--unshare-net", "--"]
+    watch = ["strace", "--seccomp-bpf", "-f", "-qq", "-e", "trace=%file", "-o", "/dev/null", "true"]
+    done = subprocess.run([*trial, *watch], capture_output=True, text=True, check=False)
+    return f"hermetic builds do not work here: {done.stderr.strip()}" if done.returncode else ""
+
+
+def main() -> None:
+    """Build the targets of the command line anew, each step in a namespace of its own."""
+    if reason := why_not():
+        raise SystemExit(reason)
     command = [
         str(Path(sys.executable).with_name("snakemake")),
         "--cores",

@@ -48,7 +48,12 @@ def drawn(draw: Any, width: float, height: float, title: str, background: str) -
     from matplotlib.figure import Figure
 
     # A $ in a domain's name is no formula.
-    settings = {"svg.hashsalt": "ingot", "svg.fonttype": "none", "font.size": 9, "text.parse_math": False}
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "ingot",
+        "svg.fonttype": "none",
+        "font.size": 9,
+        "text.parse_math": False,
+    }
     with matplotlib.rc_context(settings):
         canvas = Figure((width, height), layout="constrained", facecolor=background)
         axes = canvas.subplots()

@@ -1,16 +1,12 @@
 """Steps that read what their rule does not declare are found out, by the name of what they read."""
 
-import shutil
-
 import pytest
 
 from helpers.workspaces import ROOT, Workspace
+from traced.hermetic import why_not
 
-needed = [tool for tool in ("bwrap", "strace") if not shutil.which(tool)]
-pytestmark = [
-    pytest.mark.graph,
-    pytest.mark.skipif(bool(needed), reason=f"{' and '.join(needed)} not installed: apt install bubblewrap strace"),
-]
+REASON = why_not()
+pytestmark = [pytest.mark.graph, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
 SNAKEFILE = f"""
 import sys
