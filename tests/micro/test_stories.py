@@ -35,7 +35,12 @@ def test_a_fresh_clone_and_dvc_pull_leave_nothing_to_do(workspace, tmp_path):
     share(workspace, tmp_path / "shelf")
     clone = clone_of(workspace.folder, tmp_path / "clone")
     clone.dvc("pull", "-q")
-    agree(clone)
+    assert clone.nothing_to_do()
+    missing = set(re.findall(r"deleted: +(\S+)", clone.dvc("status")))
+    assert missing, "raw data stay where they are"
+    assert all(
+        re.fullmatch(r"results/world/\w+.jsonl\S*|results/data/parts/\S+/records.jsonl", path) for path in missing
+    )
 
 
 def test_the_final_artifact_alone_is_enough(workspace, tmp_path):
