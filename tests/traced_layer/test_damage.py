@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -413,6 +414,11 @@ engine.install(workflow)
     pushed = [path.read_bytes() for path in (tmp_path / "shelf").rglob("*") if path.is_file()]
     assert pushed
     assert not any(b"sesame" in content for content in pushed), list((tmp_path / "shelf").rglob("*"))
+    left_behind = shutil.ignore_patterns("cache", "tmp", "dvc.lock", "raw", "clean", ".snakemake")
+    other = Workspace(shutil.copytree(work.folder, tmp_path / "other", ignore=left_behind))
+    said = other.snakemake()
+    assert "1 to run" in said, "without dvc.lock, raw data are made again"
+    assert "clean: its inputs are as before, so it need not run" in said
     lose(work, "raw", "clean")
     work.snakemake()
     assert work.nothing_to_do()
