@@ -83,7 +83,7 @@ def built_workspace(start, tmp_path_factory, pytestconfig):
         if (folder.parent / "done").exists():
             return Workspace(folder)
         workspace = clone_of(start.folder, folder)
-        if os.environ.get("INGOT_HERMETIC") and not why_not():  # as CI wants it
+        if os.environ.get("INGOT_HERMETIC") and not why_not():
             workspace.call("python", "-m", "traced.hermetic")
         else:
             workspace.snakemake()

@@ -1,6 +1,9 @@
 """Write plots as SVG, in one palette: a colour means the same on every page."""
 
 import io
+import os
+import tempfile
+from functools import cache
 from typing import Any
 
 BASE = "#8c8c8c"
@@ -42,8 +45,17 @@ def picture(draw: Any, title: str, width: float = 6.4, height: float = 4.2) -> s
     return drawn(draw, width, height, title, background="white")
 
 
+@cache
+def folder_of_matplotlib() -> "tempfile.TemporaryDirectory[str]":
+    """Give matplotlib a folder of its own, until this process ends. So no settings of a person change a plot."""
+    folder = tempfile.TemporaryDirectory(prefix="ingot-")
+    os.environ["MPLCONFIGDIR"] = folder.name
+    return folder
+
+
 def drawn(draw: Any, width: float, height: float, title: str, background: str) -> str:
     """Let `draw` draw on axes of this size, and return the plot as SVG."""
+    folder_of_matplotlib()
     import matplotlib
     from matplotlib.figure import Figure
 
