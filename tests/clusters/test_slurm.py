@@ -101,7 +101,7 @@ def test_gpu_rules_asked_for_their_gpu(workspace, site):
 
 
 def test_logs_are_where_they_are_without_a_cluster(workspace):
-    assert {"read_alpaca_alpaca.jsonl.0", "pretrain", "adapt", "report_curation"} <= set(workspace.logs())
+    assert {"read_alpaca_alpaca_jsonl_0", "pretrain", "adapt", "report_curation"} <= set(workspace.logs())
     assert (workspace / "logs/slurm").is_dir()
 
 
