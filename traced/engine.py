@@ -36,7 +36,6 @@ from traced.workspace import DVC, Workspace, same, scratch_of
 
 SNAKEMAKE = "9.27."
 MARK = ": THE STEP"
-RUNNER = Path(__file__).resolve().parent / "runner.py"
 
 
 def shell_digest(command: str) -> str:

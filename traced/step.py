@@ -43,7 +43,7 @@ def as_list(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value)
 
 
-def digest_of(value: Any) -> str:
+def short_digest(value: Any) -> str:
     """Return a short digest of a value of JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -118,7 +118,7 @@ class Trace:
             "metrics": [str(path) for name, path in output.items() if name == METRICS],
             "kept_here": flat(path for name in self.kept_here for path in as_list(output[name])),
             "settings": values,
-            "shell": digest_of([self.shell, named(input), named(output)]),
+            "shell": short_digest([self.shell, named(input), named(output)]),
             "network": self.network,
             "unwatched": self.unwatched,
         }
