@@ -11,6 +11,12 @@ PROFILE ?=
 STEP ?= balanced
 ## What `unpack` unpacks: a file that ends in .zst
 FILE ?=
+## The folder that `sign` signs and `verify` checks
+RELEASE ?= results/release
+## The better build for `bisect`: a commit, a dvc.lock, or the folder of another clone
+GOOD ?=
+## The private key for `sign`, which is made if there is none, or the public key for `verify`
+KEY ?=
 ## How many tests `test` runs side by side
 WORKERS ?= 2
 ## Files of real texts for `bench-data`; without any it makes some up
@@ -28,7 +34,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why hermetic preview unpack settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
+.PHONY: help build envs why hermetic preview unpack sign verify bisect settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router clean
 
 ## Show what make can do here
@@ -66,6 +72,18 @@ preview:
 ## Unpack FILE beside itself; refuse it if size or digest are not the promised ones
 unpack:
 	@$(call PYTHON,data) -m ingot.tools.unpack "$(FILE)"
+
+## Write lineage and bill of materials of RELEASE, and sign all of it with KEY
+sign:
+	@$(call PYTHON,workflow) -m ingot.cli sign "$(RELEASE)" --key "$(or $(KEY),$(error name your private key: make sign KEY=FILE))"
+
+## Check signature (by KEY), digests, lineage and licences of RELEASE
+verify:
+	@$(call PYTHON,workflow) -m ingot.cli verify "$(RELEASE)" $(if $(KEY),--key "$(KEY)")
+
+## Find what lost the points since the build GOOD: the step, setting, record file or package
+bisect:
+	@$(call PYTHON,workflow) -m ingot.cli bisect "$(or $(GOOD),$(error name the better build: make bisect GOOD=COMMIT))"
 
 ## Write docs/settings.md and presets/settings.schema.json from ingot/settings and presets/defaults.yaml
 settings:

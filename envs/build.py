@@ -91,17 +91,45 @@ def tool_uv() -> Path:
     return target / "bin/uv"
 
 
-def install_torch(uv: Path, target: Path, requirement: str, sources: dict[str, str]) -> None:
-    """Install torch at its pin, in the build that fits this machine.
+def torch_build(version: str, sources: dict[str, str]) -> tuple[str, bool]:
+    """Return (the build of torch that fits this machine, such as `cpu`; whether the configured find-links offer it).
 
-    A wheel that the configured find-links offer wins; otherwise uv looks for a GPU and takes the CUDA or CPU build.
-    The build differs from machine to machine, which is why torch has a pin but no hash in the lock.
+    What is offered wins. Otherwise it is the CUDA build where there is an NVIDIA GPU.
     """
-    command: list[str | Path] = [uv, "pip", "install", "--python", target / "bin/python", requirement]
-    version = requirement.partition("==")[2]
     links = sources.get("UV_FIND_LINKS", os.environ.get("UV_FIND_LINKS", "")).split(",")
-    offered = any(list(Path(link).glob(f"torch-{version}*.whl")) for link in links if Path(link).is_dir())
-    call(*command, *([] if offered else ["--torch-backend=auto"]), **sources)
+    offered = [path for link in links if Path(link).is_dir() for path in Path(link).glob(f"torch-{version}+*.whl")]
+    if offered:
+        return offered[0].name.split("+")[1].split("-")[0], True
+    return "cu130" if Path("/proc/driver/nvidia/version").exists() else "cpu", False
+
+
+def install_torch(uv: Path, target: Path, requirement: str, sources: dict[str, str]) -> None:
+    """Install torch at its pin, in the build that fits this machine, if its hash is in torch.sha256.
+
+    The build differs from machine to machine, which is why the locks have no hash for it.
+    """
+    install: list[str | Path] = [uv, "pip", "install", "--python", target / "bin/python"]
+    if os.environ.get("INGOT_TORCH_UNHASHED"):
+        log(f"INGOT_TORCH_UNHASHED is set: {requirement} is installed whatever its hash")
+        call(*install, requirement, "--torch-backend=auto", **sources)
+        return
+    version = requirement.partition("==")[2]
+    build, offered = torch_build(version, sources)
+    backend = [] if offered else [f"--torch-backend={build}"]
+    known = [line.split() for line in (HERE / "torch.sha256").read_text().splitlines() if line[:1] not in ("#", "")]
+    hashes = [f"--hash=sha256:{digest}" for digest, name in known if name.startswith(f"torch-{version}+{build}-")]
+    with tempfile.TemporaryDirectory() as work:
+        hashed = Path(work) / "torch.txt"
+        hashed.write_text(" ".join([f"{requirement}+{build}", *hashes]) + "\n")
+        try:
+            call(*install, "--no-deps", "--require-hashes", "-r", hashed, *backend, **sources)
+        except SystemExit as error:
+            raise SystemExit(
+                f"{error}\nenvs: if it speaks of hashes: envs/torch.sha256 lacks the build of torch that fits this"
+                " machine. Add its hash, or set INGOT_TORCH_UNHASHED=1 to trust the index"
+            ) from None
+    if build != "cpu":  # what only the CUDA build needs, at the versions that it names
+        call(*install, f"{requirement}+{build}", *backend, **sources)
 
 
 def lock_entries(name: str) -> list[str]:

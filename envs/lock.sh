@@ -11,7 +11,7 @@ for name in "$@"; do
     --excludes torch-accelerators.txt -o "$name.lock" "$name.in"
   torch=$(sed -n 's/^-r \(.*\)/\1/p' "$name.in" | xargs grep -hs "^torch==" "$name.in" | sort -u || true)
   if [ -n "$torch" ]; then
-    note="# $torch is part of this lock, without a hash: its build differs from machine to machine."
+    note="# $torch is part of this lock. Its build differs from machine to machine: torch.sha256 has the hashes."
     printf '%s\n' "$note" | cat - "$name.lock" > "$name.partial" && mv "$name.partial" "$name.lock"
   fi
 done

@@ -5,6 +5,7 @@ environment, which is built if it is missing.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from ingot.errors import InputError
 from ingot.workflow.environments import python_of
 
 VERSION = "0.1.0"
+RELEASE = "results/release"
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -53,6 +55,30 @@ def unpack(options: argparse.Namespace) -> int:
     return run_in("data", "ingot.tools.unpack", options.file, *([options.to] if options.to else []))
 
 
+def sign(options: argparse.Namespace) -> int:
+    """Write the lineage of a release, and sign it."""
+    from traced.lineage import statements_of
+
+    folder = Path(os.path.relpath(options.release))
+    if not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder}: there is no manifest.json; build first, and name the folder of the release")
+    lines = [json.dumps(statement, sort_keys=True) for statement in statements_of([str(folder / "manifest.json")])]
+    (folder / "lineage.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return run_in("signing", "ingot.tools.sign", str(folder), options.key)
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Check a release."""
+    key = ["--key", options.key] if options.key else []
+    return run_in("signing", "ingot.tools.verify", options.release, *key, *(["--json"] if options.json else []))
+
+
+def bisect(options: argparse.Namespace) -> int:
+    """Find what lost the points between two builds."""
+    arguments = [options.good, options.bad, *(["--json"] if options.json else [])]
+    return run_in("workflow", "ingot.tools.bisect", *arguments)
+
+
 def settings(options: argparse.Namespace) -> int:
     """Print the complete settings, as YAML that config.yaml could hold."""
     import yaml
@@ -88,6 +114,23 @@ def parser() -> argparse.ArgumentParser:
     unpacked.add_argument("file", metavar="FILE", help="a file that ends in .zst")
     unpacked.add_argument("to", metavar="TO", nargs="?", help="the unpacked file; FILE without .zst if left out")
     unpacked.set_defaults(run=unpack)
+
+    signed = commands.add_parser("sign", help="write lineage and bill of materials of a release, and sign it")
+    signed.add_argument("release", metavar="RELEASE", nargs="?", default=RELEASE, help=f"its folder; {RELEASE}")
+    signed.add_argument("--key", metavar="FILE", required=True, help="your private key; made if there is none")
+    signed.set_defaults(run=sign)
+
+    verified = commands.add_parser("verify", help="check a release: signature, digests, lineage, licences")
+    verified.add_argument("release", metavar="RELEASE", nargs="?", default=RELEASE, help=f"its folder; {RELEASE}")
+    verified.add_argument("--key", metavar="FILE", help="the public key of the one you trust")
+    verified.add_argument("--json", action="store_true", help="print JSON, with every step")
+    verified.set_defaults(run=verify)
+
+    lost = commands.add_parser("bisect", help="find the step, setting, record file or package that lost the points")
+    lost.add_argument("good", metavar="GOOD", help="the better build: a commit, a dvc.lock, or the folder of a clone")
+    lost.add_argument("bad", metavar="BAD", nargs="?", default=".", help="the worse build; the one here")
+    lost.add_argument("--json", action="store_true", help="print JSON")
+    lost.set_defaults(run=bisect)
 
     complete = commands.add_parser("settings", help="print the complete settings of config.yaml and its preset")
     complete.add_argument(

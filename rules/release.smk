@@ -4,6 +4,7 @@ Inputs:   every artifact and every figure of the build
 Outputs:  results/release/ledger.{json,md}   bytes and quality of each artifact
           results/release/rounds.{json,md}   what each stage made better, and what it cost
           results/routing.html               which route answers how well, and at what cost
+          results/release/files/             all that a receiver needs, under the names that it has in results/
           results/release/manifest.json      files with digests, versions, licence and parents
           results/release/MODEL_CARD.md      the model card, for people
           results/plots/                     plots of sizes against quality, costs against accuracy, and losses
@@ -143,6 +144,7 @@ rule release:
             "macros.md",
         ),
     output:
+        content=directory("results/release/files"),
         manifest="results/release/manifest.json",
         figures="results/release/figures.json",
         card=report("results/release/MODEL_CARD.md", category="Model card"),
@@ -158,7 +160,7 @@ rule release:
             left_out=BUILD.left_out(),
         ),
     message:
-        "Write the manifest and the model card"
+        "Put the release together, with manifest and model card"
     shell:
         RUN
 

@@ -13,7 +13,10 @@
     dvc_files  dvc.yaml, params.yaml and dvc.lock
     graph      the graph of the Snakefile here, for commands
     hermetic   a build that proves that rules declare what their steps read
+    lineage    where files came from, as statements that a stranger can check
     pipeline, why, diverge   the commands: write DVC's files, answer two questions
 
-docs/traced.md shows how to use the layer in another Snakefile.
+The README beside this file shows how to use the layer in a Snakefile.
 """
+
+VERSION = "0.1.0"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from traced import yaml12
-from traced.store import Entry
+from traced.plan import Change, changed_inputs, changed_settings, digests_of
+from traced.store import Entry, settings_of
 
 
 def read(path: str) -> dict[str, Entry]:
@@ -25,14 +26,9 @@ def read(path: str) -> dict[str, Entry]:
     return stages
 
 
-def by_path(items: list[dict[str, Any]]) -> dict[str, str]:
-    """Return {path: digest} of the deps or outs of an entry."""
-    return {item["path"]: item.get("md5", "") for item in items}
-
-
 def differing(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[str]:
     """Write a line for each path whose digest differs."""
-    old, new = by_path(one), by_path(other)
+    old, new = digests_of(one), digests_of(other)
     return [
         f"{path}: {old.get(path, 'absent')} / {new.get(path, 'absent')}"
         for path in sorted(old | new)
@@ -55,6 +51,37 @@ def parents_first(stages: dict[str, Entry]) -> list[str]:
     for name in stages:
         visit(name)
     return list(order)
+
+
+def ancestors(stages: dict[str, Entry], name: str) -> set[str]:
+    """Return the names of the stages that a stage depends on, and its own."""
+    writer = {out["path"]: name for name, entry in stages.items() for out in entry.get("outs", [])}
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += [writer[dep["path"]] for dep in stages[name].get("deps", []) if dep["path"] in writer]
+    return found
+
+
+def causes(old: Entry | None, new: Entry, written: set[str]) -> list[Change]:
+    """List why a step of a build differs from that of another, unless it is only because of what others wrote.
+
+    `written` are the paths that steps write. A step that read equal things and wrote other bytes is a cause itself.
+    """
+    if old is None:
+        return [Change("trace", "the other build has no such step", None, None)]
+    inputs = changed_inputs(digests_of(old.get("deps", [])), digests_of(new.get("deps", [])))
+    found = [change for change in inputs if change.what not in written]
+    found += changed_settings(settings_of(old), settings_of(new))
+    if old.get("cmd") != new.get("cmd"):
+        found.append(Change("command", "the rule's shell command is another one", None, None))
+    if not inputs and not found:
+        outs = changed_inputs(digests_of(old["outs"]), digests_of(new["outs"]))
+        found = [Change("output", f"{one.what}, from equal inputs", one.old, one.new) for one in outs]
+    return found
 
 
 def compare(one: dict[str, Entry], other: dict[str, Entry]) -> str:

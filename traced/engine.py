@@ -2,7 +2,7 @@
 
 This replaces three things of Snakemake: which jobs must run (`DAG.update_needrun`), what happens to a job that is ready
 (`JobScheduler.run`), and what happens to one that has ended (`_proceed`). It is written for the Snakemake that
-envs/workflow.lock pins, and `install` refuses any other.
+pyproject.toml names, and `install` refuses any other.
 """
 
 import fcntl
@@ -30,9 +30,11 @@ from traced.dvc_files import Pipeline
 from traced.lock import is_busy, wait_until_free
 from traced.plan import Plan, Planned, Verdict
 from traced.remote import DamagedError, UnreachableError
-from traced.step import Step, Trace
+from traced.step import Step, Trace, params
 from traced.store import DamagedLockError, Entry, key_of, outs_of
 from traced.workspace import DVC, Workspace, same, scratch_of
+
+__all__ = ["install", "params", "prefix", "runner"]
 
 SNAKEMAKE = "9.27."
 MARK = ": THE STEP"
@@ -43,15 +45,17 @@ def shell_digest(command: str) -> str:
     return hashlib.sha256(command.replace(f"{sys.executable} ", "").encode()).hexdigest()[:12]
 
 
-def runner(root: str) -> str:
-    """Return what stands before the one command of a step. `root` is the folder of `traced`, as commands name it.
+def runner(root: str = "") -> str:
+    """Return what stands before the one command of a step.
 
-    What the shell does before it or after it, such as `| tee log`, is no part of the step.
+    What the shell does before it or after it, such as `| tee log`, is no part of the step. `root` is the folder of a
+    copy of `traced`, as commands name it. Without it, `traced` is installed.
     """
-    return f"{sys.executable} {root}/traced/runner.py {{rule}} {{params.trace:q}} -- "
+    module = f"{root}/traced/runner.py" if root else "-P -m traced.runner"
+    return f"{sys.executable} {module} {{rule}} {{params.trace:q}} -- "
 
 
-def prefix(root: str) -> str:
+def prefix(root: str = "") -> str:
     """Return what a shell command begins with. All that follows is the step: several commands, or a pipeline, too.
 
     bash has the whole text in a variable. So what follows the mark is given to the runner as one command, and the shell
@@ -66,7 +70,7 @@ def step_of(job: Any) -> Step:
     trace = job.params.get("trace")
     if trace is None:
         raise WorkflowError(
-            f"rule {job.rule.name}: without the param `trace` nothing remembers what it read; see docs/traced.md",
+            f"rule {job.rule.name}: without the param `trace` nothing remembers what it read; see the README of traced",
             rule=job.rule,
         )
     return Step.of(job.rule.name, trace)

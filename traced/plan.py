@@ -6,8 +6,8 @@ from enum import Enum
 from typing import Any
 
 from traced.digest import Content
-from traced.step import PARAMS_FILE, Step
-from traced.store import Entry, key_of, outs_of
+from traced.step import Step
+from traced.store import Entry, key_of, outs_of, settings_of
 from traced.workspace import Workspace, same
 
 
@@ -89,6 +89,30 @@ def kind_of(path: str) -> str:
     return {"py": "code", "lock": "environment"}.get(path.rpartition(".")[2], "input")
 
 
+def digests_of(described: list[dict[str, Any]]) -> dict[str, str | None]:
+    """Return {path: digest} of the deps or outs of an entry."""
+    return {one["path"]: one.get("md5") for one in described}
+
+
+def changed_inputs(old: Mapping[str, str | None], new: Mapping[str, str | None]) -> list[Change]:
+    """List the inputs whose digests differ."""
+    return [
+        Change(kind_of(path), path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+
+
+def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """List the settings that differ, each by its whole name."""
+    was, wanted = flatten(old), flatten(new)
+    return [
+        Change("setting", key, was.get(key), wanted.get(key))
+        for key in sorted(was | wanted)
+        if was.get(key) != wanted.get(key)
+    ]
+
+
 def changes_between(
     old: Entry | None, step: Step, contents: Mapping[str, Content | None], known_only: bool = False
 ) -> list[Change]:
@@ -98,19 +122,11 @@ def changes_between(
     """
     if old is None:
         return [Change("trace", "never built here", None, None)]
-    before = {dep["path"]: dep["md5"] for dep in old.get("deps", [])}
     now = {path: content.md5 if content else None for path, content in contents.items()}
+    unknown = {path for path, md5 in now.items() if known_only and md5 is None}
     found = [
-        Change(kind_of(path), path, before.get(path), now.get(path))
-        for path in sorted(before | now)
-        if before.get(path) != now.get(path) and not (known_only and path in now and now[path] is None)
-    ]
-    was = flatten(next(iter(old.get("params", {}).get(PARAMS_FILE, {}).values()), {}))
-    wanted = flatten(step.values)
-    found += [
-        Change("setting", key, was.get(key), wanted.get(key))
-        for key in sorted(was | wanted)
-        if was.get(key) != wanted.get(key)
+        *(change for change in changed_inputs(digests_of(old.get("deps", [])), now) if change.what not in unknown),
+        *changed_settings(settings_of(old), step.values),
     ]
     if old.get("cmd") != step.command:
         found.append(Change("command", "the rule's shell command is another one", None, None))

@@ -13,8 +13,10 @@ the trace is stored.
 
 import fcntl
 import os
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TextIO
 
@@ -63,7 +65,9 @@ def run(step: Step, command: list[str]) -> int:
     try:
         if workspace.is_finished(step, before) and not hermetic.is_wanted():
             say(step, "an earlier run had finished this, and was stopped while storing it: it is stored now")
+            workspace.record(step, before)
         else:
+            began = time.monotonic()
             scratch = scratch_of(step) / key_of(before)[:32]
             scratch.mkdir(parents=True, exist_ok=True)
             environment = os.environ | {SCRATCH: str(scratch)}
@@ -73,8 +77,11 @@ def run(step: Step, command: list[str]) -> int:
                 status = subprocess.call(command, stdin=subprocess.DEVNULL, pass_fds=[held.fileno()], env=environment)
             if status:
                 return status if status > 0 else 128 - status
+            seconds = round(time.monotonic() - began, 3)
             workspace.finish(step, before)
-        workspace.record(step, before)
+            # Linux tells KiB, of the largest of all processes that have ended.
+            peak = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+            workspace.record(step, before, seconds, peak)
     except RuntimeError as error:
         workspace.discard(step)
         say(step, str(error))

@@ -2,13 +2,17 @@
 
 An entry is DVC's entry of dvc.lock: {cmd, deps, params, outs}. Its key is the hash of all but the digests of its outs.
 So the key of a step is known before the step has run. An entry of DVC's run-cache is the file
-<cache>/runs/<key[:2]>/<key>/<hash of all>.
+<cache>/runs/<key[:2]>/<key>/<hash of all>. Beside it, <cache>/ran/<key[:2]>/<key>/ has a file for each time that the
+step ran here.
 """
 
 import hashlib
 import json
 import os
+import time
+import uuid
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +58,11 @@ def outs_of(entry: Entry) -> dict[str, Content]:
     return {out["path"]: Content.of_entry(out) for out in entry["outs"]}
 
 
+def settings_of(entry: Entry) -> dict[str, Any]:
+    """Return the settings that a step was given."""
+    return next(iter(entry.get("params", {}).get(PARAMS_FILE, {}).values()), {})
+
+
 def is_entry(value: Any) -> bool:
     """Tell whether a value can be used as an entry."""
     if not isinstance(value, dict) or not isinstance(value.get("outs"), list):
@@ -84,6 +93,20 @@ def read_entry(path: Path) -> Entry | None:
         return None
 
 
+@dataclass(frozen=True)
+class Run:
+    """One time that a step ran on this machine."""
+
+    entry: str
+    """The hash of the trace that came of it."""
+    ended: float
+    """Seconds since 1970."""
+    seconds: float | None = None
+    """How long its command took; None if that was not seen, because the run was stopped while storing."""
+    peak_bytes: int | None = None
+    """The most memory that one of its processes held."""
+
+
 class DamagedLockError(Exception):
     """dvc.lock cannot be read. The message says what a person can do."""
 
@@ -111,6 +134,7 @@ class Store:
         self.runs = cache.root / "runs"
         self.kept_here = cache.root / "kept_here"
         """Traces of steps with outs that stay here: DVC pushes what the run-cache names, with --run-cache."""
+        self.ran = cache.root / "ran"
         stages = read_lock(lock_file)
         self.locked: dict[str, Entry] = {name: entry for name, entry in stages.items() if is_entry(entry)}
         """The entries of dvc.lock by the name of the stage."""
@@ -134,3 +158,28 @@ class Store:
         folder = (self.kept_here if kept_here else self.runs) / key[:2] / key
         self.cache.make_folder(folder)
         write_whole(folder / hash_of(entry), json.dumps(entry, indent=1).encode(), durable=True)
+
+    def note_run(self, key: str, run: Run) -> None:
+        """Keep that a step ran. Nothing is lost but a figure if that cannot be written."""
+        folder = self.ran / key[:2] / key
+        with suppress(OSError):
+            self.cache.make_folder(folder)
+            write_whole(folder / f"{time.time_ns()}.json", json.dumps(asdict(run)).encode())
+
+    def runs_of(self, key: str) -> list[Run]:
+        """List the runs of a key on this machine, oldest first."""
+        folder = self.ran / key[:2] / key
+        names = sorted(path for path in folder.glob("[!.]*.json")) if folder.is_dir() else []
+        found = []
+        for path in names:
+            with suppress(OSError, ValueError, TypeError):
+                found.append(Run(**json.loads(path.read_bytes())))
+        return found
+
+    def builder(self) -> str:
+        """Return the name of this cache as a builder: made up once, so that it tells nothing of the machine."""
+        path = self.ran / "builder"
+        if not path.is_file():
+            self.cache.make_folder(self.ran)
+            write_whole(path, f"urn:uuid:{uuid.uuid4()}".encode())
+        return path.read_text()

@@ -10,7 +10,7 @@ from traced.cache import Cache, dvc_settings, remove
 from traced.digest import Content, Digests, flush, places_of
 from traced.remote import Remote
 from traced.step import Step
-from traced.store import LOCK_FILE, Entry, Store, key_of, new_entry, outs_of
+from traced.store import LOCK_FILE, Entry, Run, Store, hash_of, key_of, new_entry, outs_of
 
 DVC = Path(".dvc")
 
@@ -100,8 +100,8 @@ class Workspace:
         """Tell whether an earlier run was stopped after the step had ended, and before its trace was stored."""
         return all(finished_name(path, key_of(before)).exists() for path in step.outs)
 
-    def record(self, step: Step, before: Entry) -> None:
-        """Store what a step has finished, then its trace. Then put it in its place.
+    def record(self, step: Step, before: Entry, seconds: float | None = None, peak_bytes: int | None = None) -> None:
+        """Store what a step has finished, then its trace. Then put it in its place. `seconds` is what it took.
 
         It can be stopped at any moment and called again. RuntimeError if a file changes meanwhile.
         """
@@ -112,6 +112,7 @@ class Workspace:
             self.cache.put(finished[path], content.md5)
         entry = {**before, "outs": [content.entry(path) for path, content in outs.items()]}
         self.store.save(entry, kept_here=bool(step.kept_here))
+        self.store.note_run(key_of(before), Run(hash_of(entry), time.time(), seconds, peak_bytes))
         self.clean(step)
         for path, content in outs.items():
             self.cache.relink(content.md5)

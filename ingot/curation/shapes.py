@@ -68,9 +68,9 @@ def find_instance(row: Record) -> tuple[Any, Any] | None:
 
 def joined(*pieces: Any) -> Any:
     """Join the pieces of a question to one text. If one of them is no text, return that one, so that it is refused."""
-    given = [piece for piece in pieces if piece not in (None, "")]
+    given = [piece for piece in pieces if piece is not None]
     wrong = next((piece for piece in given if not isinstance(piece, str)), None)
-    return "\n\n".join(given) if wrong is None and given else wrong
+    return "\n\n".join(filter(None, given)) if wrong is None and given else wrong
 
 
 def take(row: Record, fields: Fields) -> tuple[Any, Any] | None:

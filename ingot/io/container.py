@@ -15,6 +15,9 @@ from ingot.errors import InputError
 
 MAGIC = 0x184D2A50  # first of the skippable frames, RFC 8878 section 3.1.2
 BLOCK = 1 << 20
+PACKED_BLOCK = (
+    1 << 14
+)  # zstd packs no more than some 32,000 bytes into one, so this unpacks to half a gigabyte at worst
 
 
 def sha256(path: Path) -> str:
@@ -57,12 +60,19 @@ def blocks(packed: Path, start: int) -> Iterator[bytes]:
     """Yield the unpacked content block by block; InputError names the offset of damage."""
     import zstandard
 
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
     with open(packed, "rb") as file:
         file.seek(start)
         try:
-            yield from zstandard.ZstdDecompressor().read_to_iter(file, read_size=BLOCK, write_size=BLOCK)
+            while not decompressor.eof and (block := file.read(PACKED_BLOCK)):
+                yield decompressor.decompress(block)
         except zstandard.ZstdError as error:
             raise InputError(f"{packed}: damaged near byte {file.tell()} ({error}); fetch it again") from None
+        end = file.tell() - len(decompressor.unused_data)
+        if not decompressor.eof:
+            raise InputError(f"{packed}: cut off after byte {end}; fetch it again")
+        if end != packed.stat().st_size:
+            raise InputError(f"{packed}: something else follows after byte {end}; fetch it again")
 
 
 def unpack_file(packed: Path, target: Path) -> None:

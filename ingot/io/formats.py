@@ -262,7 +262,8 @@ def read_csv(path: Path, settings: Read, part: Part) -> Iterator[Row]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield Row(number + 1, reason="invalid_csv", excerpt=str(error).encode())
+                if part.has(number):
+                    yield Row(number + 1, reason="invalid_csv", excerpt=str(error).encode())
                 number += 1
                 continue
             if fields:
@@ -314,7 +315,7 @@ def read_parquet(path: Path, settings: Read, part: Part) -> Iterator[Row]:
                         else:
                             yield Row(place + 1, value)
                 number += batch.num_rows
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from None
 
 

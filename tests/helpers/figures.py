@@ -115,9 +115,9 @@ def system():
 
 def figures(preset="tiny"):
     """Everything that the rule `release` writes to figures.json."""
-    paths = [*(f"results/modifiers/{domain}/lora.gguf.zst" for domain in DOMAINS), "results/router/model/layers"]
+    paths = [*(f"files/modifiers/{domain}/lora.gguf.zst" for domain in DOMAINS), "files/router/model/layers"]
     files = [{"path": path, "bytes": 464_780, "sha256": "0" * 64} for path in paths]
-    files.append({"path": "results/packed/IQ4_XS.gguf.zst", "bytes": PACKED["IQ4_XS"], "sha256": "0" * 64})
+    files.append({"path": "files/packed/IQ4_XS.gguf.zst", "bytes": PACKED["IQ4_XS"], "sha256": "0" * 64})
     side = {"messages": 100, "accuracy": 0.99, "false_alarms": 0.01, "missed": 0.01}
     return {
         "manifest": {
@@ -132,7 +132,6 @@ def figures(preset="tiny"):
             "gates": list(MODELS)[1:],
             "data": {"read": {"in": 14_030, "out": 13_930}},
             "sources": {"alpaca": {"records": 4221, "licence": None}},
-            "pages": ["results/routing.html"],
             "left_out": ["No judge compared answers in pairs."],
             "versions": {"torch": "2.13.0"},
         },

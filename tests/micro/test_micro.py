@@ -16,7 +16,7 @@ pytestmark = pytest.mark.graph
 def test_the_release_is_complete_and_its_digests_are_right(built):
     manifest = json.loads((built / "results/release/manifest.json").read_text())
     for entry in manifest["files"]:
-        data = (built / entry["path"]).read_bytes()
+        data = (built / "results/release" / entry["path"]).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (entry["bytes"], entry["sha256"])
     assert manifest["versions"]["torch"]
     assert not [entry for entry in manifest["files"] if "/." in entry["path"]]

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -29,7 +29,10 @@ from traced.cache import remove
 
 TARGETS = ["results/data/train.jsonl", "results/data/test.jsonl", "results/router/detector"]
 PAGE = ROOT / "docs/soak.md"
-Disturbed = Callable[[random.Random, Workspace], str]
+SIDE_BY_SIDE = 2
+WRONG, TRACEBACK = "WRONG BYTES", "a traceback"
+Table = Counter[tuple[str, str]]
+"""How often what came of which disturbance."""
 
 
 def new_workspace(folder: Path) -> Workspace:
@@ -73,47 +76,90 @@ def processes(run: subprocess.Popen[bytes]) -> dict[str, list[psutil.Process]]:
     return found
 
 
+STEPS = ("read", "filter", "sign", "deduplicate", "decontaminate", "balance", "split")
+
+
 def lose_something(chance: random.Random, work: Workspace) -> str:
-    """Give the next build something to do: restore, fetch, or run."""
-    what = chance.choice(["results", "results", "cache", "cache and digests", "a script", "a script", "garbage"])
-    if what == "results":
+    """Give the next build something to do; return what it will be doing."""
+    doing = chance.choice(["restore", "fetch", "fetch", "run", "run", "run", "collect garbage"])
+    if doing in ("restore", "fetch"):
         shutil.rmtree(work / "results", ignore_errors=True)
-    elif what.startswith("cache"):
-        shutil.rmtree(work / "results", ignore_errors=True)
+    if doing == "fetch":
         shutil.rmtree(work / ".dvc/cache", ignore_errors=True)
-        if "digests" in what:
+        if chance.random() < 0.5:
             shutil.rmtree(work / ".dvc/tmp", ignore_errors=True)
-    elif what == "a script":
-        script = chance.choice(["read", "filter", "sign", "deduplicate", "decontaminate", "balance", "split"])
-        work.append(f"workflow_scripts/data/{script}.py", f"# {chance.random()}\n")
-    return what
+    elif doing == "run":
+        work.append(f"workflow_scripts/data/{chance.choice(STEPS)}.py", f"# {chance.random()}\n")
+    return doing
+
+
+def wait_for(run: subprocess.Popen[bytes], kind: str) -> list[psutil.Process]:
+    """Wait until a build has processes of a kind, and return them; [] if it ends before.
+
+    A process is `storing` if it is a runner whose job has ended.
+    """
+    had_jobs: set[int] = set()
+    while run.poll() is None:
+        found = processes(run)
+        if kind != "storing":
+            if found[kind]:
+                return found[kind]
+        else:
+            with contextlib.suppress(psutil.Error):
+                for runner in found["runner"]:
+                    if runner.children():
+                        had_jobs.add(runner.pid)
+                    elif runner.pid in had_jobs:
+                        return [runner]
+        time.sleep(0.002)
+    return []
 
 
 def kill(chance: random.Random, work: Workspace) -> str:
-    """Let a build begin with something to do, and kill a process of it at any moment."""
-    what = lose_something(chance, work)
-    command = ["dvc", "gc", "--workspace", "--force"] if what == "garbage" else ["snakemake", "--cores", "2", *TARGETS]
-    kind = chance.choice(["scheduler", "job", "runner"]) if what == "a script" else "scheduler"
+    """Let a build begin with something to do, and kill a process of it at any moment; "" if it ended before."""
+    doing = lose_something(chance, work)
+    command = ["snakemake", "--cores", "2", *TARGETS]
+    if doing == "collect garbage":
+        command = ["dvc", "gc", "--workspace", "--force"]
+    kind = chance.choice(["scheduler", "job", "storing", "storing"]) if doing == "run" else "scheduler"
     run = start(work, *command)
     if kind == "scheduler":
-        time.sleep(chance.uniform(0.5, 2.5))
-    victims: list[psutil.Process] = []
-    while run.poll() is None and not victims:
-        victims = processes(run)[kind]
-        time.sleep(0.01)
-    time.sleep(chance.uniform(0, 0.7) if kind != "scheduler" else 0)
+        time.sleep(chance.uniform(0.3, 2.5 if doing != "run" else 5))
+    found = wait_for(run, kind)
+    time.sleep(chance.uniform(0, {"job": 0.7, "storing": 0.02}.get(kind, 0)))
     if run.poll() is not None:
-        return "nothing: it had ended"
+        return ""
     with contextlib.suppress(psutil.Error):
-        chance.choice(victims).send_signal(signal.SIGKILL)
+        chance.choice(found).send_signal(signal.SIGKILL)
     if kind == "scheduler" and chance.random() < 0.5:  # else its jobs outlive it
         with contextlib.suppress(ProcessLookupError):
             os.killpg(run.pid, signal.SIGKILL)
     run.wait()
-    if what == "garbage":
-        return "garbage collection, killed"
-    doing = "restores or fetches" if what in ("results", "cache", "cache and digests") else "runs steps"
-    return f"{kind}, killed while it {doing}" if kind == "scheduler" else f"{kind}, killed"
+    if kind == "scheduler":
+        verbs = {"restore": "restores", "fetch": "fetches from the remote", "run": "runs steps"}
+        return f"scheduler killed while it {verbs[doing]}" if doing in verbs else "garbage collection killed"
+    return "job killed" if kind == "job" else "runner killed while it stores what its job wrote"
+
+
+def kills(work: Workspace, times: int, chance: random.Random, kept: Path) -> Table:
+    """Kill so many processes, several in a row or one, and build after each row."""
+    expected = digests(work)
+    table: Table = Counter()
+    while table.total() < times:
+        row = [what for _ in range(chance.choice([1, 1, 2, 3, 4])) if (what := kill(chance, work))]
+        note(work, table, row, judge(work, expected), kept)
+    return table
+
+
+def note(work: Workspace, table: Table, done: list[str], judged: tuple[str, str], kept: Path) -> None:
+    """Write down what was done and what came of it. What failed is kept as it is, to be looked at."""
+    came, said = judged
+    for what in done:
+        table[what, came] += 1
+    sys.stderr.write(f"{work.folder.parent.name} {table.total()}: {', '.join(done)}: {came}\n")
+    if came in (WRONG, TRACEBACK):
+        sys.stderr.write(said[-3000:])
+        shutil.copytree(work.folder, kept / f"{work.folder.parent.name}-{table.total()}", symlinks=True)
 
 
 def victims(work: Workspace, remote: Path) -> dict[str, list[Path]]:
@@ -159,14 +205,14 @@ def damage_file(chance: random.Random, path: Path, others: list[Path]) -> str:
     return how
 
 
-def damage(remote: Path) -> Disturbed:
-    """Make the disturbance that damages something of a workspace or of its remote, and then loses what it is for."""
-
+def damages(work: Workspace, times: int, chance: random.Random, kept: Path) -> Table:
+    """Damage files of the workspace or of its remote so often, lose what they are for, and build after each."""
+    expected = digests(work)
+    remote = work.folder.with_name("shelf")
     whole = remote.with_name("whole")
-
-    def one(chance: random.Random, work: Workspace) -> str:
-        if not whole.exists():
-            shutil.copytree(remote, whole)
+    shutil.copytree(remote, whole)
+    table: Table = Counter()
+    for _ in range(times):
         remove(remote)  # each damage is of a whole one
         shutil.copytree(whole, remote)
         kinds = {kind: found for kind, found in victims(work, remote).items() if found}
@@ -177,9 +223,8 @@ def damage(remote: Path) -> Disturbed:
             shutil.rmtree(work / "results", ignore_errors=True)
         if "remote" in kind:
             shutil.rmtree(work / ".dvc/cache", ignore_errors=True)
-        return kind
-
-    return one
+        note(work, table, [kind], judge(work, expected), kept)
+    return table
 
 
 def judge(work: Workspace, expected: dict[str, str]) -> tuple[str, str]:
@@ -188,39 +233,22 @@ def judge(work: Workspace, expected: dict[str, str]) -> tuple[str, str]:
         if not work.processes("ingot.workflow.entry"):
             break
         time.sleep(0.1)
-    for name in ("read", "filter", "sign", "deduplicate", "decontaminate", "balance", "split"):
+    for name in STEPS:
         shutil.copy2(ROOT / f"workflow_scripts/data/{name}.py", work / f"workflow_scripts/data/{name}.py")
     said = work.snakemake(*TARGETS, check=False)
     if "Traceback" in said:
-        return "a traceback", said
+        return TRACEBACK, said
     if "take it back from git" in said:
         remove(work / "dvc.lock")
         said = work.snakemake(*TARGETS, check=False)
-        return ("said what to do, then the same bytes" if digests(work) == expected else "WRONG BYTES"), said
-    return ("the same bytes" if digests(work) == expected else "WRONG BYTES"), said
+        return ("said what to do, then the same bytes" if digests(work) == expected else WRONG), said
+    return ("the same bytes" if digests(work) == expected else WRONG), said
 
 
-def soak(
-    work: Workspace, pristine: Path, disturb: Disturbed, times: int, chance: random.Random
-) -> Counter[tuple[str, str]]:
-    """Disturb and build so many times; return how often what came of which disturbance."""
-    expected = digests(work)
-    table: Counter[tuple[str, str]] = Counter()
-    for turn in range(times):
-        what = disturb(chance, work)
-        came, said = judge(work, expected)
-        table[what, came] += 1
-        sys.stderr.write(f"{turn + 1}/{times} {what}: {came}\n")
-        if came in ("WRONG BYTES", "a traceback"):
-            sys.stderr.write(said[-3000:])
-            shutil.copytree(work.folder, pristine / f"failed-{turn}", symlinks=True, dirs_exist_ok=True)
-    return table
-
-
-def full_disks(work: Workspace, times: int, chance: random.Random) -> Counter[tuple[str, str]]:
+def full_disks(work: Workspace, times: int, chance: random.Random, kept: Path) -> Table:
     """Put the cache on a file system that is full after so many KiB; then give it room, and build."""
     expected = digests(work)
-    table: Counter[tuple[str, str]] = Counter()
+    table: Table = Counter()
     for turn in range(times):
         small = work.folder.with_name(f"disk{turn}")
         small.mkdir()
@@ -234,30 +262,44 @@ def full_disks(work: Workspace, times: int, chance: random.Random) -> Counter[tu
             work.snakemake(*TARGETS, check=False)
             work.dvc("config", "--local", "--unset", "cache.dir")
             work.dvc("config", "--local", "--unset", "core.remote", check=False)
-            came, _ = judge(work, expected)
+            note(work, table, ["a full disk"], judge(work, expected), kept)
         finally:
             subprocess.run(["umount", "-l", small], check=True)
-        table["a full disk", came] += 1
-        sys.stderr.write(f"{turn + 1}/{times} a full disk ({size}): {came}\n")
     return table
 
 
-def page(tables: list[Counter[tuple[str, str]]], options: argparse.Namespace) -> str:
+def soak(folder: Path, counts: tuple[int, int, int], seed: int, kept: Path) -> list[Table]:
+    """Build in a folder of its own, and disturb that so often: (kills, damages, full disks)."""
+    chance = random.Random(seed)
+    work = new_workspace(folder / "ingot")
+    work.dvc("remote", "add", "-q", "-d", "shelf", str(folder / "shelf"))
+    work.snakemake(*TARGETS)
+    work.call("python", "-m", "traced.pipeline")
+    work.snakemake(*TARGETS)
+    work.dvc("push", "-q", "--run-cache")
+    disturbances = (kills, damages, full_disks)
+    return [disturb(work, times, chance, kept) for disturb, times in zip(disturbances, counts, strict=True)]
+
+
+def page(tables: list[Table], options: argparse.Namespace) -> str:
     """Write the page of what was done."""
     rows = [f"| {what} | {came} | {count} |" for table in tables for (what, came), count in sorted(table.items())]
-    wrong = sum(count for table in tables for (_, came), count in table.items() if came == "WRONG BYTES")
-    traces = sum(count for table in tables for (_, came), count in table.items() if came == "a traceback")
+    wrong, failed = (
+        sum(count for table in tables for (_, came), count in table.items() if came == bad)
+        for bad in (WRONG, TRACEBACK)
+    )
     return "\n".join(
         [
             "# Soak",
             "",
-            f"Written by `make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}` on"
-            f" {time.strftime('%Y-%m-%d')} (seed {options.seed}).",
+            f"Written by `make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}` on",
+            f"{time.strftime('%Y-%m-%d')} (seed {options.seed}).",
             "",
-            "A build of the micro preset (its data stage, tokenizer and detector) was killed at random moments, had",
-            "random files damaged, and met full disks. After each, a plain build followed, on what was left.",
+            "Builds of the micro preset (its data stage, tokenizer and detector) were killed at random moments, up to",
+            "four times in a row, had random files damaged, and met full disks. After that, a plain build followed,",
+            "on what was left.",
             "",
-            f"Wrong bytes: **{wrong}**. Tracebacks: **{traces}**.",
+            f"Wrong bytes: **{wrong}**. Tracebacks: **{failed}**.",
             "",
             "| disturbed | the next plain build ended with | times |",
             "|---|---|---:|",
@@ -273,25 +315,21 @@ def main() -> None:
     for name, count in (("kills", 1000), ("damages", 200), ("disks", 20), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=count)
     options = parser.parse_args()
-    chance = random.Random(options.seed)
-    with tempfile.TemporaryDirectory(prefix="soak-") as place:
-        folder = Path(place)
-        work = new_workspace(folder / "ingot")
-        remote = folder / "shelf"
-        work.dvc("remote", "add", "-q", "-d", "shelf", str(remote))
-        work.snakemake(*TARGETS)
-        work.call("python", "-m", "traced.pipeline")
-        work.snakemake(*TARGETS)
-        work.dvc("push", "-q", "--run-cache")
-        kept = Path(tempfile.gettempdir()) / "soak-failed"
-        tables = [
-            soak(work, kept, kill, options.kills, chance),
-            soak(work, kept, damage(remote), options.damages, chance),
-            full_disks(work, options.disks if os.geteuid() == 0 else 0, chance),
-        ]
-    text = page(tables, options)
-    PAGE.write_text(text, encoding="utf-8")
-    raise SystemExit("WRONG BYTES |" in text or "a traceback |" in text)
+    if os.geteuid():
+        options.disks = 0  # nobody else may mount a small file system
+    counts = [options.kills, options.damages, options.disks]
+    shares = [
+        tuple(count // SIDE_BY_SIDE + (place < count % SIDE_BY_SIDE) for count in counts)
+        for place in range(SIDE_BY_SIDE)
+    ]
+    kept = Path(tempfile.mkdtemp(prefix="soak-failed-"))
+    with tempfile.TemporaryDirectory(prefix="soak-") as place, ProcessPoolExecutor(SIDE_BY_SIDE) as pool:
+        folders = [Path(place) / str(number) for number in range(SIDE_BY_SIDE)]
+        seeds = range(options.seed * SIDE_BY_SIDE, (options.seed + 1) * SIDE_BY_SIDE)
+        found = list(pool.map(soak, folders, shares, seeds, [kept] * SIDE_BY_SIDE))
+    tables = [sum(column, Counter()) for column in zip(*found, strict=True)]
+    PAGE.write_text(page(tables, options), encoding="utf-8")
+    raise SystemExit(any(came in (WRONG, TRACEBACK) for table in tables for _, came in table))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def test_own_data_on_a_tiny_base_is_built(workspace):
     workspace.snakemake(*configfile("own-data-tiny-base"), "one.yaml")
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["sources"]["conversions"]["licence"] == "CC0-1.0"
-    assert [file["path"] for file in manifest["files"]] == ["results/packed/Q8_0.gguf.zst"]
+    assert [file["path"] for file in manifest["files"]] == ["files/packed/Q8_0.gguf.zst"]
     shares = {
         row["model"]: row["exact_match"]["all"] for row in read(workspace / "results/release/figures.json")["measured"]
     }
@@ -95,7 +95,7 @@ def test_an_own_checkpoint_is_quantised_as_it_is_without_any_data(workspace, che
     workspace.snakemake(*configfile("own-checkpoint-quantised"), "untrained.yaml")
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["chain"] == []
-    assert [file["path"] for file in manifest["files"]] == ["results/packed/Q4_K_M.gguf.zst"]
+    assert [file["path"] for file in manifest["files"]] == ["files/packed/Q4_K_M.gguf.zst"]
     assert manifest["gates"] == ["F16", "Q8_0", "Q4_K_M"]
     ledger = {row["artifact"]: row for row in read(workspace / "results/release/ledger.json")}
     assert ledger["Q4_K_M"]["bytes"] < ledger["Q8_0"]["bytes"] < ledger["F16"]["bytes"]

@@ -50,7 +50,18 @@ def pack_a_file(workspace):
     return model, content
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+SIGNING = ("ingot sign", "ingot verify")
+
+
+def test_a_release_is_signed_and_verified_as_the_readme_says(built_workspace, tmp_path):
+    shutil.copytree(built_workspace.folder, tmp_path / "ingot", symlinks=True)
+    commands = [command for command in COMMANDS if command.startswith(SIGNING)]
+    assert len(commands) == 2
+    for command in commands:
+        run(command.replace("~", str(tmp_path)), tmp_path / "ingot")
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if not command.startswith(SIGNING)])
 def test_every_command_works_in_a_clone(command, workspace):
     if "unpack" in command:
         model, content = pack_a_file(workspace)

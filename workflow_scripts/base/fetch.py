@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ingot.converting.llama_cpp_tools import refuse_remote_code
+from ingot.converting.received import check_files, check_template, check_together, load_network, load_tokenizer
 from ingot.errors import InputError
 from ingot.io.records import write_json
 from ingot.settings.base import Dtype
@@ -45,25 +45,6 @@ def from_hub(model: str, revision: str | None, download: bool) -> Path | None:
     return None
 
 
-def check_checkpoint(folder: Path) -> None:
-    """Raise InputError unless a folder has a configuration, a tokenizer and whole safetensors, and asks for no code."""
-    from safetensors import SafetensorError, safe_open
-
-    for name in ("config.json", "tokenizer_config.json"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder}: no {name}; it is not the folder of a Hugging Face checkpoint")
-    refuse_remote_code(folder)
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise InputError(f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are not loaded, convert them first")
-    for file in weights:
-        try:
-            with safe_open(file, "pt") as tensors:
-                tensors.keys()
-        except SafetensorError as error:
-            raise InputError(f"{file}: cut off or damaged ({error}); fetch it again") from None
-
-
 def with_own_pad_token(tokenizer: Any, model: str) -> Any:
     """Give a tokenizer a pad token that is not its end token; InputError if its vocabulary has none to spare.
 
@@ -94,16 +75,15 @@ def fetch(
     again when its files change.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = from_hub(model, revision, download=True) if kind == "hub" else Path(model)
     assert source is not None
-    check_checkpoint(source)
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    if tokenizer.chat_template is None:
-        raise InputError(f"{model}: its tokenizer has no chat template; use an instruction-tuned model")
+    check_files(source)
+    tokenizer = load_tokenizer(source)
+    check_template(tokenizer, source)
+    network = load_network(source, getattr(torch, dtype))
+    check_together(network, tokenizer, source)
     with_own_pad_token(tokenizer, model).save_pretrained(base)
-    network = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
     network.save_pretrained(base)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     write_json(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ingot.converting.llama_cpp_tools import refuse_remote_code
+from ingot.converting.received import load_tokenizer
 from ingot.errors import InputError
 
 
@@ -11,13 +12,11 @@ def fetch_tokenizer(folder: list[Path], tokenizer: Path, *, model: str) -> None:
 
     `folder` names it, too, so that the step runs again when its files change.
     """
-    from transformers import AutoTokenizer
-
     source = Path(model)
     if not (source / "tokenizer_config.json").exists():
         raise InputError(f"{model}: no tokenizer_config.json; it is not the folder of a Hugging Face tokenizer")
     refuse_remote_code(source)
-    loaded = AutoTokenizer.from_pretrained(source, use_fast=True, local_files_only=True)
+    loaded = load_tokenizer(source)
     if not loaded.is_fast:
         raise InputError(f"{model}: no tokenizer.json can be made of it; save it as a fast tokenizer first")
     loaded.save_pretrained(tokenizer)

@@ -1,5 +1,9 @@
-"""Write what a user of the model needs to know: the manifest, with a digest of each file, and the model card."""
+"""Put a release together: its files, the manifest with a digest of each, and the model card.
 
+The folder of a release can be copied anywhere. Its files have the names in it that they have in results/.
+"""
+
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,9 @@ def versions(locks: list[Path]) -> dict[str, str]:
     return dict(sorted(version_of.items()))
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """Describe a file by its path, size and digest. A packed file also says what it unpacks to."""
-    facts: dict[str, Any] = {"path": str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
+def describe(path: Path, name: str = "") -> dict[str, Any]:
+    """Describe a file by its name (its path unless given), size and digest. A packed file says what it unpacks to."""
+    facts: dict[str, Any] = {"path": name or str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
     if path.suffix == ".zst":
         facts["unpacked"] = read_header(path)[0]
     return facts
@@ -45,6 +49,14 @@ def beside_parents(measured: list[Path], versus: list[Path]) -> list[dict[str, A
 def files_in(folders: list[Path]) -> list[Path]:
     """List the files in folders, except for the hidden ones with which Snakemake marks folders."""
     return [file for folder in folders for file in sorted(folder.glob("[!.]*")) if file.is_file()]
+
+
+def put(path: Path, content: Path) -> str:
+    """Copy a file of results/ to its place in the release; return its path there."""
+    place = content / path.relative_to("results")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, place)
+    return place.relative_to(content.parent).as_posix()
 
 
 def data_figures(curation: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -103,6 +115,7 @@ def release(
     pages: list[Path],
     compared: list[Path],
     locks: list[Path],
+    content: Path,
     manifest: Path,
     figures: Path,
     card: Path,
@@ -114,7 +127,7 @@ def release(
     adapters: list[str],
     left_out: list[str],
 ) -> None:
-    """Write the manifest, the figures and the card of a release, which consists of `files` and `folders`.
+    """Put `files`, `folders` and `pages` into the folder of a release; write its manifest, figures and card.
 
     The figures are everything that was measured, in one file; the card is made from them. Inputs that a build does not
     have are []. The step runs only if all `gates` are open.
@@ -127,13 +140,12 @@ def release(
         "chain": chain,
         "adapters": adapters,
         "served": served,
-        "files": [describe(path) for path in [*files, *files_in(folders)]],
+        "files": [describe(path, put(path, content)) for path in [*files, *files_in(folders), *pages]],
         "other_types": [describe(path) for path in other_types],
         "parents": {row["artifact"]: row["parent"] for row in rows},
         "gates": [read_json(path)["model"] for path in gates],
         "data": data,
         "sources": sources,
-        "pages": [str(path) for path in pages],
         "left_out": left_out,
         "versions": versions(locks),
     }

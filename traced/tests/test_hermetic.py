@@ -2,40 +2,37 @@
 
 import pytest
 
-from helpers.workspaces import ROOT, Workspace
+from projects import Project
 from traced.hermetic import why_not
 
 REASON = why_not()
 pytestmark = [pytest.mark.graph, pytest.mark.skipif(bool(REASON), reason=REASON)]
 
-SNAKEFILE = f"""
-import sys
-sys.path.insert(0, "{ROOT}")
-from traced import engine
-from traced.step import params
+SNAKEFILE = """
+from traced.engine import install, params, prefix
 
-TRACED = engine.prefix("{ROOT}")
+TRACED = prefix()
 
 rule total:
     input: "out/one"
     output: "total"
     params: **params()
-    shell: TRACED + "cp {{input}} {{output}}"
+    shell: TRACED + "cp {input} {output}"
 
 rule one:
     input: "in"
     output: "out/one", directory("out/folder")
     params: **params(word="hello")
-    shell: TRACED + "bash -c 'cat {{input}} > out/one; mkdir out/folder; cp {{input}} out/folder; COMMAND'"
+    shell: TRACED + "bash -c 'cat {input} > out/one; mkdir out/folder; cp {input} out/folder; COMMAND'"
 
-engine.install(workflow)
+install(workflow)
 """
 
 
 @pytest.fixture
 def build(tmp_path):
     """A function that builds with a command in a step, and returns what was said."""
-    work = Workspace(tmp_path / "project")
+    work = Project(tmp_path / "project")
     work.folder.mkdir()
     (work / "in").write_text("declared\n")
     (work / "settings").write_text("not declared\n")
@@ -43,7 +40,7 @@ def build(tmp_path):
 
     def run(command, check=True, **variables):
         (work / "Snakefile").write_text(SNAKEFILE.replace("COMMAND", command))
-        said = work.call("python", "-m", "traced.hermetic", check=check, PYTHONPATH=str(ROOT), **variables)
+        said = work.call("python", "-m", "traced.hermetic", check=check, **variables)
         return work, said
 
     return run

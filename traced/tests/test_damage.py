@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from helpers.workspaces import ROOT, Workspace
+from projects import LAYER, Project
 from traced.cache import is_inside, read_listing
 from traced.digest import Digests, listing
 from traced.step import Step, Trace, argument, of_argument
@@ -16,13 +16,11 @@ from traced.store import hash_of, key_of
 from traced.workspace import Workspace as Layer
 from traced.workspace import finished_name
 
-HEAD = f"""
-import sys
-sys.path.insert(0, "{ROOT}")
-from traced import engine
-from traced.step import Trace, params
+HEAD = """
+from traced.engine import install, params, prefix
+from traced.step import Trace
 
-TRACED = engine.prefix("{ROOT}")
+TRACED = prefix()
 """
 RULES = """
 rule total:
@@ -44,7 +42,7 @@ rule make_folder:
     shell:
         TRACED + "bash -c 'mkdir {output}; cp {input} {output}/one; echo two > {output}/two; echo ran >> runs'"
 
-engine.install(workflow)
+install(workflow)
 """
 SNAKEFILE = HEAD + RULES
 
@@ -52,7 +50,7 @@ SNAKEFILE = HEAD + RULES
 @pytest.fixture
 def project(tmp_path):
     """A graph of three steps, built once; each step that runs adds a line to the file `runs`."""
-    work = Workspace(tmp_path / "project")
+    work = Project(tmp_path / "project")
     work.folder.mkdir()
     (work / "in").write_text("content\n")
     (work / "Snakefile").write_text(SNAKEFILE)
@@ -204,8 +202,10 @@ def test_what_a_step_finished_outlives_a_kill_while_it_is_recorded(project):
     runs(project)
     (project / "in").write_text("new\n")
     crash = "import os, traced.store as s; s.Store.save = lambda *_: os.kill(os.getpid(), 9)\n"
-    (project / "sitecustomize.py").write_text(f"import sys\nif 'runner.py' in ' '.join(sys.orig_argv):\n    {crash}")
-    project.snakemake("total", check=False, PYTHONPATH=f"{project.folder}:{ROOT}")
+    (project / "sitecustomize.py").write_text(
+        f"import sys\nif 'traced.runner' in ' '.join(sys.orig_argv):\n    {crash}"
+    )
+    project.snakemake("total", check=False, PYTHONPATH=f"{project.folder}:{LAYER}")
     ran = runs(project)
     assert ran >= 1
     assert list(project.folder.glob("out/.*.finished-*"))
@@ -268,7 +268,7 @@ def test_long_arguments_go_by_file(tmp_path, monkeypatch):
 @pytest.mark.graph
 def test_a_step_with_thousands_of_inputs_runs(tmp_path):
     """Trace and inputs of it are longer than a command line can be."""
-    work = Workspace(tmp_path)
+    work = Project(tmp_path)
     names = [f"in/{'x' * 60}{i}" for i in range(4000)]
     (work / "in").mkdir()
     for name in names:
@@ -284,7 +284,7 @@ def test_a_step_with_thousands_of_inputs_runs(tmp_path):
 @pytest.mark.graph
 def test_odd_names_mean_nothing_to_shell_and_dvc(tmp_path):
     """In dvc.yaml, ${x y} would be a variable."""
-    work = Workspace(tmp_path)
+    work = Project(tmp_path)
     name = "a ${x y} 'b' \"c\" (1) $(touch PWNED) `touch PWNED`;touch PWNED\n#"
     (work / name).write_text("content\n")
     rule = f"""
@@ -295,7 +295,7 @@ rule copy:
     params: **params()
     shell: TRACED + "cp {{input:q}} {{output}} 2> {{log}}"
 
-engine.install(workflow)
+install(workflow)
 """
     (work / "Snakefile").write_text(HEAD + rule)
     work.dvc("init", "-q", "--no-scm")
@@ -338,7 +338,7 @@ def test_a_damaged_lock_is_said_in_one_line(project, text):
 
 @pytest.mark.graph
 def test_a_pipeline_is_recorded_when_all_of_it_has_ended(tmp_path):
-    work = Workspace(tmp_path)
+    work = Project(tmp_path)
     (work / "in").write_text("b\na\n" * 50_000)
     rule = """
 rule sorted:
@@ -347,7 +347,7 @@ rule sorted:
     params: **params()
     shell: TRACED + "sort {input} | (cat; sleep 0.5; echo 'last one') > {output}; test -s {output} || exit 1"
 
-engine.install(workflow)
+install(workflow)
 """
     (work / "Snakefile").write_text(HEAD + rule)
     work.snakemake()
@@ -359,7 +359,7 @@ engine.install(workflow)
 
 @pytest.mark.graph
 def test_names_and_order_of_inputs_count(tmp_path):
-    work = Workspace(tmp_path)
+    work = Project(tmp_path)
     (work / "one").write_text("1\n")
     (work / "two").write_text("2\n")
     rule = """
@@ -369,7 +369,7 @@ rule joined:
     params: **params()
     shell: TRACED + "cat {input.a} {input.b} > {output}"
 
-engine.install(workflow)
+install(workflow)
 """
     (work / "Snakefile").write_text(HEAD + rule)
     work.snakemake()
@@ -387,7 +387,7 @@ def test_a_setting_of_a_function_may_not_be_called_as_dvc_overlooks_it():
 @pytest.mark.graph
 def test_what_is_kept_here_reaches_no_remote(tmp_path):
     """Not even with --run-cache, by which DVC pushes what traces name."""
-    work = Workspace(tmp_path / "project")
+    work = Project(tmp_path / "project")
     work.folder.mkdir()
     (work / "in").write_text("sesame\n")
     rule = """
@@ -403,7 +403,7 @@ rule raw:
     params: trace=Trace({}, kept_here=["raw"])
     shell: TRACED + "cat {input} {input} > {output}"
 
-engine.install(workflow)
+install(workflow)
 """
     (work / "Snakefile").write_text(HEAD + rule)
     work.dvc("init", "-q", "--no-scm")
@@ -415,7 +415,7 @@ engine.install(workflow)
     assert pushed
     assert not any(b"sesame" in content for content in pushed), list((tmp_path / "shelf").rglob("*"))
     left_behind = shutil.ignore_patterns("cache", "tmp", "dvc.lock", "raw", "clean", ".snakemake")
-    other = Workspace(shutil.copytree(work.folder, tmp_path / "other", ignore=left_behind))
+    other = Project(shutil.copytree(work.folder, tmp_path / "other", ignore=left_behind))
     said = other.snakemake()
     assert "1 to run" in said, "without dvc.lock, raw data are made again"
     assert "clean: its inputs are as before, so it need not run" in said

@@ -4,37 +4,34 @@ import re
 
 import pytest
 
-from helpers.workspaces import ROOT, Workspace
+from projects import Project
 
 pytestmark = pytest.mark.graph
 
-SNAKEFILE = f"""
-import sys
-sys.path.insert(0, "{ROOT}")
-from traced import engine
-from traced.step import params
+SNAKEFILE = """
+from traced.engine import install, params, prefix
 
-TRACED = engine.prefix("{ROOT}")
+TRACED = prefix()
 
 rule all:
     input: "out/total.txt"
 
 rule double:
-    input: "in/{{i}}.txt"
-    output: "out/{{i}}.txt"
-    log: "logs/{{i}}.log"
+    input: "in/{i}.txt"
+    output: "out/{i}.txt"
+    log: "logs/{i}.log"
     params: **params(times=2)
     shell:
-        TRACED + "bash -c 'sleep 0.3; for i in $(seq {{params.times}}); do cat {{input}}; done > {{output}}' &> {{log}}"
+        TRACED + "bash -c 'sleep 0.3; for i in $(seq {params.times}); do cat {input}; done > {output}' &> {log}"
 
 rule total:
-    input: expand("out/{{i}}.txt", i=range(24))
+    input: expand("out/{i}.txt", i=range(24))
     output: "out/total.txt"
     log: "logs/total.log"
     params: **params()
-    shell: TRACED + "bash -c 'cat {{input}} | sort | uniq -c > {{output}}' &> {{log}}"
+    shell: TRACED + "bash -c 'cat {input} | sort | uniq -c > {output}' &> {log}"
 
-engine.install(workflow)
+install(workflow)
 """
 
 
@@ -44,7 +41,7 @@ def project(tmp_path):
     for i in range(24):
         (tmp_path / f"in/{i}.txt").write_text(f"{i % 5}\n")
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
-    return Workspace(tmp_path)
+    return Project(tmp_path)
 
 
 def test_eight_jobs_at_once_record_and_restore(project):

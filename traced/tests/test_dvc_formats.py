@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from helpers.workspaces import Workspace
+from projects import Project
 from traced import yaml12
 from traced.closure import closure
 from traced.digest import Digests, listing
@@ -19,7 +19,7 @@ SETTINGS = {"rate": 1e-05, "text": "0o17", "more": "1e3", "flag": True, "none": 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A DVC project without git, with one stage of ours: a folder and an executable file go in, both kinds come out."""
-    work = Workspace(tmp_path)
+    work = Project(tmp_path)
     work.dvc("init", "-q", "--no-scm")
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/x").write_text("one\n")

@@ -1,0 +1,142 @@
+"""A checkpoint that came from elsewhere: what must be true of it before anybody builds on it.
+
+What a library says while it loads such a checkpoint is about the checkpoint. So each error becomes a line that names
+the file. Nothing of what comes with it is run, but for its chat template, in transformers' sandbox and not for long.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ingot.converting.llama_cpp_tools import refuse_remote_code
+from ingot.errors import InputError
+from ingot.io.records import read_json
+from ingot.text import chat
+
+TEMPLATE = "chat_template.jinja"
+TEMPLATE_SECONDS = 10
+QUESTION, ANSWER = "Which of them is it?", "It is the second one."
+
+
+@contextmanager
+def refused(what: Path | str) -> Iterator[None]:
+    """Turn whatever a library says about a file into an InputError that names the file."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split()) or "no message"
+        raise InputError(f"{what}: cannot be used: {type(error).__name__}: {text[:500]}") from None
+
+
+@contextmanager
+def no_longer_than(seconds: int, what: str) -> Iterator[None]:
+    """Raise InputError if the block takes longer. For the main thread, where signals arrive."""
+
+    def stop(*_: object) -> None:
+        raise InputError(f"{what} ran for more than {seconds} seconds; it was stopped")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def check_files(folder: Path) -> None:
+    """Raise InputError unless a folder has a configuration, a tokenizer and whole safetensors, and asks for no code."""
+    from safetensors import safe_open
+
+    for name in ("config.json", "tokenizer_config.json"):
+        if not (folder / name).exists():
+            raise InputError(f"{folder}: no {name}; it is not the folder of a Hugging Face checkpoint")
+        with refused(folder / name):
+            if not isinstance(read_json(folder / name), dict):
+                raise InputError(f"{folder / name}: a JSON object is expected")
+    refuse_remote_code(folder)
+    if (folder / TEMPLATE).exists():
+        with refused(folder / TEMPLATE):
+            (folder / TEMPLATE).read_text(encoding="utf-8")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise InputError(f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are not loaded, convert them first")
+    for file in weights:
+        with refused(f"{file}: cut off or damaged, fetch it again"), safe_open(file, "pt") as tensors:
+            tensors.keys()
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        with refused(index):
+            shards = set(read_json(index)["weight_map"].values())
+        if missing := sorted(name for name in shards if name not in {file.name for file in weights}):
+            raise InputError(f"{index}: {missing[0]!r} is not there, or not in this folder; fetch it again")
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the tokenizer of a folder. InputError if there is none that works, or if it has no working template."""
+    from transformers import AutoTokenizer
+
+    with refused(f"{folder}: its tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer(QUESTION)
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"{folder}: its tokenizer has no end token; name it as `eos_token` in tokenizer_config.json")
+    return tokenizer
+
+
+def check_template(tokenizer: Any, folder: Path) -> None:
+    """Raise InputError unless the chat template writes questions and answers."""
+    if tokenizer.chat_template is None:
+        raise InputError(f"{folder}: its tokenizer has no chat template; use an instruction-tuned model")
+    turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
+    what = f"{folder}: its chat template"
+    with refused(what), no_longer_than(TEMPLATE_SECONDS, what):
+        prompt = chat.prompt_text(tokenizer, QUESTION)
+        whole = chat.render(tokenizer, turns, add_generation_prompt=False)
+    for text, written in ((QUESTION, prompt), (QUESTION, whole), (ANSWER, whole)):
+        if text not in written:
+            raise InputError(f"{what} leaves out a message: {text!r} became {written[:100]!r}")
+
+
+def load_network(folder: Path, dtype: Any) -> Any:
+    """Load the weights of a folder. InputError unless they are just those of the configuration, and all finite."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with refused(folder / "config.json"):
+        network, loading = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    for kind, words in (
+        ("missing_keys", "the weights lack"),
+        ("mismatched_keys", "other shapes than in config.json have"),
+        ("unexpected_keys", f"a {network.config.model_type} of this config.json does not have"),
+        ("error_msgs", "loading says"),
+    ):
+        if found := sorted(one[0] if isinstance(one, tuple) else str(one) for one in loading.get(kind) or ()):
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            raise InputError(f"{folder}: {words} {', '.join(found[:3])}{more}; weights and config.json do not fit")
+    for name, weight in network.named_parameters():
+        if not torch.isfinite(weight).all():
+            raise InputError(f"{folder}: {name} is not finite (NaN or infinite); fetch the weights again")
+    return network
+
+
+def check_together(network: Any, tokenizer: Any, folder: Path) -> None:
+    """Raise InputError if the tokenizer writes ids for which the model has no embedding."""
+    rows = network.get_input_embeddings().weight.shape[0]
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        raise InputError(
+            f"{folder}: the tokenizer has a token {highest}, and config.json and weights have {rows} embeddings: it is"
+            " the tokenizer of another model"
+        )

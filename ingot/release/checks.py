@@ -1,0 +1,107 @@
+"""What a receiver can check of a release without trusting its folder."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.io.container import sha256
+from ingot.io.records import read_json
+from ingot.release.bill import BILL, bill_of_materials, check_format, is_spdx
+from ingot.release.signature import IGNORED
+
+LINEAGE = "lineage.jsonl"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one check."""
+
+    check: str
+    passed: bool
+    said: str
+
+
+def is_inside(name: Any) -> bool:
+    """Tell whether a name of a manifest stays in the folder of the release."""
+    return isinstance(name, str) and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+
+
+def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the files: each must be the one of the manifest, and there must be no other."""
+    named = {}
+    for file in manifest["files"]:
+        if not is_inside(file["path"]):
+            yield f"{file['path']!r} would be outside of the release"
+            continue
+        path = folder / file["path"]
+        named[path] = file
+        if path.is_symlink() or not path.is_file():
+            yield f"{file['path']}: missing, or no plain file"
+        elif path.stat().st_size != file["bytes"]:
+            yield f"{file['path']}: {path.stat().st_size} bytes instead of {file['bytes']}"
+        elif sha256(path) != file["sha256"]:
+            yield f"{file['path']}: other bytes than the manifest says"
+    for path in sorted((folder / "files").rglob("*")):
+        if not path.is_dir() and path not in named and path.relative_to(folder).as_posix() not in IGNORED:
+            yield f"{path.relative_to(folder)}: the manifest does not name it"
+
+
+def check_bill(folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the bill of materials: it must be the one that follows from the manifest."""
+    try:
+        text = (folder / BILL).read_text(encoding="utf-8")
+        check_format(text)
+        if json.loads(text) != bill_of_materials(folder):
+            yield f"{BILL}: it is not the bill of this manifest"
+    except (OSError, ValueError) as error:
+        yield f"{BILL}: {error}"
+    except InputError as error:
+        yield str(error)
+
+
+def stated(licence: Any) -> bool:
+    """Tell whether a licence is stated."""
+    return isinstance(licence, str) and licence.strip() not in ("", "not stated")
+
+
+def check_licences(manifest: dict[str, Any], settings: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+    """Yield what is wrong with the licences. The base and all data must have one, and it must be what the build read.
+
+    `settings` are those of the steps: (rule, settings).
+    """
+    said = {"base": manifest["base"].get("licence")}
+    said |= {f"source {name}": source.get("licence") for name, source in manifest["sources"].items()}
+    yield from (f"the licence of the {name} is not stated" for name, licence in said.items() if not stated(licence))
+    built = {}
+    for rule, values in settings:
+        labels = values.get("labels")
+        if rule == "release":
+            built["base"] = values.get("licence")
+        elif rule == "read" and isinstance(labels, dict):
+            built[f"source {labels.get('source')}"] = labels.get("licence")
+    for name, licence in built.items():
+        if name in said and said[name] != licence:
+            yield f"the licence of the {name} is {said[name]!r} in the manifest and was {licence!r} in the build"
+
+
+def beyond_spdx(manifest: dict[str, Any]) -> list[str]:
+    """List the licences that are no expressions of SPDX, so that a person must read them."""
+    found = [manifest["base"].get("licence"), *(source.get("licence") for source in manifest["sources"].values())]
+    return sorted({licence for licence in found if stated(licence) and not is_spdx(licence)})
+
+
+def open_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a release. InputError if there is none, or if it is damaged."""
+    try:
+        manifest: dict[str, Any] = read_json(folder / "manifest.json")
+        complete = isinstance(manifest["files"], list) and all(
+            isinstance(file, dict) and {"path", "bytes", "sha256"} <= file.keys() for file in manifest["files"]
+        )
+        if not (complete and isinstance(manifest["base"], dict) and isinstance(manifest["sources"], dict)):
+            raise ValueError("it is not a manifest of a release")
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{folder / 'manifest.json'}: {error}; name the folder of a release") from None
+    return manifest

@@ -1,0 +1,70 @@
+"""The signature of a release, by OpenSSF's model-signing: one key of its owner over the digests of all its files."""
+
+import os
+from pathlib import Path
+
+from ingot.errors import InputError
+
+SIGNATURE = "model.sig"
+# Snakemake's mark of a folder that it wrote. It comes and goes, and holds nothing.
+IGNORED = (SIGNATURE, "files/.snakemake_timestamp")
+
+
+def password() -> bytes | None:
+    """Return what opens an encrypted key."""
+    return os.environb.get(b"INGOT_KEY_PASSWORD")
+
+
+def make_key(path: Path) -> Path:
+    """Make a key that only its owner may read; return the path of its public half. The key has the curve P-256."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    secret = password()
+    locked = serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
+    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text)
+    public = public_half(path)
+    public.write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return public
+
+
+def public_half(key: Path) -> Path:
+    """Return where the public half of a key is."""
+    return key.with_name(f"{key.name}.pub")
+
+
+def sign(folder: Path, key: Path) -> None:
+    """Sign all files of a folder. InputError if the key cannot be used."""
+    from model_signing import hashing, signing
+
+    partial = folder / f".{SIGNATURE}.partial"
+    partial.unlink(missing_ok=True)
+    hashed = hashing.Config().set_ignored_paths(paths=IGNORED, ignore_git_paths=False)
+    try:
+        signer = signing.Config().use_elliptic_key_signer(private_key=key, password=password())
+        signer.set_hashing_config(hashed).sign(folder, partial)
+        partial.rename(folder / SIGNATURE)
+    except (ValueError, TypeError, OSError) as error:
+        raise InputError(f"{key}: cannot sign: {error}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_signature(folder: Path, key: Path) -> str:
+    """Return what is wrong with the signature of a folder; "" if it is that of the public key."""
+    from model_signing import hashing, verifying
+
+    if not (folder / SIGNATURE).is_file():
+        return f"there is no {SIGNATURE}"
+    hashed = hashing.Config().set_ignored_paths(paths=IGNORED, ignore_git_paths=False)
+    try:
+        verifier = verifying.Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(hashed)
+        verifier.verify(folder, folder / SIGNATURE)
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}" if str(error) else "it is of another key"
+    return ""

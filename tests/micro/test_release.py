@@ -1,0 +1,129 @@
+"""A release that a stranger can check: signed, with its lineage, and not to be altered without being noticed."""
+
+import json
+import shutil
+import sys
+
+import pytest
+
+from helpers.workspaces import ROOT
+
+pytestmark = pytest.mark.graph
+
+
+def ingot(work, *arguments, check=True):
+    return work.call(sys.executable, "-m", "ingot.cli", *arguments, check=check)
+
+
+@pytest.fixture(scope="module")
+def signed(built_workspace, tmp_path_factory):
+    """(workspace, its release signed, a copy of the release elsewhere, the public key)."""
+    folder = tmp_path_factory.mktemp("signed")
+    key = folder / "keys/mine.pem"
+    key.parent.mkdir()
+    work = type(built_workspace)(folder / "ingot")
+    shutil.copytree(built_workspace.folder, work.folder, symlinks=True)
+    said = ingot(work, "sign", "results/release", "--key", str(key))
+    assert "made a key" in said and key.stat().st_mode & 0o777 == 0o600
+    shutil.copytree(work / "results/release", folder / "received")
+    return work, folder / "received", key.with_name("mine.pem.pub")
+
+
+@pytest.fixture
+def received(signed, tmp_path):
+    shutil.copytree(signed[1], tmp_path / "received")
+    return tmp_path / "received"
+
+
+def verify(signed, release, *arguments, key=True):
+    """Verify as a receiver, who is not in the folder of the build: what failed, by check, and all that was said."""
+    from helpers.workspaces import Workspace
+
+    keys = ["--key", str(signed[2])] if key else []
+    said = ingot(Workspace(release.parent), "verify", release.name, *keys, "--json", *arguments, check=False)
+    found = json.loads(said[said.index("{") :])
+    return {one["check"]: one["said"] for one in found["checks"] if not one["passed"]}, found
+
+
+@pytest.fixture(autouse=True)
+def checkout(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    from helpers.workspaces import Workspace
+
+    monkeypatch.setitem(Workspace.environment, "PYTHONPATH", str(ROOT))
+
+
+def test_a_release_holds_all_that_its_manifest_names_and_passes_every_check(signed, received):
+    failed, found = verify(signed, received)
+    assert failed == {}
+    assert [one["check"] for one in found["checks"]] == [
+        "signature", "files", "bill of materials", "lineage", "licences",
+    ]  # fmt: skip
+    names = {path.relative_to(received).as_posix() for path in received.rglob("*") if path.is_file()}
+    assert {"files/packed/IQ4_XS.gguf.zst", "files/modifiers/code/lora.gguf.zst", "files/curation.html"} <= names
+    bill = json.loads((received / "bom.cdx.json").read_text())
+    assert bill["metadata"]["component"]["type"] == "machine-learning-model"
+    assert {"base", "source:alpaca"} <= {one["bom-ref"] for one in bill["components"]}
+
+
+def test_without_a_key_the_signature_is_not_taken_for_checked(signed, received):
+    failed, _ = verify(signed, received, key=False)
+    assert list(failed) == ["signature"]
+
+
+def flip(path):
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+
+
+@pytest.mark.parametrize(
+    ("harm", "checks"),
+    [
+        (lambda folder: flip(folder / "files/packed/IQ4_XS.gguf.zst"), {"signature", "files"}),
+        (lambda folder: (folder / "files/router/model/more").write_text("x"), {"signature", "files"}),
+        (lambda folder: (folder / "files/curation.html").unlink(), {"signature", "files"}),
+        (lambda folder: flip(folder / "bom.cdx.json"), {"signature", "bill of materials"}),
+        (lambda folder: (folder / "lineage.jsonl").write_text("{}\n"), {"signature", "lineage"}),
+        (lambda folder: (folder / "MODEL_CARD.md").write_text("It is perfect.\n"), {"signature", "lineage"}),
+        (lambda folder: (folder / "model.sig").unlink(), {"signature"}),
+        (lambda folder: (folder / "model.sig").write_text("{}"), {"signature"}),
+    ],
+)  # fmt: skip
+def test_whatever_is_altered_is_noticed(signed, received, harm, checks):
+    harm(received)
+    assert set(verify(signed, received)[0]) == checks
+
+
+def test_a_manifest_that_lies_about_a_licence_or_leads_out_is_noticed(signed, received):
+    manifest = json.loads((received / "manifest.json").read_text())
+    manifest["base"]["licence"] = "MIT"
+    manifest["sources"]["alpaca"]["licence"] = None
+    manifest["files"].append({"path": "../outside", "bytes": 1, "sha256": "0" * 64})
+    (received / "manifest.json").write_text(json.dumps(manifest))
+    failed, _ = verify(signed, received)
+    assert set(failed) == {"signature", "files", "bill of materials", "lineage", "licences"}
+    assert "'MIT' in the manifest and was 'Apache-2.0' in the build" in failed["licences"]
+    assert "the licence of the source alpaca is not stated" in failed["licences"]
+    assert "'../outside' would be outside" in failed["files"]
+
+
+def test_a_signature_of_another_key_is_none(signed, received):
+    work, _, _ = signed
+    other = received.with_name("other.pem")
+    ingot(work, "sign", "results/release", "--key", str(other))
+    failed, _ = verify((*signed[:2], other.with_name("other.pem.pub")), received)
+    assert list(failed) == ["signature"]
+
+
+def test_a_key_inside_of_the_release_is_refused(signed):
+    said = ingot(signed[0], "sign", "results/release", "--key", "results/release/mine.pem", check=False)
+    assert "must not be in the release" in said
+    assert not (signed[0] / "results/release/mine.pem").exists()
+
+
+def test_verify_says_which_steps_this_clone_rebuilt_bit_for_bit(signed, received):
+    work, _, key = signed
+    work.snakemake("--forcerun", "ledger", "--", "results/release/ledger.json")
+    said = ingot(work, "verify", str(received), "--key", str(key))
+    assert "1 of" in said and "steps were rebuilt here bit for bit" in said
