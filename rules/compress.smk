@@ -80,6 +80,7 @@ if "quantize_awq" in CHAIN:
         params:
             **step(
                 scheme=SETTINGS.quantize_awq.scheme,
+                group=SETTINGS.quantize_awq.group,
                 calibration=SETTINGS.quantize_awq.calibration,
                 dtype=SETTINGS.merge.dtype,
                 threads=SETTINGS.threads,

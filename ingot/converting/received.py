@@ -85,6 +85,9 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer(QUESTION)
     if tokenizer.eos_token_id is None:
         raise InputError(f"{folder}: its tokenizer has no end token; name it as `eos_token` in tokenizer_config.json")
+    if tokenizer.pad_token_id is None:
+        # Any token will do: which tokens are padding, and which of them the loss counts, is known by place.
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
@@ -104,7 +107,6 @@ def check_template(tokenizer: Any, folder: Path) -> None:
 
 def load_network(folder: Path, dtype: Any) -> Any:
     """Load the weights of a folder. InputError unless they are just those of the configuration, and all finite."""
-    import torch
     from transformers import AutoModelForCausalLM
 
     with refused(folder / "config.json"):
@@ -125,10 +127,17 @@ def load_network(folder: Path, dtype: Any) -> Any:
         if found := sorted(one[0] if isinstance(one, tuple) else str(one) for one in loading.get(kind) or ()):
             more = f" and {len(found) - 3} more" if len(found) > 3 else ""
             raise InputError(f"{folder}: {words} {', '.join(found[:3])}{more}; weights and config.json do not fit")
+    check_weights(network, folder)
+    return network
+
+
+def check_weights(network: Any, source: Path) -> None:
+    """Raise InputError if a weight is not a finite number."""
+    import torch
+
     for name, weight in network.named_parameters():
         if not torch.isfinite(weight).all():
-            raise InputError(f"{folder}: {name} is not finite (NaN or infinite); fetch the weights again")
-    return network
+            raise InputError(f"{source}: {name} is not finite (NaN or infinite); fetch the weights again")
 
 
 def check_together(network: Any, tokenizer: Any, folder: Path) -> None:

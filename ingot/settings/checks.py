@@ -51,8 +51,13 @@ def of_base(settings: Settings) -> Iterator[str]:
         "hub": "the id of a model on the hub, such as team/name",
         "local": "the folder of a model",
         "tokenizer": "the folder of a tokenizer",
+        "gguf": "a GGUF file, or `base.package`",
     }
-    if not base.model:
+    if base.package and base.kind != "gguf":
+        yield f"base.package: a base of kind {base.kind!r} is in no package; set it to null"
+    if base.package and base.model:
+        yield "base.model: the GGUF file is in `base.package`; set one of them to null"
+    if not base.model and not base.package:
         yield f"base.model: a base of kind {base.kind!r} needs {needed[base.kind]}"
     if base.kind == "hub" and not base.revision:
         yield "base.revision: a hub model needs the revision (commit) that it is pinned to"

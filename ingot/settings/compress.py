@@ -34,5 +34,8 @@ class QuantizeAwq(Section):
     """Activation-aware 4-bit quantisation (AWQ)."""
 
     backend: Literal["llmcompressor", "autoawq"] = setting("Library that quantises")
-    scheme: Literal["W4A16_ASYM", "W4A16"] = setting("4-bit weights in groups of 128, with or without a zero point")
+    scheme: Literal["W4A16_ASYM", "W4A16"] = setting("4-bit weights in groups, with or without a zero point")
+    group: Literal["auto", 32, 64, 128] = setting(
+        "Weights that share a scale; `auto`: the largest of these that divides every width of the model"
+    )
     calibration: Calibration

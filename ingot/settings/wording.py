@@ -102,7 +102,7 @@ def allowed(node: Node) -> str:
     if "const" in node:
         return shown(node["const"])
     if "enum" in node:
-        return f"one of {', '.join(node['enum'])}"
+        return f"one of {', '.join(map(str, node['enum']))}"
     kinds = {"array": allowed_list, "object": allowed_mapping, "integer": allowed_number, "number": allowed_number}
     words = {"boolean": "true or false", "string": str(node.get("form", "a text"))}
     return words.get(node["type"]) or kinds[node["type"]](node)

@@ -2,9 +2,33 @@
 
 from typing import Any
 
+from ingot.errors import InputError
 from ingot.io.records import Record
 from ingot.settings.training import Calibration
 from ingot.text import chat
+
+GROUPS = (128, 64, 32)
+"""How many weights of a row may share a scale, the smallest files first."""
+
+
+def group_of(model: Any, wanted: str | int) -> int:
+    """Return how many weights share a scale. InputError if a width of the model is no multiple of them."""
+    import torch
+
+    widths = {
+        name: layer.in_features
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and not name.endswith("lm_head")
+    }
+    fitting = [group for group in GROUPS if all(width % group == 0 for width in widths.values())]
+    if not fitting or wanted not in ("auto", *fitting):
+        least = GROUPS[-1] if wanted == "auto" else int(wanted)
+        odd = next(f"{name} is {width} wide" for name, width in widths.items() if width % least)
+        raise InputError(
+            f"quantize_awq.group: {wanted} does not divide every width of the model ({odd}); use one of {fitting}, or"
+            " leave `quantize_awq` out of the chain"
+        )
+    return fitting[0] if wanted == "auto" else int(wanted)
 
 
 def sample(records: list[Record], count: int) -> list[Record]:

@@ -123,6 +123,12 @@ class Build:
         return self.settings.base.kind == "pretrain"
 
     @property
+    def gguf_of_base(self) -> str:
+        """The GGUF file that the base is made of; "" for a base of another kind."""
+        base = self.settings.base
+        return f"results/received/{inert(Path(base.package.file).name)}" if base.package else base.model or ""
+
+    @property
     def tokenizer(self) -> str:
         """The folder of the tokenizer that training uses."""
         return "results/base" if self.has_model and not self.pretrained else "results/tokenizer"

@@ -25,6 +25,8 @@ def check_base(settings: Settings, root: Path) -> None:
     base = settings.base
     if base.kind in ("local", "tokenizer") and not Path(base.model or "").is_dir():
         raise InputError(f"base.model: {base.model}: no such folder")
+    if base.kind == "gguf" and base.model and not Path(base.model).is_file():
+        raise InputError(f"base.model: {base.model}: no such file")
     if base.kind == "hub":
         environment = {**os.environ, "PYTHONPATH": str(root)}
         command: list[str | Path] = [

@@ -3,7 +3,6 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from ingot.converting.received import check_files, check_template, check_together, load_network, load_tokenizer
 from ingot.errors import InputError
@@ -11,7 +10,6 @@ from ingot.io.records import write_json
 from ingot.settings.base import Dtype
 
 ALLOWED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]  # no pickled weights, no code
-PAD_TOKENS = ("<|finetune_right_pad_id|>", "<|pad|>", "<pad>")
 
 
 def from_hub(model: str, revision: str | None, download: bool) -> Path | None:
@@ -45,20 +43,6 @@ def from_hub(model: str, revision: str | None, download: bool) -> Path | None:
     return None
 
 
-def with_own_pad_token(tokenizer: Any, model: str) -> Any:
-    """Give a tokenizer a pad token that is not its end token; InputError if its vocabulary has none to spare.
-
-    If pad and end were the same, the loss would leave out the end token, and the model would never learn to stop.
-    """
-    if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
-        vocabulary = tokenizer.get_vocab()
-        spare = next((token for token in PAD_TOKENS if token in vocabulary), None)
-        if spare is None:
-            raise InputError(f"{model}: no pad token of its own; add one to its tokenizer first")
-        tokenizer.pad_token = spare
-    return tokenizer
-
-
 def fetch(
     folder: list[Path],
     base: Path,
@@ -83,7 +67,7 @@ def fetch(
     check_template(tokenizer, source)
     network = load_network(source, getattr(torch, dtype))
     check_together(network, tokenizer, source)
-    with_own_pad_token(tokenizer, model).save_pretrained(base)
+    tokenizer.save_pretrained(base)
     network.save_pretrained(base)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     write_json(

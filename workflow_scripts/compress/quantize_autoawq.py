@@ -8,7 +8,7 @@ from typing import Any
 from ingot.io.records import read_records, write_json
 from ingot.settings.training import Calibration
 from ingot.text import chat
-from ingot.training.oneshot import sample
+from ingot.training.oneshot import group_of, sample
 
 SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # {scheme: whether it has a zero point}
 
@@ -38,6 +38,7 @@ def quantize_autoawq(
     report: Path,
     *,
     scheme: str,
+    group: str | int,
     calibration: Calibration,
     dtype: str,
     threads: int,
@@ -52,8 +53,9 @@ def quantize_autoawq(
     tokenizer = AutoTokenizer.from_pretrained(model)
     records = sample(list(read_records(train)), calibration.records)
     texts = [chat.prompt_text(tokenizer, r["instruction"]) + r["response"] + tokenizer.eos_token for r in records]
-    settings: dict[str, Any] = {"zero_point": SCHEMES[scheme], "q_group_size": 128, "w_bit": 4, "version": "GEMM"}
     network = AutoAWQForCausalLM.from_pretrained(str(model), device_map={"": "cpu"}, use_cache=False)
+    size = group_of(network.model, group)
+    settings: dict[str, Any] = {"zero_point": SCHEMES[scheme], "q_group_size": size, "w_bit": 4, "version": "GEMM"}
     with copies_on_cpu():
         network.quantize(
             tokenizer,
@@ -72,4 +74,4 @@ def quantize_autoawq(
     network.save_quantized(str(packed))
     for folder in (scaled, packed):
         tokenizer.save_pretrained(folder)
-    write_json(report, {"backend": "autoawq", "records": len(texts)})
+    write_json(report, {"backend": "autoawq", "group": size, "records": len(texts)})

@@ -6,7 +6,7 @@ from typing import Any
 from ingot.io.records import read_records, write_json
 from ingot.settings.training import Calibration
 from ingot.training import sparsity
-from ingot.training.oneshot import oneshot
+from ingot.training.oneshot import group_of, oneshot
 
 # Only a quantised model has tensors whose names end with one of these.
 QUANTISATION_SUFFIXES = ("_scale", "_zero_point", "_shape", "_g_idx")
@@ -18,6 +18,15 @@ def scaled_weights(model: Any, tied: bool) -> dict[str, Any]:
     return {k: v.detach().clone().contiguous() for k, v in model.state_dict().items() if not k.endswith(skip)}
 
 
+def scheme_of(name: str, group: int) -> Any:
+    """Return llm-compressor's scheme of this name, with another size of groups."""
+    from compressed_tensors.quantization import preset_name_to_scheme
+
+    scheme = preset_name_to_scheme(name, ["Linear"])
+    scheme.weights.group_size = group
+    return scheme
+
+
 def quantize_awq(
     model: Path,
     train: Path,
@@ -26,6 +35,7 @@ def quantize_awq(
     report: Path,
     *,
     scheme: str,
+    group: str | int,
     calibration: Calibration,
     dtype: str,
     threads: int,
@@ -48,10 +58,11 @@ def quantize_awq(
     plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     # In float32: the scaled weights are the ones that GGUF files are made from, and bfloat16 would round them first.
     network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
+    size = group_of(plain, group)
     before = sparsity.shares(plain)
     recipe = [
         AWQModifier(duo_scaling="both"),
-        QuantizationModifier(targets=["Linear"], ignore=["lm_head"], scheme=scheme),
+        QuantizationModifier(config_groups={"weights": scheme_of(scheme, size)}, ignore=["lm_head"]),
     ]
     oneshot(network, tokenizer, list(read_records(train)), recipe, calibration)
     weights = scaled_weights(network, bool(plain.config.tie_word_embeddings))
@@ -63,4 +74,4 @@ def quantize_awq(
     network.to(torch.bfloat16).save_pretrained(packed, save_compressed=True)
     for folder in (scaled, packed):
         AutoTokenizer.from_pretrained(model).save_pretrained(folder)
-    write_json(report, {"zeros_before": before, "zeros_scaled": sparsity.shares(plain)})
+    write_json(report, {"group": size, "zeros_before": before, "zeros_scaled": sparsity.shares(plain)})

@@ -70,12 +70,25 @@ def test_a_tokenizer_without_a_template_is_refused(copy, tmp_path):
         bring(copy, tmp_path)
 
 
-def test_a_pad_token_that_is_the_end_token_is_replaced(copy, tmp_path):
+@pytest.mark.parametrize("pad", ["<|im_end|>", None])
+def test_a_pad_token_that_is_the_end_token_or_none_is_no_hindrance(pad, copy, tmp_path):
+    """TRL's collator goes by place, so the model learns its end token although that is the padding, too."""
     from transformers import AutoTokenizer
+    from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    edit(copy / "tokenizer_config.json", pad_token="<|im_end|>")
+    from ingot.training.sft import dataset
+
+    edit(copy / "tokenizer_config.json", pad_token=pad)
     tokenizer = AutoTokenizer.from_pretrained(bring(copy, tmp_path))
-    assert tokenizer.pad_token == "<|pad|>" != tokenizer.eos_token
+    end = tokenizer.eos_token_id
+    assert tokenizer.pad_token_id == end
+    records = [{"instruction": "Q", "response": answer} for answer in ("A", "A longer answer")]
+    rows = dataset(tokenizer, records, 100)
+    batch = DataCollatorForLanguageModeling(pad_token_id=end)([dict(row) for row in rows])
+    short, long = batch["labels"].tolist()
+    assert long[-1] == end
+    length = len(rows[0]["input_ids"])
+    assert short[length - 1] == end and set(short[length:]) == {-100}
 
 
 def test_a_hub_model_that_cannot_be_had_is_said_at_once(monkeypatch, tmp_path):

@@ -21,10 +21,11 @@ def test_autoawq_quantises_on_a_cpu(checkpoint, tmp_path, record):
     )
     write_records(tmp_path / "train.jsonl", [record(f"What is {i} + 1?", str(i + 1)) for i in range(64)])
     spec = {
-        "input": {"recovered": str(checkpoint), "train": str(tmp_path / "train.jsonl")},
+        "input": {"model": str(checkpoint), "train": str(tmp_path / "train.jsonl")},
         "output": {name: str(tmp_path / name) for name in ("packed", "scaled", "report")},
         "params": {
             "scheme": "W4A16_ASYM",
+            "group": "auto",
             "calibration": {"records": 64, "length": 32},
             "dtype": "float32",
             "threads": 2,

@@ -100,6 +100,7 @@ def test_awq_scaling_changes_weights_but_not_what_is_computed_and_keeps_zeros(ch
         tmp_path / "scaled",
         tmp_path / "awq.json",
         scheme="W4A16_ASYM",
+        group="auto",
         calibration=CALIBRATION,
         dtype="float32",
         threads=1,
