@@ -111,7 +111,7 @@ test-slow: envs
 
 ## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes hours
 test-soak: envs
-	@PYTHONPATH=.:tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS)
+	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS)
 
 ## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
 test-slurm: envs

@@ -22,6 +22,19 @@ class DamagedError(UnreachableError):
     """The remote gave other bytes than it promised. They are known from then on, and not asked for again."""
 
 
+def leave_open() -> None:
+    """Let connections by ssh end with the process, and not when they are garbage collected.
+
+    sshfs (2026.9) closes them in whichever event loop runs at that moment. If it is Snakemake's, Snakemake waits for
+    that in the end, and for ever.
+    """
+    try:
+        from sshfs.spec import SSHFileSystem
+    except ImportError:
+        return
+    SSHFileSystem._finalize = staticmethod(lambda *_: None)
+
+
 class Remote:
     """The default remote of DVC's configuration (`core.remote`), if there is one."""
 
@@ -40,6 +53,7 @@ class Remote:
         from dvc.repo import Repo
 
         logging.getLogger("dvc").setLevel(logging.ERROR)
+        leave_open()
         try:
             self.repo = Repo()
             odb = self.repo.cloud.get_remote_odb(None, "fetch")

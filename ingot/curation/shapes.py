@@ -8,7 +8,7 @@ from typing import Any
 from ingot.io.formats import Row
 from ingot.io.records import Record
 from ingot.settings.data import Fields, Shape
-from ingot.text.checkers import CHECKERS
+from ingot.text.checkers import NAMES, implied, number_in
 from ingot.text.forms import record_id
 
 # Shapes by their usual names: the field of the question, of what goes before or after it (if any), and of the answer.
@@ -27,7 +27,6 @@ SHAPES = {
 NAMES_OF_FIELDS = {name: frozenset(fields.model_dump(exclude_none=True).values()) for name, fields in SHAPES.items()}
 TURNS = {"messages": "messages", "sharegpt": "conversations"}
 DIFFICULTIES = ("easy", "medium", "hard")
-NUMBER = re.compile(r"-?[\d,]+(?:\.\d+)?")
 ROLES = {"human": "user", "gpt": "assistant"}
 
 
@@ -115,7 +114,7 @@ def describe(row: Record, labels: Labels) -> Record | None:
         "tokens": None,  # counted by `filter`, which knows the tokenizer
         "source": labels.source,
         "licence": labels.licence,
-        "checker": given.get("checker", "text"),
+        "checker": given.get("checker"),
     }
     score = metadata["quality_score"]
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and abs(score) < LARGEST_SCORE
@@ -124,7 +123,7 @@ def describe(row: Record, labels: Labels) -> Record | None:
         isinstance(metadata["domain"], str)
         and all(isinstance(text, str) and not LONE_SURROGATE.search(text) for text in texts)
         and metadata["difficulty"] in DIFFICULTIES
-        and metadata["checker"] in tuple(CHECKERS)
+        and metadata["checker"] in (None, *NAMES)
         and (score is None or is_number)
     )
     return metadata if sound else None
@@ -140,7 +139,7 @@ def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
         return "lone_surrogate"
     if metadata is None:
         return "bad_metadata"
-    if metadata["checker"] == "number" and not NUMBER.fullmatch(response.strip()):
+    if metadata["checker"] == "number" and number_in(response) is None:
         return "answer_is_no_number"
     return ""
 
@@ -156,6 +155,8 @@ def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record
     metadata = describe(value, labels)
     if reason := fault(instruction, response, metadata):
         return None, reason
+    assert metadata is not None
+    metadata["checker"] = metadata["checker"] or implied(instruction, response)
     identity = record_id(instruction, response)
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""
 

@@ -5,18 +5,23 @@ The answers of every model have the same format. Each answer is a line of JSON:
     id, instruction, response, domain, difficulty, checker    the question and its reference answer
     sample                                                    0, or the number of the sample if there are several
     answer, stopped, confidence                               see ingot.inference.answer.Answer
-    right                                                     whether the checker accepts the answer
+    right                                                     whether the checker accepts the answer; null if it is open
 """
 
 from collections import defaultdict
+from statistics import fmean
 from typing import Any
 
 from ingot.inference.answer import Answer, Backend
 from ingot.io.records import Record
-from ingot.measuring.significance import proportion
+from ingot.measuring.predictions import log_likelihood
+from ingot.measuring.significance import compare_means, proportion
+from ingot.settings.measure import Longest
 from ingot.text import chat
 from ingot.text.checkers import is_right
 
+# With `auto`, an answer may be so much longer than the longest reference, and a few tokens more.
+ROOM, MORE = 1.5, 16
 LABELS = ("domain", "difficulty", "checker")
 
 
@@ -34,12 +39,21 @@ def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
     }
 
 
-def ask(model: Backend, questions: list[Record], longest: int) -> list[Record]:
+def longest_of(tokenizer: Any, questions: list[Record], longest: Longest) -> int:
+    """Return how many tokens an answer may have: `longest`, or with `auto` what the references call for."""
+    if longest != "auto":
+        return longest
+    lengths = [len(tokenizer(question["response"], add_special_tokens=False)["input_ids"]) for question in questions]
+    return round(ROOM * max(lengths, default=0)) + MORE
+
+
+def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Record]:
     """Ask a model and return the rows of its answers, in the order of the questions.
 
     The model answers a question once, greedily. If the question has the key `ask`, it says how many `samples` to draw
     at which `temperature`. An answer has at most `longest` tokens.
     """
+    most = longest_of(model.tokenizer, questions, longest)
     manners = [question.get("ask", {"samples": 1, "temperature": 0.0}) for question in questions]
     answers: dict[int, list[Answer]] = {}
     for temperature in sorted({manner["temperature"] for manner in manners}):
@@ -47,7 +61,7 @@ def ask(model: Backend, questions: list[Record], longest: int) -> list[Record]:
         prompts = [chat.prompt_text(model.tokenizer, questions[i]["instruction"]) for i in places]
         counts = [manners[i]["samples"] for i in places]
         repeated = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]
-        completions = iter(model.complete(repeated, longest, temperature))
+        completions = iter(model.complete(repeated, most, temperature))
         for i, count in zip(places, counts, strict=True):
             answers[i] = [next(completions) for _ in range(count)]
     return [
@@ -57,22 +71,69 @@ def ask(model: Backend, questions: list[Record], longest: int) -> list[Record]:
     ]
 
 
+def with_likelihoods(model: Backend, rows: list[Record]) -> list[Record]:
+    """Add to the rows of open questions how likely the reference is to the model: nats per token, at most 0."""
+    for row in rows:
+        if row["right"] is None:
+            encoded = chat.encode(model.tokenizer, row["instruction"], row["response"])
+            row["likelihood"] = round(log_likelihood(model.logits(encoded.ids), encoded), 5)
+    return rows
+
+
+def checked(rows: list[Record]) -> list[Record]:
+    """Return the rows whose answers are right or wrong. Open ones are neither."""
+    return [row for row in rows if row["right"] is not None]
+
+
+def marks(rows: list[Record]) -> list[bool]:
+    """Return whether each answer that could be checked is right."""
+    return [row["right"] for row in checked(rows)]
+
+
 def exact_match(rows: list[Record]) -> dict[str, Any]:
     """Compute the share of right answers with its interval: over all, per domain, and per domain and difficulty.
 
-    Rows without a difficulty count in the first two only.
+    Rows without a difficulty count in the first two only, and open ones nowhere. `cut_off` counts the wrong answers
+    that reached the longest length allowed: they might have become right.
     """
-    groups: dict[str, list[bool]] = defaultdict(list)
-    for row in rows:
+    groups: dict[str, list[Record]] = defaultdict(list)
+    groups["all"] = []
+    for row in checked(rows):
         finer = {f"{row['domain']}/{row['difficulty']}"} if "difficulty" in row else set()
         for name in {"all", row["domain"]} | finer:  # a domain may be called "all"
-            groups[name].append(row["right"])
-    return {name: proportion(sum(marks), len(marks)) for name, marks in sorted(groups.items())}
+            groups[name].append(row)
+    return {
+        name: {
+            **proportion(sum(row["right"] for row in group), len(group)),
+            "cut_off": sum(not row["right"] and not row.get("stopped", True) for row in group),
+        }
+        for name, group in sorted(groups.items())
+    }
+
+
+def likelihoods(rows: list[Record]) -> dict[str, dict[str, float]]:
+    """Compute the mean likelihood of the references of open questions, in nats per token: over all and per domain."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["right"] is None:
+            for name in {"all", row["domain"]}:
+                groups[name].append(row["likelihood"])
+    return {name: {"of": len(all_of), "likelihood": round(fmean(all_of), 4)} for name, all_of in sorted(groups.items())}
+
+
+def compare_likelihoods(ours: list[Record], theirs: list[Record]) -> dict[str, dict[str, float]]:
+    """Compare two models by how likely the same references of open questions are to them: over all and per domain."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for row, other in zip(ours, theirs, strict=True):
+        if row["right"] is None:
+            for name in {"all", row["domain"]}:
+                groups[name].append(row["likelihood"] - other["likelihood"])
+    return {name: compare_means(gains) for name, gains in sorted(groups.items())}
 
 
 def domain_shares(rows: list[Record]) -> dict[str, float]:
     """Compute the share of right answers of every domain, from 0 to 1."""
     groups: dict[str, list[bool]] = defaultdict(list)
-    for row in rows:
+    for row in checked(rows):
         groups[row["domain"]].append(row["right"])
     return {domain: sum(marks) / len(marks) for domain, marks in sorted(groups.items())}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ingot.inference.answer import Backend
 from ingot.io.records import Record, write_json, write_records
-from ingot.measuring.answers import ask, exact_match
+from ingot.measuring.answers import ask, exact_match, likelihoods, with_likelihoods
 from ingot.measuring.predictions import predict
 from ingot.settings.measure import Measure
 from ingot.text import chat
@@ -27,7 +27,7 @@ def write_measurement(
     report_path, logprobs_path, answers_path = paths
     conversations = (chat.encode(model.tokenizer, text["instruction"], text["response"]) for text in texts)
     prediction = predict(model.logits, conversations, settings.fidelity_tokens)
-    rows = ask(model, questions, settings.longest)
+    rows = with_likelihoods(model, ask(model, questions, settings.longest))
     prediction.save(logprobs_path)
     write_records(answers_path, rows)
     write_json(
@@ -37,6 +37,7 @@ def write_measurement(
             "perplexity": round(prediction.perplexity(), 4),
             "tokens": len(prediction.tokens),
             "exact_match": exact_match(rows),
+            "open": likelihoods(rows),
             "unstopped": sum(not row["stopped"] for row in rows),
             "token_mismatches": token_mismatches,
         },

@@ -42,6 +42,16 @@ class Prediction:
         return float(np.exp(-of_references.mean()))
 
 
+def log_likelihood(logits: Any, conversation: Any) -> float:
+    """Compute the mean log-likelihood of an answer's tokens, in nats. `logits` are those along the conversation."""
+    import numpy as np
+
+    rows = np.asarray(logits, dtype=np.float32)[conversation.prompt - 1 : -1]
+    rows = rows - rows.max(-1, keepdims=True)
+    answer = conversation.ids[conversation.prompt :]
+    return float((rows[np.arange(len(answer)), answer] - np.log(np.exp(rows).sum(-1))).mean())
+
+
 def predict(logits_of: Callable[[list[int]], Any], conversations: Iterator[Any], limit: int) -> Prediction:
     """Predict the answers of `conversations`, until there are `limit` tokens.
 

@@ -73,6 +73,27 @@ def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, flo
     }
 
 
+def compare_means(gains: Sequence[float]) -> dict[str, float]:
+    """Compare two models by what one gains over the other on each question.
+
+    Returns `of`, the mean `gain`, its 95 % interval `gain_low` and `gain_high`, and the two-sided `p_value` that it is
+    zero, by Student's t test of paired samples. Fewer than two questions, or equal gains, say nothing: p is 1.
+    """
+    from scipy.special import stdtr, stdtrit
+
+    of, mean = len(gains), fmean(gains) if gains else 0.0
+    spread = stdev(gains) / of**0.5 if of > 1 else 0.0
+    reach = float(stdtrit(of - 1, (1 + LEVEL) / 2)) * spread if spread else 0.0
+    p_value = 2 * float(stdtr(of - 1, -abs(mean / spread))) if spread else 1.0
+    return {
+        "of": of,
+        "gain": round(mean, 4),
+        "gain_low": round(mean - reach, 4),
+        "gain_high": round(mean + reach, 4),
+        "p_value": float(f"{p_value:.3g}"),
+    }
+
+
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Adjust the p values of several tests, so that the chance of any false gain stays what one test would have.
 

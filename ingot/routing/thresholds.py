@@ -10,6 +10,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.io.records import Record, read_records
+from ingot.measuring.answers import checked
 from ingot.measuring.significance import compare_pairs
 from ingot.settings.router import Costs
 
@@ -21,10 +22,11 @@ def joined(files: Sequence[Path], routes: Sequence[str]) -> list[Record]:
 
     `files` hold the answers of `routes`, in the same order; the first route is the base. A row has the question, its
     domain and the confidence of the base. `answers` has the answer of each route, and `right` says whether it is right.
+    Open questions are left out.
 
     Raises InputError if the files do not answer the same questions.
     """
-    answers_of_routes = [list(read_records(path)) for path in files]
+    answers_of_routes = [checked(list(read_records(path))) for path in files]
     if len({tuple(answer["instruction"] for answer in answers) for answers in answers_of_routes}) > 1:
         raise InputError(f"{files[0]} and the others do not answer the same questions; build all of them again")
     return [

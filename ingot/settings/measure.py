@@ -1,12 +1,18 @@
 """Settings of measuring: answers, suites of the field, comparison by a judge, and the gates."""
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from ingot.settings.section import Distinct, FileName, Section, Share, setting
+
+Longest = Annotated[int, Field(ge=1)] | Literal["auto"]
 
 
 class Measure(Section):
     """Answers and predictions by which every model of the chain is compared with its parent."""
 
-    longest: int = setting("Longest answer", unit="tokens", ge=1)
+    longest: Longest = setting("Longest answer; `auto`: half as long again as the longest reference", unit="tokens")
     batch: int = setting("Questions that are answered together", unit="questions", ge=1)
     fidelity_tokens: int = setting("Held-out tokens along which models are compared", unit="tokens", ge=1)
 
@@ -70,6 +76,11 @@ class Gate(Section):
     )
     min_exact_match_gain: float | None = setting(
         "What exact match must win over the parent", default=None, unit="points"
+    )
+    max_open_loss: float | None = setting(
+        "What the references of open questions may lose in likelihood against the parent, per token",
+        default=None,
+        unit="nats",
     )
     min_interval_gap: float | None = setting(
         "How far the low end of its 95 % interval must be above the high end of the parent's",

@@ -1,9 +1,26 @@
-"""Check whether an answer says exactly what the reference says. No code is run."""
+"""Check whether an answer says what the reference says. No code is run.
+
+What cannot be checked is `open`: such an answer is neither right nor wrong here. The rules by which an answer is found
+in a text are those of lm-evaluation-harness's tasks; the tests compare with them.
+"""
 
 import ast
 import json
 import re
+import string
 from collections.abc import Callable
+
+OPEN = "open"
+"""The name of what no checker can check."""
+NUMBERS = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
+FINAL = re.compile(r"####\s*(.+)")
+SAID = re.compile(r"\banswer\s*(?:is|:|=)?\s*:?\s*\**\(?([A-Z])\b\)?", re.IGNORECASE)
+LETTER = re.compile(r"\(([A-Z])\)")
+ALONE = re.compile(r"\(?([A-Z])\)?(?:[.:)]\s.*|[.:)]?)", re.DOTALL)
+THE_ANSWER = re.compile(r"\bthe answer is:?\s*(.+?)\.?\s*$", re.IGNORECASE | re.MULTILINE)
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+# A reference of at most so many words is a phrase that another answer can be compared with.
+WORDS_OF_PHRASE = 5
 
 
 def same_text(answer: str, reference: str) -> bool:
@@ -11,16 +28,55 @@ def same_text(answer: str, reference: str) -> bool:
     return answer.split() == reference.split()
 
 
-def only_number(text: str) -> float | None:
-    """Read the number in a text. None if the text has no number, or several."""
-    numbers = re.findall(r"-?\d+(?:\.\d+)?", text.replace(",", ""))
-    return float(numbers[0]) if len(numbers) == 1 else None
+def number_in(text: str) -> float | None:
+    """Read the number that a text ends with: the one after ####, as in GSM8K's solutions, or else its last number.
+
+    None if there is none. Signs of money and commas between digits do not count.
+    """
+    final = FINAL.findall(text)
+    numbers = NUMBERS.findall(final[-1] if final else text)
+    return float(numbers[-1].replace(",", "")) if numbers else None
 
 
 def same_number(answer: str, reference: str) -> bool:
-    """Compare the only numbers of two texts. '7.0' equals '7', and '7 or 8' is never right."""
-    number = only_number(answer)
-    return number is not None and number == only_number(reference)
+    """Compare the numbers that two texts end with. '7.0' equals '7'."""
+    number = number_in(answer)
+    return number is not None and number == number_in(reference)
+
+
+def letter_in(text: str) -> str | None:
+    """Read which option a text chooses: "(B)", "B", "B. Paris", "The answer is (B) Paris.".
+
+    It is what the text last calls the answer, or the only option that it names. None if it names none, or several.
+    """
+    text = text.strip()
+    if said := SAID.findall(text):
+        return str(said[-1]).upper()
+    if alone := ALONE.fullmatch(text):
+        return str(alone[1])
+    named = set(LETTER.findall(text))
+    return named.pop() if len(named) == 1 else None
+
+
+def same_choice(answer: str, reference: str) -> bool:
+    """Compare the options that two texts choose."""
+    letter = letter_in(answer)
+    return letter is not None and letter == letter_in(reference)
+
+
+def normal(text: str) -> str:
+    """Write a short answer as Rajpurkar et al. 2016 (SQuAD) compare it: no case, punctuation, articles or spaces.
+
+    If the text says what the answer is, the rest of it is left out.
+    """
+    said = THE_ANSWER.findall(text)
+    plain = (said[-1] if said else text).casefold().translate(str.maketrans("", "", string.punctuation))
+    return " ".join(ARTICLES.sub(" ", plain).split())
+
+
+def same_phrase(answer: str, reference: str) -> bool:
+    """Compare two short answers. Case, punctuation and articles do not count."""
+    return normal(answer) == normal(reference) != ""
 
 
 def same_json(answer: str, reference: str) -> bool:
@@ -39,20 +95,41 @@ def same_python(answer: str, reference: str) -> bool:
         return False
 
 
-def is_readable(checker: str, answer: str) -> bool:
-    """Tell whether an answer is something that the checker can read, such as valid JSON."""
-    # An answer that cannot be read does not even equal itself.
-    return CHECKERS[checker](answer, answer) if checker != "text" else bool(answer)
-
-
 CHECKERS: dict[str, Callable[[str, str], bool]] = {
     "text": same_text,
+    "phrase": same_phrase,
     "number": same_number,
+    "choice": same_choice,
     "json": same_json,
     "python": same_python,
 }
+NAMES = (*CHECKERS, OPEN)
 
 
-def is_right(checker: str, answer: str, reference: str) -> bool:
-    """Tell whether `answer` is right, by the checker of that name. Raises KeyError for an unknown checker."""
-    return CHECKERS[checker](answer, reference)
+def is_readable(checker: str, answer: str) -> bool:
+    """Tell whether an answer is something that the checker can read, such as valid JSON."""
+    # An answer that cannot be read does not even equal itself.
+    return CHECKERS[checker](answer, answer) if checker not in ("text", OPEN) else bool(answer)
+
+
+def is_right(checker: str, answer: str, reference: str) -> bool | None:
+    """Tell whether `answer` is right, by the checker of that name; None if it is open.
+
+    Raises KeyError for an unknown checker.
+    """
+    return None if checker == OPEN else CHECKERS[checker](answer, reference)
+
+
+def implied(instruction: str, response: str) -> str:
+    """Say by which checker answers can be compared with a response, from the shape of question and response."""
+    response = response.strip()
+    if re.search(r"####\s*\S+\s*\Z", response) and number_in(response) is not None:
+        return "number"
+    if re.search(r"\(A\).*\(B\)|^A[.:)].*^B[.:)]", instruction, re.DOTALL | re.MULTILINE) and letter_in(response):
+        return "choice"
+    if re.fullmatch(rf"\$?(?:{NUMBERS.pattern})%?", response):
+        return "number"
+    if response[:1] in ("{", "[") and same_json(response, response):
+        return "json"
+    is_phrase = len(response.split()) <= WORDS_OF_PHRASE and "\n" not in response and normal(response)
+    return "phrase" if is_phrase else OPEN

@@ -1,15 +1,16 @@
 """The curation steps, called one after the other on files, as their rules call them."""
 
 import json
+from pathlib import Path
 
 from helpers.settings import changed
-from helpers.workspaces import ROOT
 from ingot.curation.shapes import Labels
 from ingot.io.formats import WHOLE
 from ingot.io.records import read_json, read_records
 from ingot.settings.data import Decontaminate, Deduplicate, Read, Sign
 from ingot.settings.measure import Suite
 
+ROOT = Path(__file__).resolve().parents[2]
 LABELS = Labels(source="test", domain="code", difficulty="medium", licence=None)
 READ = Read(row_bytes=1 << 20, unpacking=100)
 SIGN = Sign(shingles={"unit": "words", "length": 3}, permutations=128, threshold=0.8, recall=0.99)

@@ -456,3 +456,19 @@ def test_an_output_that_cannot_be_stored_is_said(project):
     project.edit("Snakefile", "echo two > {output}/two", "ln -s /nowhere {output}/two")
     said = project.snakemake("total", check=False)
     assert "out/folder cannot be stored: a link in it leads nowhere" in said
+
+
+def test_a_connection_is_not_closed_in_the_event_loop_of_somebody_else():
+    """Garbage collection in Snakemake's loop once left a task there that never ended, and Snakemake waited for it."""
+    import asyncio
+
+    sshfs = pytest.importorskip("sshfs")
+    from traced.remote import leave_open
+
+    leave_open()
+
+    async def collected():
+        sshfs.SSHFileSystem._finalize(asyncio.get_running_loop(), None, None)
+        return asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(collected()) == set()

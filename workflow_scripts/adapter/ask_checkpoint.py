@@ -5,10 +5,11 @@ from pathlib import Path
 from ingot.inference.checkpoint import Checkpoint
 from ingot.io.records import read_records, write_records
 from ingot.measuring.answers import ask
+from ingot.settings.measure import Longest
 
 
 def ask_checkpoint(
-    model: list[Path], questions: Path, answers: Path, *, batch: int, longest: int, seed: int, threads: int
+    model: list[Path], questions: Path, answers: Path, *, batch: int, longest: Longest, seed: int, threads: int
 ) -> None:
     """Write the answers of a model to all questions. If there are no questions, the model is not loaded.
 

@@ -9,7 +9,7 @@ from ingot.io.records import Record, read_records, write_json, write_records
 from ingot.measuring.consistency import consistent, diverse
 from ingot.measuring.failures import failure, kind_of
 from ingot.settings.adapter import Consistency
-from ingot.text.checkers import CHECKERS
+from ingot.text.checkers import CHECKERS, OPEN
 
 
 def solutions(record: Record, answers: list[Record], settings: Consistency | None) -> list[str]:
@@ -17,12 +17,12 @@ def solutions(record: Record, answers: list[Record], settings: Consistency | Non
 
     That is the answer that most samples agree on, if it is right. A domain of `diverse` has no single right answer; it
     gets several answers that are unlike each other. Without settings, a record was asked once. If the answer is right,
-    the record is rehearsed with its own reference.
+    or open, the record is rehearsed with its own reference.
     """
-    if settings is None:
-        return [record["response"]] if answers[0]["right"] else []
-    ended = [answer["answer"] for answer in answers if answer["stopped"]]
     domain, checker = record["metadata"]["domain"], record["metadata"]["checker"]
+    if settings is None or (checker == OPEN and domain not in settings.diverse):
+        return [record["response"]] if answers[0]["right"] in (True, None) else []
+    ended = [answer["answer"] for answer in answers if answer["stopped"]]
     if domain in settings.diverse:
         return diverse(ended, settings.diverse[domain], settings.likeness)
     agreed = consistent(ended, CHECKERS[checker], settings.majority * len(answers))
@@ -39,7 +39,7 @@ def sort_out(
     failed, steady = [], []
     for record, samples in zip(records, answers, strict=True):
         solved_with = solutions(record, samples, settings)
-        wrong = [sample for sample in samples if not sample["right"]]
+        wrong = [sample for sample in samples if sample["right"] is False]
         steady += [{**record, "response": text} for text in solved_with]
         if not solved_with and 2 * len(wrong) > len(samples):
             failed.append(failure(record, kind_of(wrong[0]), wrong[0]["answer"], model))

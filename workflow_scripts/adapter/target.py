@@ -7,10 +7,11 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.checkpoint import Checkpoint
 from ingot.io.records import Record, of_difficulty, read_json, read_records, write_json
-from ingot.measuring.answers import ask, domain_shares
+from ingot.measuring.answers import ask, compare_likelihoods, domain_shares, marks, with_likelihoods
 from ingot.measuring.failures import with_rehearsal
 from ingot.measuring.significance import compare_pairs, forgetting, spent
 from ingot.settings.adapter import RoundLimits
+from ingot.settings.measure import Longest
 from ingot.settings.training import LoraTraining
 from ingot.text.forms import unit_hash
 from ingot.training.sft import fine_tune
@@ -24,33 +25,38 @@ def halves(records: list[Record]) -> tuple[list[Record], list[Record]]:
     return parts
 
 
-def marks(folders: list[Path], records: list[Record], batch: int, longest: int) -> list[Record]:
+def asked(folders: list[Path], records: list[Record], batch: int, longest: Longest) -> list[Record]:
     """Ask a base with an adapter, and return the rows of its answers. `folders` are those of the two."""
     model = Checkpoint(folders, batch)
-    return ask(model, records, longest)
+    return with_likelihoods(model, ask(model, records, longest))
 
 
 def verdict(before: list[Record], after: list[Record], limits: RoundLimits, turn: int) -> dict[str, Any]:
     """Compare the answers before and after a round, and decide whether its adapter is `kept`.
 
-    It is kept if two things hold. More answers are right, with a p value in McNemar's exact test of at most the part of
-    `max_p_value` that this round may spend: all rounds together are fooled by chance no more often than one would be.
+    It is kept if three things hold. More answers are right, or the references of open questions are likelier, with a p
+    value of at most the part of `max_p_value` that this round may spend (half of it each, if there are both): all
+    rounds together are fooled by chance no more often than one would be. Neither of the two got worse by that measure.
     And the domains fell by at most `max_forgetting` points, on average.
     """
     alpha = spent(limits.max_p_value, turn)
-    paired = compare_pairs([row["right"] for row in after], [row["right"] for row in before])
+    paired = compare_pairs(marks(after), marks(before))
+    of_open = compare_likelihoods(after, before).get("all")
+    tests = [paired] * bool(marks(after)) + ([of_open] if of_open else [])
     shares = domain_shares(before), domain_shares(after)
     lost = forgetting(*shares)
-    better = paired["gain"] > 0 and paired["p_value"] <= alpha
+    better = any(test["gain"] > 0 and min(1, test["p_value"] * len(tests)) <= alpha for test in tests)
+    worse = any(test["gain"] < 0 and test["p_value"] <= alpha < 1 for test in tests)
     return {
-        "questions": len(after),
+        "questions": len(marks(after)),
         "versus_before": paired,
+        "open_versus_before": of_open,
         "most_p": round(alpha, 6),
         "forgetting": lost,
         "domains": {
             name: {"before": round(share, 4), "after": round(shares[1][name], 4)} for name, share in shares[0].items()
         },
-        "kept": better and lost <= limits.max_forgetting,
+        "kept": better and not worse and lost <= limits.max_forgetting,
     }
 
 
@@ -76,7 +82,7 @@ def target(
     least_failures: int,
     limits: RoundLimits,
     batch: int,
-    longest: int,
+    longest: Longest,
     work: Path,
     curves: str,
     seed: int,
@@ -119,7 +125,7 @@ def target(
         threads=threads,
         start=before,
     )
-    old, new = (marks([base, folder], judging, batch, longest) for folder in (before, candidate))
+    old, new = (asked([base, folder], judging, batch, longest) for folder in (before, candidate))
     result |= {"taught": len(taught), **verdict(old, new, limits, int(turn)), "training": summary}
     copy(candidate if result["kept"] else before, adapter)
     write_json(report, result)

@@ -14,6 +14,7 @@ LIMITS = {
     "max_kl": ("kl", 1, "a type with more bits, or more calibration records"),
     "max_exact_match_loss": ("exact_match_loss", 1, "a milder setting of this step, or longer recovery"),
     "min_exact_match_gain": ("exact_match_gain", -1, "more steps, a higher rank or learning rate, or more data"),
+    "max_open_loss": ("open_loss", 1, "a milder setting of this step, or longer recovery"),
     "min_interval_gap": ("interval_gap", -1, "a larger gain, or more benchmark items for a narrower interval"),
     "max_p_value": ("p_value", 1, "a larger gain, or more benchmark items"),
     "max_forgetting": ("forgetting", 1, "more rehearsal, a lower learning rate, or fewer steps"),
@@ -24,7 +25,7 @@ LIMITS = {
 
 def broken_limits(figures: dict[str, Any], limits: dict[str, float]) -> list[str]:
     """List the limits that the figures of a model break, in one sentence each."""
-    figures = figures | {"exact_match_loss": -figures["exact_match_gain"]}
+    figures = figures | {"exact_match_loss": -figures["exact_match_gain"], "open_loss": -figures["open_gain"]}
     broken = []
     for name, limit in limits.items():
         figure, sign, advice = LIMITS[name]

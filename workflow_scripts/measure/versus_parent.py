@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ingot.io.records import read_json, read_records, write_json
-from ingot.measuring.answers import domain_shares
+from ingot.measuring.answers import compare_likelihoods, domain_shares, marks
 from ingot.measuring.predictions import Prediction, likeness
 from ingot.measuring.significance import compare_pairs, forgetting
 
@@ -15,7 +15,8 @@ def versus_parent(child: list[Path], parent: list[Path], report: Path) -> None:
     """
     ours, theirs = read_json(child[0]), read_json(parent[0])
     child_rows, parent_rows = list(read_records(child[2])), list(read_records(parent[2]))
-    paired = compare_pairs([row["right"] for row in child_rows], [row["right"] for row in parent_rows])
+    paired = compare_pairs(marks(child_rows), marks(parent_rows))
+    of_open = compare_likelihoods(child_rows, parent_rows)
     write_json(
         report,
         {
@@ -25,6 +26,8 @@ def versus_parent(child: list[Path], parent: list[Path], report: Path) -> None:
             "exact_match_gain": paired.pop("gain"),
             **paired,
             "forgetting": forgetting(domain_shares(parent_rows), domain_shares(child_rows)),
+            "open_gain": of_open.get("all", {"gain": 0.0})["gain"],
+            "open": of_open,
             "interval_gap": round(100 * (ours["exact_match"]["all"]["low"] - theirs["exact_match"]["all"]["high"]), 2),
         },
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from ingot.inference.gguf_model import open_gguf
 from ingot.io.records import read_records, write_records
 from ingot.measuring.answers import ask
+from ingot.settings.measure import Longest
 
 
 def ask_gguf(
@@ -14,7 +15,7 @@ def ask_gguf(
     questions: Path,
     answers: Path,
     *,
-    longest: int,
+    longest: Longest,
     context: int,
     threads: int,
 ) -> None:

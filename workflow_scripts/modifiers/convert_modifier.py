@@ -9,8 +9,9 @@ from ingot.converting.gguf_files import recast
 from ingot.errors import InputError
 from ingot.inference.gguf_model import open_gguf
 from ingot.io.records import Record, read_records, write_json
-from ingot.measuring.answers import ask
+from ingot.measuring.answers import ask, marks
 from ingot.measuring.significance import compare_pairs
+from ingot.settings.measure import Longest
 from ingot.settings.modifiers import Convert
 
 FULL = "F32"
@@ -63,7 +64,7 @@ def convert_modifier(
     *,
     domain: str,
     settings: Convert,
-    longest: int,
+    longest: Longest,
     context: int,
     work: Path,
     threads: int,
@@ -83,7 +84,7 @@ def convert_modifier(
     right = {}
     for name in written:
         loaded.use(name)
-        right[name] = [row["right"] for row in ask(loaded, records, longest)]
+        right[name] = marks(ask(loaded, records, longest))
     lines = compare_types(right, {name: path.stat().st_size for name, path in written.items()})
     smallest = choose(lines, list(settings.types), settings.most_bytes, settings.max_loss)
     shutil.copyfile(written[smallest], lora)

@@ -8,7 +8,9 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.chat_client import ChatClient
 from ingot.io.records import Record, read_records, write_json, write_records
+from ingot.measuring.answers import longest_of
 from ingot.measuring.failures import with_rehearsal
+from ingot.settings.measure import Longest
 from ingot.settings.modifiers import LocalTeacher, PaidTeacher, Teach
 from ingot.text import chat
 from ingot.text.checkers import is_right
@@ -50,7 +52,7 @@ def endpoint(tier: PaidTeacher, remembered: Path) -> Teacher:
     return answer
 
 
-def checkpoint(tier: LocalTeacher, batch: int, longest: int, seed: int, threads: int) -> Teacher:
+def checkpoint(tier: LocalTeacher, batch: int, longest: Longest, seed: int, threads: int) -> Teacher:
     """Make a teacher that is a local model. It answers several times, at the temperature of its tier."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
@@ -63,7 +65,8 @@ def checkpoint(tier: LocalTeacher, batch: int, longest: int, seed: int, threads:
         model = Checkpoint([Path(tier.checkpoint)], batch)
         prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
         repeated = [prompt for prompt in prompts for _ in range(tier.samples)]
-        answers = iter(model.complete(repeated, longest, tier.temperature))
+        most = longest_of(model.tokenizer, records, longest)
+        answers = iter(model.complete(repeated, most, tier.temperature))
         samples_of_records = [list(itertools.islice(answers, tier.samples)) for _ in records]
         texts = [[sample.text for sample in samples if sample.stopped] for samples in samples_of_records]
         return texts, {"answers": len(repeated)}
@@ -118,7 +121,7 @@ def teach(
     domain: str,
     settings: Teach,
     batch: int,
-    longest: int,
+    longest: Longest,
     remembered: str,
     seed: int,
     threads: int,

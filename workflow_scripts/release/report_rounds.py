@@ -5,7 +5,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.io.records import Record, read_json, read_records, write_json
-from ingot.measuring.answers import domain_shares, exact_match
+from ingot.measuring.answers import checked, domain_shares, exact_match, marks
 from ingot.measuring.significance import compare_pairs, forgetting
 from ingot.pages.page import page_of
 
@@ -18,10 +18,10 @@ def stage(name: str, rows: list[Record], before: list[Record] | None, costs: dic
     domains = {group: figure for group, figure in exact_match(rows).items() if "/" not in group}
     line: dict[str, Any] = {"stage": name, "exact_match": domains, "costs": costs, "versus_before": None}
     if before is not None:
-        if [row["instruction"] for row in rows] != [row["instruction"] for row in before]:
+        if [row["instruction"] for row in checked(rows)] != [row["instruction"] for row in checked(before)]:
             raise InputError(f"{name} was not asked the same questions as the stage before; build both again")
         line["versus_before"] = {
-            **compare_pairs([row["right"] for row in rows], [row["right"] for row in before]),
+            **compare_pairs(marks(rows), marks(before)),
             "forgetting": forgetting(domain_shares(before), domain_shares(rows)),
         }
     return line

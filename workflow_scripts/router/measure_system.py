@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.io.records import Record, read_records, write_json, write_records
-from ingot.measuring.answers import domain_shares, exact_match
+from ingot.measuring.answers import checked, domain_shares, exact_match
 from ingot.measuring.significance import compare_pairs, forgetting, proportion
 from ingot.routing.calibrators import calibration_error, reliability
 from ingot.routing.router import Router, is_right
@@ -95,7 +95,7 @@ def measure_system(
         for i, (row, route) in enumerate(zip(rows, routes, strict=True))
     ]
     base_alone = [row["answers"]["base"] for row in rows]
-    before_compression = list(read_records(uncompressed))
+    before_compression = checked(list(read_records(uncompressed)))
     right = [row["right"] for row in answered]
     bins = sureness(rows, routes, chances)
     figures: dict[str, Any] = {

@@ -206,7 +206,7 @@ def test_yaml_runs_no_code(tmp_path):
         ({"judge": {"endpoint": "https://host/v1?api_key=sesame"}}, "judge.endpoint: an address may not hold a user"),
         ({"judge": {"endpoint": "host/v1"}}, "judge.endpoint: an address begins with http"),
         ({"base": {"kind": "tokenizer"}}, "base.model: a base of kind 'tokenizer' needs the folder of a tokenizer"),
-        ({"base": {"kind": "world"}}, "base.kind: 'world' is given, one of pretrain, local, hub, tokenizer"),
+        ({"base": {"kind": "world"}}, "base.kind: 'world' is given, one of pretrain, local, hub, gguf, tokenizer"),
         ({"prune": {"ratios": {"attention": 0.6}}}, "2:4 is exactly one half"),
         ({"pretrain": {"shape": {"heads": 3}}}, r"`hidden` \(256\) must be a multiple of `heads` \(3\)"),
         ({"pretrain": {"shape": {"kv_heads": 3}}}, r"`heads` \(4\) must be a multiple of `kv_heads` \(3\)"),
