@@ -50,7 +50,7 @@ def test_an_adapter_alone_is_released(chained):
     workspace, _ = chained("chain: [adapt]\ngguf: null\nask_suite: {models: [adapter]}")
     release = read(workspace, "release/figures.json")
     files = [file["path"] for file in release["manifest"]["files"]]
-    assert "results/adapter/adapter_model.safetensors" in files
+    assert "files/adapter/adapter_model.safetensors" in files
     assert release["manifest"]["gates"] == ["adapter"]
     assert "No GGUF files" in (workspace / "results/release/MODEL_CARD.md").read_text()
     assert not (workspace / "results/gguf").exists()

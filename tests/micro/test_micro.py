@@ -93,7 +93,8 @@ def test_the_result_does_not_depend_on_the_number_of_parts(built, tmp_path):
     shutil.copytree(built, tmp_path / "ingot", symlinks=True)
     workspace = Workspace(tmp_path / "ingot")
     sources = [
-        f"{{name: {n}, generator: {n}, domain: instruction, parts: 4}}" for n in ("alpaca", "messages", "question")
+        f"{{name: {n}, generator: {n}, domain: instruction, licence: Apache-2.0, parts: 4}}"
+        for n in ("alpaca", "messages", "question")
     ]
     workspace.set(f"sources: [{', '.join(sources)}]")
     targets = ["results/data/deduplicated.jsonl", "results/data/train.jsonl"]

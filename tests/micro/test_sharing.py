@@ -64,7 +64,7 @@ def test_a_second_clone_restores_by_trace_and_fetches_only_what_is_needed(worksp
     assert (clone / RELEASE).read_bytes() == (workspace / RELEASE).read_bytes()
     assert not (clone / "results/base").exists()
     fetched = sum(path.stat().st_size for path in clone.folder.glob(".dvc/cache/files/**/*") if path.is_file())
-    assert fetched < 1_000_000
+    assert fetched < 1_200_000, "release, card, pages and plots"
     clone.set(MILDER)
     ran, _ = clone.build("results/packed/IQ4_XS.gguf.zst")
     assert ran == {"pack_IQ4_XS"}

@@ -131,7 +131,7 @@ def test_an_edit_concerns_exactly_its_users(workspace, file, users):
 
 def test_a_new_source_costs_its_own_part_and_the_joining(workspace):
     (workspace / "mine.csv").write_text("question,answer\nWhat is a new question?,A new answer.\n")
-    generated = [f"{{name: {name}, generator: {name}, domain: instruction}}" for name in SOURCES]
+    generated = [f"{{name: {name}, generator: {name}, domain: instruction, licence: Apache-2.0}}" for name in SOURCES]
     workspace.set(f"sources: [{', '.join(generated)}, {{name: mine, path: mine.csv, domain: math}}]")
     rows = json.loads(workspace.call("python", "-m", "traced.why", "--json"))
     concerned = {row["step"] for row in rows if row["verdict"] in ("must run", "waits for its inputs")}

@@ -29,8 +29,9 @@ def wheel(tmp_path_factory):
 def test_it_has_the_library_the_trace_layer_and_the_templates(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     tree = {str(path.relative_to(ROOT)) for path in ROOT.glob("ingot/pages/templates/*")}
-    tree |= {str(path.relative_to(ROOT)) for folder in ("ingot", "traced") for path in ROOT.glob(f"{folder}/**/*.py")}
+    tree |= {str(path.relative_to(ROOT)) for pattern in ("ingot/**/*.py", "traced/*.py") for path in ROOT.glob(pattern)}
     assert tree <= names
+    assert not [name for name in names if "/tests/" in name]
     assert "ingot/pages/templates/card.md" in names
 
 

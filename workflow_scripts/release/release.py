@@ -11,6 +11,8 @@ from ingot.io.container import read_header, sha256
 from ingot.io.records import read_json, write_json
 from ingot.pages.page import page_of
 
+# What the folder with the files is called in the release.
+CONTENT = Path("files")
 # The manifest names the versions of these packages.
 NAMED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "llmcompressor", "llama-cpp-python", "zstandard")
 
@@ -52,11 +54,12 @@ def files_in(folders: list[Path]) -> list[Path]:
 
 
 def put(path: Path, content: Path) -> str:
-    """Copy a file of results/ to its place in the release; return its path there."""
-    place = content / path.relative_to("results")
+    """Copy a file of results/ to its place in the folder `content` of the release; return its path in the release."""
+    name = path.relative_to("results")
+    place = content / name
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, place)
-    return place.relative_to(content.parent).as_posix()
+    return (CONTENT / name).as_posix()
 
 
 def data_figures(curation: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
