@@ -27,6 +27,7 @@ SOURCE_ONLY = ("llama-cpp-python==", "autoawq==")
 CMAKE_ARGS = os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=OFF")
 # pip knows where packages come from on this machine. An environment that was built here has none, but its parent has.
 PYTHON = sys.executable if importlib.util.find_spec("pip") else getattr(sys, "_base_executable", sys.executable)
+UNHASHED = os.environ.get("INGOT_TORCH_UNHASHED", "") not in ("", "0")
 # The converters of llama.cpp are in the source archive only, and belong to exactly the version that is installed.
 LLAMA_SOURCES = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion/", "gguf-py/", "LICENSE")
 
@@ -76,6 +77,8 @@ def folder(name: str) -> Path:
     identity = [lock.read_text(), platform.python_version(), platform.machine()]
     if any(line.startswith(SOURCE_ONLY) for line in lock.read_text().splitlines()):
         identity.append(CMAKE_ARGS)
+    if UNHASHED and pinned_torch(name):
+        identity.append("torch whatever its hash")
     return ROOT / f"{name}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
 
 
@@ -109,7 +112,7 @@ def install_torch(uv: Path, target: Path, requirement: str, sources: dict[str, s
     The build differs from machine to machine, which is why the locks have no hash for it.
     """
     install: list[str | Path] = [uv, "pip", "install", "--python", target / "bin/python"]
-    if os.environ.get("INGOT_TORCH_UNHASHED"):
+    if UNHASHED:
         log(f"INGOT_TORCH_UNHASHED is set: {requirement} is installed whatever its hash")
         call(*install, requirement, "--torch-backend=auto", **sources)
         return

@@ -31,7 +31,8 @@ def project() -> Path:
 def run_in(environment: str, module: str, *arguments: str) -> int:
     """Run a module in one of the locked environments; return its exit status."""
     root = project()
-    command: list[str | Path] = [python_of(environment, root), "-m", module, *arguments]
+    # -P: else a file of the folder that one stands in, such as an argparse.py in a release, would run instead.
+    command: list[str | Path] = [python_of(environment, root), "-P", "-m", module, *arguments]
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, check=False).returncode
 
 
@@ -60,8 +61,8 @@ def sign(options: argparse.Namespace) -> int:
     from traced.lineage import statements_of
 
     folder = Path(os.path.relpath(options.release))
-    if not (folder / "manifest.json").is_file():
-        raise InputError(f"{folder}: there is no manifest.json; build first, and name the folder of the release")
+    if folder != Path(RELEASE) or not (folder / "manifest.json").is_file():
+        raise InputError(f"{folder}: only the release of a build is signed; build first, and leave RELEASE as it is")
     lines = [json.dumps(statement, sort_keys=True) for statement in statements_of([str(folder / "manifest.json")])]
     (folder / "lineage.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return run_in("signing", "ingot.tools.sign", str(folder), options.key)

@@ -41,15 +41,16 @@ def parents_first(stages: dict[str, Entry]) -> list[str]:
     writer = {out["path"]: name for name, entry in stages.items() for out in entry.get("outs", [])}
     order: dict[str, None] = {}
 
-    def visit(name: str) -> None:
-        if name not in order:
-            for dep in stages[name].get("deps", []):
-                if writer.get(dep["path"], name) != name:
-                    visit(writer[dep["path"]])
-            order[name] = None
-
-    for name in stages:
-        visit(name)
+    waiting = list(reversed(stages))
+    opened: set[str] = set()
+    while waiting:
+        name = waiting[-1]
+        parents = [writer[dep["path"]] for dep in stages[name].get("deps", []) if dep["path"] in writer]
+        if name in opened or name in order:  # its parents have had their turn, or it needs what it writes
+            order[waiting.pop()] = None
+        else:
+            opened.add(name)
+            waiting += [parent for parent in parents if parent not in order and parent not in opened]
     return list(order)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from traced.digest import digest_of
@@ -26,6 +26,8 @@ PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:traced:step:v1"
 # How often the builder itself ran a step from equal inputs, and how often that gave the bytes of this statement.
 REPEATED = "urn:traced:repeated"
+# The run that a statement is about.
+RUN = "urn:traced:run"
 BLOCK = 1 << 20
 
 Statement = dict[str, Any]
@@ -96,13 +98,14 @@ class Writer:
                 found.append({"name": f"{path}/{name}" if name else path, "digest": digests})
         return found
 
-    def statement(self, name: str, rule: str, entry: Entry) -> Statement:
+    def statement(self, name: str, entry: Entry) -> Statement:
         """Write the statement of a step."""
         key, runs = key_of(entry), self.workspace.store.runs_of(key_of(entry))
         same = [run for run in runs if run.entry == hash_of(entry)]
         metadata: dict[str, Any] = {"invocationId": key}
         if same:
             last = same[-1]
+            metadata[RUN] = last.id
             metadata["finishedOn"] = time_of(last.ended)
             if last.seconds is not None:
                 metadata["startedOn"] = time_of(last.ended - last.seconds)
@@ -114,7 +117,7 @@ class Writer:
             "predicate": {
                 "buildDefinition": {
                     "buildType": BUILD_TYPE,
-                    "externalParameters": {"rule": rule, "settings": settings_of(entry)},
+                    "externalParameters": {"rule": rule_of(entry), "settings": settings_of(entry)},
                     "internalParameters": {"step": name, "entry": entry},
                     "resolvedDependencies": self.files(entry.get("deps", [])),
                 },
@@ -137,7 +140,7 @@ def is_statement(value: Any) -> bool:
     try:
         build, run = value["predicate"]["buildDefinition"], value["predicate"]["runDetails"]
         entry = build["internalParameters"]["entry"]
-        texts = [build["externalParameters"]["rule"], build["internalParameters"]["step"], run["builder"]["id"]]
+        texts = [build["internalParameters"]["step"], run["builder"]["id"], entry["cmd"]]
         described = [*value["subject"], *build["resolvedDependencies"]]
         texts += [text for one in described for text in (one["name"], one["digest"]["md5"])]
         texts += [one["digest"].get("sha256", "") for one in described]
@@ -147,12 +150,17 @@ def is_statement(value: Any) -> bool:
             (value["_type"], value["predicateType"], build["buildType"]) == (STATEMENT, PREDICATE, BUILD_TYPE)
             and all(isinstance(text, str) for text in texts)
             and all(isinstance(repeated[name], int) for name in ("runs", "same_bytes"))
-            and isinstance(build["externalParameters"]["settings"], dict)
             and is_entry(entry)
+            and build["externalParameters"] == {"rule": rule_of(entry), "settings": settings_of(entry)}
             and key_of(entry) == run["metadata"]["invocationId"]
         )
-    except (LookupError, TypeError, AttributeError, ValueError):
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         return False
+
+
+def rule_of(entry: Entry) -> str:
+    """Return the rule of a step, as its command names it."""
+    return str(entry["cmd"]).partition("--allowed-rules ")[2].partition(" ")[0]
 
 
 def name_of(statement: Statement) -> str:
@@ -178,17 +186,16 @@ def read(path: Path) -> list[Statement]:
 
 def differing(described: list[dict[str, Any]], files: list[dict[str, Any]]) -> list[str]:
     """List the deps or outs of an entry whose digests are not those of the files that a statement names for them."""
-    found = []
-    for one in described:
-        path, md5 = one["path"], one["md5"]
-        inside = {
-            file["name"].removeprefix(path).lstrip("/"): file["digest"]["md5"]
-            for file in files
-            if file["name"] == path or file["name"].startswith(f"{path}/")
-        }
-        if digest_of(inside) != md5:
-            found.append(path)
-    return found
+    digests = {one["path"]: one["md5"] for one in described}
+    inside: dict[str, dict[str, str]] = {path: {} for path in digests}
+    for file in files:
+        name = PurePosixPath(file["name"])
+        place = next((str(path) for path in (name, *name.parents) if str(path) in inside), None)
+        if place is None:
+            return [file["name"]]
+        relative = "" if str(name) == place else str(name.relative_to(place))
+        inside[place][relative] = file["digest"]["md5"]
+    return [path for path, md5 in digests.items() if digest_of(inside[path]) != md5]
 
 
 @dataclass
@@ -258,15 +265,14 @@ def in_circles(parents: dict[str, set[str]]) -> list[str]:
     return sorted(left)
 
 
-def rebuilt(statement: Statement, builder: str, runs: Sequence[Run]) -> bool | None:
+def rebuilt(statement: Statement, runs: Sequence[Run]) -> bool | None:
     """Tell whether runs from equal inputs gave the bytes of a statement. None if there were no such runs.
 
-    `runs` are those of `builder`. If it wrote the statement, its first run is what the statement is about.
+    The run that the statement is about is left out: it is no second one.
     """
-    wanted, others = hash_of(entry_of(statement)), list(runs)
-    if statement["predicate"]["runDetails"]["builder"]["id"] == builder:
-        for first in [run for run in runs if run.entry == wanted][:1]:
-            others.remove(first)
+    metadata = statement["predicate"]["runDetails"]["metadata"]
+    others = [run for run in runs if run.id != metadata.get(RUN)]
+    wanted = hash_of(entry_of(statement))
     return all(run.entry == wanted for run in others) if others else None
 
 
@@ -283,7 +289,7 @@ def statements_of(targets: Iterable[str]) -> list[Statement]:
         if planned.entry is None:
             raise SystemExit(f"{step.name}: it has no trace, because {'; '.join(planned.because())}: build first")
         try:
-            statements.append(writer.statement(step.name, step.rule, planned.entry))
+            statements.append(writer.statement(step.name, planned.entry))
         except FileNotFoundError as error:
             raise SystemExit(f"{step.name}: {error}") from None
     return statements

@@ -25,6 +25,7 @@ from traced.step import IGNORED_BY_DVC, PARAMS_FILE, Step
 
 Entry = dict[str, Any]
 LOCK_FILE = "dvc.lock"
+LATEST = 1e14  # beyond any time in seconds, and any memory in bytes
 
 
 def without_sizes(value: Any) -> Any:
@@ -67,10 +68,18 @@ def is_entry(value: Any) -> bool:
     """Tell whether a value can be used as an entry."""
     if not isinstance(value, dict) or not isinstance(value.get("outs"), list):
         return False
-    return all(
-        isinstance(out, dict) and isinstance(out.get("path"), str) and DIGEST.fullmatch(str(out.get("md5")))
-        for out in value["outs"]
+    deps, params = value.get("deps", []), value.get("params", {})
+    return (
+        isinstance(deps, list)
+        and all(map(is_described, [*value["outs"], *deps]))
+        and isinstance(params, dict)
+        and all(isinstance(given, dict) for given in params.values())
     )
+
+
+def is_described(one: Any) -> bool:
+    """Tell whether a value describes a file or folder: its path, and its digest."""
+    return isinstance(one, dict) and isinstance(one.get("path"), str) and bool(DIGEST.fullmatch(str(one.get("md5"))))
 
 
 def parse_entry(text: bytes, name: str) -> Entry | None:
@@ -101,10 +110,21 @@ class Run:
     """The hash of the trace that came of it."""
     ended: float
     """Seconds since 1970."""
+    id: str
+    """What tells it from any other run, anywhere."""
     seconds: float | None = None
     """How long its command took; None if that was not seen, because the run was stopped while storing."""
     peak_bytes: int | None = None
     """The most memory that one of its processes held."""
+
+    def is_sound(self) -> bool:
+        """Tell whether its values are of the kinds that they should be."""
+        numbers = [self.ended, self.seconds or 0.0, self.peak_bytes or 0]
+        return (
+            isinstance(self.entry, str)
+            and isinstance(self.id, str)
+            and all(isinstance(number, int | float) and 0 <= number < LATEST for number in numbers)
+        )
 
 
 class DamagedLockError(Exception):
@@ -170,16 +190,18 @@ class Store:
         """List the runs of a key on this machine, oldest first."""
         folder = self.ran / key[:2] / key
         names = sorted(path for path in folder.glob("[!.]*.json")) if folder.is_dir() else []
-        found = []
+        found: dict[str, Run] = {}
         for path in names:
-            with suppress(OSError, ValueError, TypeError):
-                found.append(Run(**json.loads(path.read_bytes())))
-        return found
+            with suppress(OSError, ValueError, TypeError, RecursionError):
+                run = Run(**json.loads(path.read_bytes()))
+                if run.is_sound():
+                    found.setdefault(run.id, run)
+        return list(found.values())
 
     def builder(self) -> str:
         """Return the name of this cache as a builder: made up once, so that it tells nothing of the machine."""
         path = self.ran / "builder"
-        if not path.is_file():
-            self.cache.make_folder(self.ran)
-            write_whole(path, f"urn:uuid:{uuid.uuid4()}".encode())
-        return path.read_text()
+        self.cache.make_folder(self.ran)
+        with suppress(FileExistsError), open(path, "x") as file:
+            file.write(f"urn:uuid:{uuid.uuid4()}")
+        return path.read_text(errors="replace")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import time
+import uuid
 from pathlib import Path
 
 from traced.cache import Cache, dvc_settings, remove
@@ -112,7 +113,7 @@ class Workspace:
             self.cache.put(finished[path], content.md5)
         entry = {**before, "outs": [content.entry(path) for path, content in outs.items()]}
         self.store.save(entry, kept_here=bool(step.kept_here))
-        self.store.note_run(key_of(before), Run(hash_of(entry), time.time(), seconds, peak_bytes))
+        self.store.note_run(key_of(before), Run(hash_of(entry), time.time(), uuid.uuid4().hex, seconds, peak_bytes))
         self.clean(step)
         for path, content in outs.items():
             self.cache.relink(content.md5)

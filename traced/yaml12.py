@@ -20,6 +20,7 @@ RESOLVERS = [
     ("tag:yaml.org,2002:merge", r"<<", "<"),
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN"),
 ]
+PERHAPS_ALIAS = re.compile(rb"(?:^|[\s\[,:?-])\*[^\s*]")
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -42,15 +43,25 @@ for tag, pattern, first in RESOLVERS:
     Dumper.add_implicit_resolver(tag, expression, list(first))
 
 
-def parse(text: bytes | str) -> Any:
-    """Read a YAML text. yaml.YAMLError if it is not valid."""
+def parse(text: bytes | str, aliases: bool = False) -> Any:
+    """Read a YAML text. yaml.YAMLError if it is not valid, or if it has aliases that are not allowed.
+
+    A few aliases can stand for more than any memory holds, and DVC writes none.
+    """
+    data = text.encode() if isinstance(text, str) else text
+    if (
+        not aliases
+        and PERHAPS_ALIAS.search(data)
+        and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data, Loader))
+    ):
+        raise yaml.YAMLError("an alias (*name) is not allowed here")
     return yaml.load(text, Loader=Loader)  # noqa: S506  (a safe loader)
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, aliases: bool = False) -> dict[str, Any]:
     """Read the mapping in a YAML file. It is empty if there is no such file."""
     try:
-        return parse(path.read_bytes()) or {}
+        return parse(path.read_bytes(), aliases) or {}
     except FileNotFoundError:
         return {}
 

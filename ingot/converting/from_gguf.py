@@ -7,7 +7,9 @@ fallback, and another token for the end), so the tokenizer is made here, of what
 from pathlib import Path
 from typing import Any
 
+from ingot.converting.received import checked_tokenizer, in_child, refused
 from ingot.errors import InputError
+from ingot.inference.gguf_model import check_gguf
 from ingot.text.chat import SPLIT_PATTERN
 
 # How texts are split before BPE, by the name that llama.cpp gives the way. `unicode_regex_split` in its
@@ -25,6 +27,7 @@ SPLITS = {
     "llama3": LLAMA3,
     "smaug-bpe": LLAMA3,
 }
+READ_SECONDS = 300
 CONTROL, USER_DEFINED = 3, 4  # of llama.cpp's llama_token_type
 IDS = {
     "bos_token": "tokenizer.ggml.bos_token_id",
@@ -35,10 +38,20 @@ IDS = {
 
 
 def read_fields(path: Path) -> dict[str, Any]:
-    """Read everything that a GGUF file says besides its tensors."""
+    """Read everything that a GGUF file says besides its tensors. InputError if it says more than it can hold."""
     from gguf import GGUFReader
 
-    return {field.name: field.contents() for field in GGUFReader(path).fields.values()}
+    def fields() -> dict[str, Any]:
+        check_gguf(path)
+        reader = GGUFReader(path)
+        found = {field.name: field.contents() for field in reader.fields.values()}
+        layers = found.get(f"{found['general.architecture']}.block_count", 0)
+        if layers > len(reader.tensors):
+            raise ValueError(f"{layers} blocks, and {len(reader.tensors)} tensors")
+        return found
+
+    found: dict[str, Any] = in_child(str(path), READ_SECONDS, fields)
+    return found
 
 
 def pre_tokenizer(name: str, path: Path) -> Any:
@@ -59,6 +72,12 @@ def pre_tokenizer(name: str, path: Path) -> Any:
 
 
 def tokenizer_of(fields: dict[str, Any], path: Path) -> Any:
+    """Make the tokenizer of a GGUF file, and check it. InputError if it cannot be made of what the file says."""
+    with refused(f"{path}: its tokenizer"):
+        return checked_tokenizer(new_tokenizer(fields, path), path)
+
+
+def new_tokenizer(fields: dict[str, Any], path: Path) -> Any:
     """Make the tokenizer of a GGUF file, with its template. InputError if it is no byte-level BPE, or has no template.
 
     Source: llama.cpp's docs and `gguf-py/gguf/constants.py` name the keys.
@@ -98,8 +117,6 @@ def tokenizer_of(fields: dict[str, Any], path: Path) -> Any:
 def network_of(path: Path, dtype: Any) -> Any:
     """Load the weights of a GGUF file, dequantised to `dtype`. InputError if transformers does not know how."""
     from transformers import AutoModelForCausalLM
-
-    from ingot.converting.received import refused
 
     with refused(path):
         network = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)

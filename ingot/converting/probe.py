@@ -6,6 +6,7 @@ Both must turn texts of many kinds into the same tokens. With `--answers`, both 
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ TEXTS = (
 )
 QUESTIONS = ("What is the capital of France?", "Write the numbers from one to five.", "Say hello in a friendly way.")
 ANSWER_TOKENS = 24
+PROBE_SECONDS = 1800
 LEAST_AGREEMENT = 0.9
 """The share of next tokens that both must predict alike. Quantised files of one model reach .95 and more."""
 
@@ -80,8 +82,22 @@ def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]
 
     InputError if they differ, or if llama.cpp crashes.
     """
-    command = [sys.executable, "-m", __name__, str(gguf), str(checkpoint), *(["--answers"] if answers else [])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "ingot.converting.probe",
+        str(gguf),
+        str(checkpoint),
+        *(["--answers"] if answers else []),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{gguf}: llama.cpp was not done with a few texts after {PROBE_SECONDS} seconds") from None
     sys.stderr.write(done.stderr)
     if done.returncode < 0:
         name = signal.Signals(-done.returncode).name

@@ -4,8 +4,10 @@ What a library says while it loads such a checkpoint is about the checkpoint. So
 the file. Nothing of what comes with it is run, but for its chat template, in transformers' sandbox and not for long.
 """
 
-import signal
-from collections.abc import Iterator
+import math
+import multiprocessing
+import resource
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,11 @@ from ingot.text import chat
 
 TEMPLATE = "chat_template.jinja"
 TEMPLATE_SECONDS = 10
+MEMORY = 2 << 30
+"""Bytes that trying something of a checkpoint may take."""
+LONGEST_PROMPT = 1 << 20
+MOST_TIMES = 4
+"""How many times as many weights as the files hold a configuration may describe: packed ones hold several each."""
 QUESTION, ANSWER = "Which of them is it?", "It is the second one."
 
 
@@ -32,20 +39,44 @@ def refused(what: Path | str) -> Iterator[None]:
         raise InputError(f"{what}: cannot be used: {type(error).__name__}: {text[:500]}") from None
 
 
-@contextmanager
-def no_longer_than(seconds: int, what: str) -> Iterator[None]:
-    """Raise InputError if the block takes longer. For the main thread, where signals arrive."""
+def in_child(what: str, seconds: int, compute: Callable[[], Any]) -> Any:
+    """Compute something in a copy of this process, which is killed if it takes longer or more than MEMORY more.
 
-    def stop(*_: object) -> None:
-        raise InputError(f"{what} ran for more than {seconds} seconds; it was stopped")
+    InputError names `what` then, or if it fails. A signal to this process would not do: a C function may never end.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    def work() -> None:
+        held = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, held + MEMORY))
+        try:
+            sender.send((compute(), ""))
+        except BaseException as error:
+            sender.send((None, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"))
+
+    child = context.Process(target=work, daemon=True)
+    child.start()
+    sender.close()
     try:
-        yield
+        if not receiver.poll(seconds):
+            raise InputError(f"{what} ran for more than {seconds} seconds; it was stopped")
+        found, failed = receiver.recv()
+    except EOFError:
+        raise InputError(f"{what} made the process that tried it crash") from None
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        child.kill()
+        child.join()
+    if failed:
+        raise InputError(f"{what}: cannot be used: {failed}")
+    return found
+
+
+def check_object(path: Path) -> None:
+    """Raise InputError unless a file holds a JSON object."""
+    with refused(path):
+        if not isinstance(read_json(path), dict):
+            raise InputError(f"{path}: a JSON object is expected")
 
 
 def check_files(folder: Path) -> None:
@@ -55,14 +86,14 @@ def check_files(folder: Path) -> None:
     for name in ("config.json", "tokenizer_config.json"):
         if not (folder / name).exists():
             raise InputError(f"{folder}: no {name}; it is not the folder of a Hugging Face checkpoint")
-        with refused(folder / name):
-            if not isinstance(read_json(folder / name), dict):
-                raise InputError(f"{folder / name}: a JSON object is expected")
+        check_object(folder / name)
     refuse_remote_code(folder)
+    if (folder / "adapter_config.json").exists():
+        raise InputError(f"{folder}: it is an adapter (adapter_config.json) over another model; merge it first")
     if (folder / TEMPLATE).exists():
         with refused(folder / TEMPLATE):
             (folder / TEMPLATE).read_text(encoding="utf-8")
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = [path for path in sorted(folder.glob("*.safetensors")) if path.is_file()]
     if not weights:
         raise InputError(f"{folder}: no *.safetensors; pickled weights (.bin, .pt) are not loaded, convert them first")
     for file in weights:
@@ -71,7 +102,7 @@ def check_files(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if index.exists():
         with refused(index):
-            shards = set(read_json(index)["weight_map"].values())
+            shards = set(map(str, read_json(index)["weight_map"].values()))
         if missing := sorted(name for name in shards if name not in {file.name for file in weights}):
             raise InputError(f"{index}: {missing[0]!r} is not there, or not in this folder; fetch it again")
 
@@ -82,7 +113,12 @@ def load_tokenizer(folder: Path) -> Any:
 
     with refused(f"{folder}: its tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        tokenizer(QUESTION)
+    return checked_tokenizer(tokenizer, folder)
+
+
+def checked_tokenizer(tokenizer: Any, folder: Path) -> Any:
+    """Return a tokenizer with a pad token. InputError if it does not work, or if it has no end token."""
+    in_child(f"{folder}: its tokenizer", TEMPLATE_SECONDS, lambda: tokenizer(QUESTION)["input_ids"])
     if tokenizer.eos_token_id is None:
         raise InputError(f"{folder}: its tokenizer has no end token; name it as `eos_token` in tokenizer_config.json")
     if tokenizer.pad_token_id is None:
@@ -97,18 +133,49 @@ def check_template(tokenizer: Any, folder: Path) -> None:
         raise InputError(f"{folder}: its tokenizer has no chat template; use an instruction-tuned model")
     turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
     what = f"{folder}: its chat template"
-    with refused(what), no_longer_than(TEMPLATE_SECONDS, what):
-        prompt = chat.prompt_text(tokenizer, QUESTION)
+
+    def written() -> tuple[str, str]:
         whole = chat.render(tokenizer, turns, add_generation_prompt=False)
-    for text, written in ((QUESTION, prompt), (QUESTION, whole), (ANSWER, whole)):
-        if text not in written:
-            raise InputError(f"{what} leaves out a message: {text!r} became {written[:100]!r}")
+        return chat.prompt_text(tokenizer, QUESTION)[:LONGEST_PROMPT], whole[:LONGEST_PROMPT]
+
+    prompt, whole = in_child(what, TEMPLATE_SECONDS, written)
+    for text, result in ((QUESTION, prompt), (QUESTION, whole), (ANSWER, whole)):
+        if text not in result:
+            raise InputError(f"{what} leaves out a message: {text!r} became {result[:100]!r}")
+
+
+def check_size(folder: Path) -> None:
+    """Raise InputError if config.json describes far more than the weights are, before that takes memory."""
+    import torch
+    from safetensors import safe_open
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    stored = 0
+    tensors = 0
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as weights:
+            sizes = [math.prod(weights.get_slice(name).get_shape()) for name in weights.keys()]  # noqa: SIM118
+        stored, tensors = stored + sum(sizes), tensors + len(sizes)
+    with refused(folder / "config.json"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        layers = config.get_text_config().num_hidden_layers
+        if layers > tensors:
+            raise InputError(f"{folder / 'config.json'}: {layers} layers, and the weights have {tensors} tensors")
+        with torch.device("meta"):
+            network = AutoModelForCausalLM.from_config(config)
+    described = sum(weight.numel() for weight in network.parameters())
+    if described > MOST_TIMES * stored:
+        raise InputError(
+            f"{folder / 'config.json'}: it describes {described:,} weights, and the files hold {stored:,}; they do not"
+            " belong together"
+        )
 
 
 def load_network(folder: Path, dtype: Any) -> Any:
     """Load the weights of a folder. InputError unless they are just those of the configuration, and all finite."""
     from transformers import AutoModelForCausalLM
 
+    check_size(folder)
     with refused(folder / "config.json"):
         network, loading = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -117,6 +184,7 @@ def load_network(folder: Path, dtype: Any) -> Any:
             ignore_mismatched_sizes=True,  # they are refused below, by name
             local_files_only=True,
             trust_remote_code=False,
+            use_safetensors=True,
         )
     for kind, words in (
         ("missing_keys", "the weights lack"),

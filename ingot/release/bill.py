@@ -24,11 +24,11 @@ def licences(licence: str | None) -> dict[str, Any]:
 
 def is_spdx(licence: str) -> bool:
     """Tell whether a text is an expression of SPDX's licences, such as `Apache-2.0`."""
-    from license_expression import ExpressionError, get_spdx_licensing
+    from license_expression import get_spdx_licensing
 
     try:
         return not get_spdx_licensing().validate(licence, strict=True).errors
-    except ExpressionError:
+    except Exception:
         return False
 
 

@@ -1,6 +1,7 @@
 """What a receiver can check of a release without trusting its folder."""
 
 import json
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,9 +11,18 @@ from ingot.errors import InputError
 from ingot.io.container import sha256
 from ingot.io.records import read_json
 from ingot.release.bill import BILL, bill_of_materials, check_format, is_spdx
-from ingot.release.signature import IGNORED
+from ingot.release.signature import SIGNATURE
 
 LINEAGE = "lineage.jsonl"
+# What a build puts into the folder of a release, beside its files, and what signing adds.
+BUILT = (
+    "manifest.json", "figures.json", "MODEL_CARD.md", "ledger.json", "ledger.md", "rounds.json", "rounds.md",
+)  # fmt: skip
+ADDED = (LINEAGE, BILL, SIGNATURE)
+LARGEST = 256 << 20
+"""Bytes of the largest file that is read as a whole."""
+# Words that say that nobody knows the licence, SPDX's own among them.
+UNSTATED = ("", "not stated", "none", "noassertion", "unknown", "n/a", "null")
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,19 @@ class Finding:
 def is_inside(name: Any) -> bool:
     """Tell whether a name of a manifest stays in the folder of the release."""
     return isinstance(name, str) and not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts
+
+
+def odd_entries(folder: Path) -> list[str]:
+    """List what is neither a plain file nor a folder, or too large to be read. Nothing of it is opened."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        name = path.relative_to(folder).as_posix()
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            found.append(f"{name}: no plain file")
+        elif path.parent == folder and stat.S_ISREG(mode) and path.lstat().st_size > LARGEST:
+            found.append(f"{name}: more than {LARGEST >> 20} MiB")
+    return found
 
 
 def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
@@ -44,9 +67,10 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{file['path']}: {path.stat().st_size} bytes instead of {file['bytes']}"
         elif sha256(path) != file["sha256"]:
             yield f"{file['path']}: other bytes than the manifest says"
-    for path in sorted((folder / "files").rglob("*")):
-        if not path.is_dir() and path not in named and path.relative_to(folder).as_posix() not in IGNORED:
-            yield f"{path.relative_to(folder)}: the manifest does not name it"
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and path not in named and name not in (*BUILT, *ADDED):
+            yield f"{name}: a release has no such file"
 
 
 def check_bill(folder: Path) -> Iterator[str]:
@@ -64,7 +88,7 @@ def check_bill(folder: Path) -> Iterator[str]:
 
 def stated(licence: Any) -> bool:
     """Tell whether a licence is stated."""
-    return isinstance(licence, str) and licence.strip() not in ("", "not stated")
+    return isinstance(licence, str) and licence.strip().casefold() not in UNSTATED
 
 
 def check_licences(manifest: dict[str, Any], settings: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
@@ -75,16 +99,20 @@ def check_licences(manifest: dict[str, Any], settings: list[tuple[str, dict[str,
     said = {"base": manifest["base"].get("licence")}
     said |= {f"source {name}": source.get("licence") for name, source in manifest["sources"].items()}
     yield from (f"the licence of the {name} is not stated" for name, licence in said.items() if not stated(licence))
-    built = {}
+    built: dict[str, Any] = {}
     for rule, values in settings:
         labels = values.get("labels")
         if rule == "release":
             built["base"] = values.get("licence")
         elif rule == "read" and isinstance(labels, dict):
             built[f"source {labels.get('source')}"] = labels.get("licence")
-    for name, licence in built.items():
-        if name in said and said[name] != licence:
-            yield f"the licence of the {name} is {said[name]!r} in the manifest and was {licence!r} in the build"
+    for name in sorted(said.keys() | built.keys()) if settings else ():
+        if name not in said:
+            yield f"the {name} was read, and the manifest does not name it"
+        elif name not in built:
+            yield f"the {name} is in the manifest, and no step read it"
+        elif said[name] != built[name]:
+            yield f"the licence of the {name} is {said[name]!r} in the manifest and was {built[name]!r} in the build"
 
 
 def beyond_spdx(manifest: dict[str, Any]) -> list[str]:
@@ -98,10 +126,15 @@ def open_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = read_json(folder / "manifest.json")
         complete = isinstance(manifest["files"], list) and all(
-            isinstance(file, dict) and {"path", "bytes", "sha256"} <= file.keys() for file in manifest["files"]
+            isinstance(file, dict)
+            and isinstance(file["path"], str)
+            and isinstance(file["bytes"], int)
+            and isinstance(file["sha256"], str)
+            for file in manifest["files"]
         )
-        if not (complete and isinstance(manifest["base"], dict) and isinstance(manifest["sources"], dict)):
+        sound = all(isinstance(source, dict) for source in manifest["sources"].values())
+        if not (complete and sound and isinstance(manifest["base"], dict)):
             raise ValueError("it is not a manifest of a release")
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, InputError) as error:
         raise InputError(f"{folder / 'manifest.json'}: {error}; name the folder of a release") from None
     return manifest

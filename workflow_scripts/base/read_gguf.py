@@ -5,7 +5,6 @@ from pathlib import Path
 from ingot.converting.from_gguf import network_of, read_fields, tokenizer_of
 from ingot.converting.probe import probe
 from ingot.converting.received import check_template, check_together, check_weights
-from ingot.inference.gguf_model import check_gguf
 from ingot.io.records import write_json
 from ingot.settings.base import Dtype
 
@@ -14,7 +13,6 @@ def read_gguf(gguf: Path, base: Path, report: Path, *, dtype: Dtype) -> None:
     """Write the checkpoint, with the tokenizer and the template of the file, and a report that says what it is."""
     import torch
 
-    check_gguf(gguf)
     fields = read_fields(gguf)
     tokenizer = tokenizer_of(fields, gguf)
     check_template(tokenizer, gguf)
