@@ -60,7 +60,7 @@ class Pipeline:
         self.settings_files = [str(path) for path in settings_files]
         self.plots = plots
         # As they were when the configuration was read. An edit during the run must show afterwards.
-        self.settings = {path: yaml12.load(Path(path), aliases=True) for path in self.settings_files}
+        self.settings = {path: yaml12.load(Path(path)) for path in self.settings_files}
 
     def stages(self, steps: Iterable[Step]) -> dict[str, Any]:
         """Make the stages of dvc.yaml, by name."""

@@ -20,6 +20,7 @@ RESOLVERS = [
     ("tag:yaml.org,2002:merge", r"<<", "<"),
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN"),
 ]
+MOST_NODES = 10_000_000
 PERHAPS_ALIAS = re.compile(rb"(?:^|[\s\[,:?-])\*[^\s*]")
 
 
@@ -43,25 +44,29 @@ for tag, pattern, first in RESOLVERS:
     Dumper.add_implicit_resolver(tag, expression, list(first))
 
 
-def parse(text: bytes | str, aliases: bool = False) -> Any:
-    """Read a YAML text. yaml.YAMLError if it is not valid, or if it has aliases that are not allowed.
-
-    A few aliases can stand for more than any memory holds, and DVC writes none.
-    """
-    data = text.encode() if isinstance(text, str) else text
-    if (
-        not aliases
-        and PERHAPS_ALIAS.search(data)
-        and any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data, Loader))
-    ):
-        raise yaml.YAMLError("an alias (*name) is not allowed here")
-    return yaml.load(text, Loader=Loader)  # noqa: S506  (a safe loader)
+def parse(text: bytes | str) -> Any:
+    """Read a YAML text. yaml.YAMLError if it is not valid, or if its aliases stand for more than any memory holds."""
+    value = yaml.load(text, Loader=Loader)  # noqa: S506  (a safe loader)
+    if PERHAPS_ALIAS.search(text.encode() if isinstance(text, str) else text) and nodes(value, {}) > MOST_NODES:
+        raise yaml.YAMLError(f"its aliases (*name) stand for more than {MOST_NODES:,} values")
+    return value
 
 
-def load(path: Path, aliases: bool = False) -> dict[str, Any]:
+def nodes(value: Any, known: dict[int, int]) -> int:
+    """Count the values in a value, with what its aliases stand for. Each is looked at once."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = MOST_NODES  # until it is known: it may hold itself
+        inside = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(nodes(one, known) for one in inside)
+    return known[id(value)]
+
+
+def load(path: Path) -> dict[str, Any]:
     """Read the mapping in a YAML file. It is empty if there is no such file."""
     try:
-        return parse(path.read_bytes(), aliases) or {}
+        return parse(path.read_bytes()) or {}
     except FileNotFoundError:
         return {}
 

@@ -50,7 +50,7 @@ def run(shell, script, folder, flags="-eu"):
 def test_the_commands_are_on_the_path_and_run_in_the_environment(shell, checkout):
     said = run(shell, '. ./activate; snakemake -n "a b"; dvc status; ingot why', checkout)
     assert said[0].startswith("ingot: snakemake, dvc and ingot are on the path")
-    assert said[1:] == ["snakemake -n a b", "dvc status", "python -m ingot.cli why"]
+    assert said[1:] == ["snakemake -n a b", "dvc status", "python -P -m ingot.cli why"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)

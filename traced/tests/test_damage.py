@@ -472,3 +472,19 @@ def test_a_connection_is_not_closed_in_the_event_loop_of_somebody_else():
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(collected()) == set()
+
+
+def test_a_lock_whose_aliases_stand_for_too_much_is_damaged(tmp_path):
+    """DVC itself writes aliases, and a few of them may stand for more than any memory holds."""
+    from traced.store import DamagedLockError, read_lock
+
+    lock = tmp_path / "dvc.lock"
+    lock.write_text("stages:\n  a: &a {cmd: x}\n  b: *a\n")
+    assert read_lock(lock) == {"a": {"cmd": "x"}, "b": {"cmd": "x"}}
+    levels = [f"  l{i + 1}: &l{i + 1} [{', '.join([f'*l{i}'] * 10)}]" for i in range(20)]
+    lock.write_text("\n".join(["stages:", "  l0: &l0 [x]", *levels]))
+    with pytest.raises(DamagedLockError, match="aliases"):
+        read_lock(lock)
+    lock.write_text("stages: &all\n  a: *all\n")
+    with pytest.raises(DamagedLockError, match="aliases"):
+        read_lock(lock)

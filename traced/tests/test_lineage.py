@@ -41,9 +41,9 @@ install(workflow)
 """
 
 
-@pytest.fixture
-def project(tmp_path):
-    work = Project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    work = Project(tmp_path_factory.mktemp("lineage") / "project")
     (work / "given").mkdir(parents=True)
     (work / "given/file").write_text("in a folder that no step wrote\n")
     (work / "in").write_text("content\n")
@@ -54,8 +54,14 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def lines(project):
-    return project.call("python", "-m", "traced.lineage", "total").splitlines()
+def project(built, tmp_path):
+    shutil.copytree(built.folder, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture(scope="module")
+def lines(built):
+    return built.call("python", "-m", "traced.lineage", "total").splitlines()
 
 
 @pytest.fixture
@@ -64,14 +70,14 @@ def statements(lines, tmp_path):
     return read(tmp_path / "lineage.jsonl")
 
 
-def test_every_file_has_its_digest_and_leads_back_to_the_sources(project, statements):
+def test_every_file_has_its_digest_and_leads_back_to_the_sources(built, statements):
     found = check(statements)
     assert found.problems == []
     assert [source["name"] for source in found.sources] == ["given/file", "in"]
     named = {subject["name"]: subject["digest"]["sha256"] for one in statements for subject in one["subject"]}
     assert sorted(named) == ["out/doubled", "out/folder/one", "out/folder/two", "out/total"]
     for name, digest in named.items():
-        assert hashlib.sha256((project / name).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((built / name).read_bytes()).hexdigest() == digest
     times = statements[-1]["predicate"]["runDetails"]["metadata"]
     assert times["startedOn"] <= times["finishedOn"]
 

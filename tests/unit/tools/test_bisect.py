@@ -61,9 +61,9 @@ with open(sys.argv[2], "w") as file:
 """
 
 
-@pytest.fixture
-def good(tmp_path):
-    work = Project(tmp_path / "good")
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory):
+    work = Project(tmp_path_factory.mktemp("bisect") / "good")
     (work / "envs").mkdir(parents=True)
     rows = [json.dumps({"question": f"q{i}", "answer": f"a{i}", "score": i % 5}) for i in range(40)]
     (work / "data.jsonl").write_text("\n".join(rows) + "\n")
@@ -79,6 +79,12 @@ def good(tmp_path):
     work.dvc("init", "-q", "--no-scm")
     work.snakemake()
     return work
+
+
+@pytest.fixture
+def good(built_once, tmp_path):
+    shutil.copytree(built_once.folder, tmp_path / "good", symlinks=True)
+    return Project(tmp_path / "good")
 
 
 @pytest.fixture
