@@ -16,7 +16,7 @@ import struct
 import tarfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow
@@ -37,7 +37,6 @@ class Broken:
     kept: int = 0
     said: str = ""
     """What the refusal must say, beside the name of the file."""
-    extra: dict = field(default_factory=dict)
 
 
 def row(**changes):
