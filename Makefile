@@ -99,7 +99,7 @@ figures:
 
 ## Run all tests, but for those of test-slow and test-slurm
 test: envs
-	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not slurm"
+	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist load -m "not slow and not slurm"
 
 ## Run the tests that take seconds
 test-unit:

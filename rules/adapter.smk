@@ -18,7 +18,7 @@ if "adapt" in CHAIN:
             base=CHAIN.inputs["adapt"],
             train="results/data/train.jsonl",
             valid="results/data/valid.jsonl",
-            gate="results/gates/data/verdict.json",
+            gate=["results/gates/data/verdict.json", *BUILD.base_gate],
             code=chain_code("adapter", "adapt"),
         output:
             adapter=directory("results/adapter"),

@@ -5,6 +5,7 @@ With a base of kind `tokenizer` there is no model, and the data stage gets the t
 Inputs:   results/world/pretraining.jsonl, or `base.model`
 Outputs:  results/base/                checkpoint with its tokenizer
           results/tokenizer/           tokenizer, unless a checkpoint is brought with its own
+          results/gates/base/          that its shape allows what the settings ask for
           results/reports/base.json    where the checkpoint comes from, and how its pretraining went
 """
 
@@ -85,7 +86,7 @@ elif SETTINGS.base.kind == "gguf":
         resources:
             mem_mb=LARGE,
         params:
-            **step(dtype=SETTINGS.base.dtype),
+            **step(template=SETTINGS.base.template, dtype=SETTINGS.base.dtype),
         message:
             f"Make a checkpoint of {BUILD.gguf_of_base}"
         shell:
@@ -111,6 +112,7 @@ elif BUILD.has_model:
                 kind=SETTINGS.base.kind,
                 model=SETTINGS.base.model,
                 revision=SETTINGS.base.revision,
+                template=SETTINGS.base.template,
                 dtype=SETTINGS.base.dtype,
             ),
         message:
@@ -132,5 +134,30 @@ else:
             **step(model=SETTINGS.base.model),
         message:
             f"Bring the tokenizer {SETTINGS.base.model} into the workspace"
+        shell:
+            RUN
+
+
+if BUILD.base_gate:
+
+    rule check_base:
+        input:
+            base="results/base",
+            # Only GGUF files need what llama.cpp knows.
+            code=code("gguf" if BUILD.types else "data", "base/check_base"),
+        output:
+            verdict="results/gates/base/verdict.json",
+        log:
+            "logs/check_base.log",
+        params:
+            **step(
+                chain=[kind.step for kind in CHAIN.kinds],
+                group=SETTINGS.quantize_awq.group,
+                structure=SETTINGS.prune.structure,
+                context=SETTINGS.context,
+                types=BUILD.types,
+            ),
+        message:
+            "Check that the shape of the base allows what the settings ask for"
         shell:
             RUN

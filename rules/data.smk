@@ -168,6 +168,7 @@ rule filter:
     input:
         records=f"{PART}/records.jsonl",
         tokenizer=BUILD.tokenizer,
+        gate=BUILD.base_gate,
         code=code("data", "data/filter"),
     output:
         kept=f"{PART}/filtered.jsonl",

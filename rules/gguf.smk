@@ -5,8 +5,9 @@ Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`
           results/packed/{quant}.gguf.zst  the packed file; it contains the size and the digest of its content
 """
 
-# llama.cpp's converters run in a process of their own.
+# These run in processes of their own.
 CONVERTER = "ingot/converting/convert_own_tokenizer.py"
+PROBE = "ingot/converting/probe.py"
 SERVED = f"results/gguf/{BUILD.served}.gguf"
 
 
@@ -18,7 +19,7 @@ rule convert:
     input:
         model=CHAIN.last_checkpoint,
         gate=BUILD.gates_before("convert"),
-        code=code("gguf", "gguf/convert", CONVERTER),
+        code=code("gguf", "gguf/convert", CONVERTER, PROBE),
     output:
         gguf="results/gguf/F16.gguf",
     log:

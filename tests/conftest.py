@@ -3,6 +3,7 @@
 import fcntl
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -50,7 +51,7 @@ def checkpoint(tokenizer, tmp_path_factory):
     torch.manual_seed(0)
     shape = Architecture(hidden=256, feed_forward=256, layers=2, heads=4, kv_heads=2, initializer_range=0.06)
     folder = tmp_path_factory.mktemp("models") / "base"
-    new_model(tokenizer, shape, 128).save_pretrained(folder)
+    new_model(tokenizer, shape, 4096).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -70,26 +71,60 @@ def start(tmp_path_factory):
     return workspace
 
 
-@pytest.fixture(scope="session")
-def built_workspace(start, tmp_path_factory, pytestconfig):
+class MicroBuild:
     """The whole micro build, done once for all workers of pytest-xdist, with the state of DVC committed."""
+
+    def __init__(self, start, shared):
+        self.start, self.folder = start, shared / "built/ingot"
+        self.folder.parent.mkdir(exist_ok=True)
+
+    def done(self):
+        """Build it, or wait until another worker has; return its folder."""
+        with open(self.folder.parent / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            finished = self.folder.parent / "done"
+            if not finished.exists():
+                workspace = clone_of(self.start.folder, self.folder)
+                if os.environ.get("INGOT_HERMETIC") and not why_not():
+                    workspace.call("python", "-m", "traced.hermetic")
+                else:
+                    workspace.snakemake()
+                workspace.git("add", "-A")
+                workspace.git("commit", "-q", "-m", "built")
+                finished.touch()
+        return Workspace(self.folder)
+
+
+@pytest.fixture(scope="session")
+def micro_build(start, tmp_path_factory):
     shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder = shared / "built/ingot"
-    folder.parent.mkdir(exist_ok=True)
-    with open(shared / "built/lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if (folder.parent / "done").exists():
-            return Workspace(folder)
-        workspace = clone_of(start.folder, folder)
-        if os.environ.get("INGOT_HERMETIC") and not why_not():
-            workspace.call("python", "-m", "traced.hermetic")
-        else:
-            workspace.snakemake()
-        workspace.git("add", "-A")
-        workspace.git("commit", "-q", "-m", "built")
-        (folder.parent / "done").touch()
+    return MicroBuild(start, shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def builds_meanwhile(request):
+    """One worker lets the micro build begin at once, while tests run that do not need it."""
+    if os.environ.get("PYTEST_XDIST_WORKER") != "gw0" or not any(map(needs_micro_build, request.session.items)):
+        yield
+        return
+    build = threading.Thread(target=request.getfixturevalue("micro_build").done, daemon=True)
+    build.start()
+    yield
+
+
+def needs_micro_build(item):
+    return "built_workspace" in getattr(item, "fixturenames", ())
+
+
+def pytest_collection_modifyitems(items):
+    """Put what needs the micro build last. pytest-xdist hands tests out in this order (`--dist load`)."""
+    items.sort(key=needs_micro_build)
+
+
+@pytest.fixture(scope="session")
+def built_workspace(micro_build, start, pytestconfig):
+    """The folder of the micro build."""
+    workspace = micro_build.done()
     pytestconfig.cache.set("ingot/micro", {"sources": start.sources(), "outs": workspace.outs()})
     return workspace
 

@@ -78,7 +78,7 @@ def tokenizer_of(fields: dict[str, Any], path: Path) -> Any:
 
 
 def new_tokenizer(fields: dict[str, Any], path: Path) -> Any:
-    """Make the tokenizer of a GGUF file, with its template. InputError if it is no byte-level BPE, or has no template.
+    """Make the tokenizer of a GGUF file, with its template if it has one. InputError if it is no byte-level BPE.
 
     Source: llama.cpp's docs and `gguf-py/gguf/constants.py` name the keys.
     """
@@ -90,8 +90,6 @@ def new_tokenizer(fields: dict[str, Any], path: Path) -> Any:
         raise InputError(
             f"{path}: its tokenizer is of the kind {kind!r}; only byte-level BPE ('gpt2') is read from GGUF"
         )
-    if "tokenizer.chat_template" not in fields:
-        raise InputError(f"{path}: it has no chat template; use an instruction-tuned model")
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     merges = [tuple(merge.split(" ", 1)) for merge in fields["tokenizer.ggml.merges"]]
     name = str(fields.get("tokenizer.ggml.pre", "default"))
@@ -107,7 +105,7 @@ def new_tokenizer(fields: dict[str, Any], path: Path) -> Any:
     architecture = fields["general.architecture"]
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
-        chat_template=fields["tokenizer.chat_template"],
+        chat_template=fields.get("tokenizer.chat_template"),
         model_max_length=int(fields[f"{architecture}.context_length"]),
         clean_up_tokenization_spaces=False,
         **special,

@@ -127,10 +127,23 @@ def checked_tokenizer(tokenizer: Any, folder: Path) -> Any:
     return tokenizer
 
 
-def check_template(tokenizer: Any, folder: Path) -> None:
-    """Raise InputError unless the chat template writes questions and answers."""
-    if tokenizer.chat_template is None:
-        raise InputError(f"{folder}: its tokenizer has no chat template; use an instruction-tuned model")
+def settle_template(tokenizer: Any, named: str | None, folder: Path) -> None:
+    """See that a tokenizer has a chat template that works, and that its end token is what ends an answer in it.
+
+    `named` is one of ingot.text.chat.TEMPLATES for a model that has no template. Some models, such as Gemma and Phi,
+    name the end of a text as their end token. It never ends an answer: only a token of their template does.
+
+    Raises InputError unless the template writes questions and answers.
+    """
+    if tokenizer.chat_template is None and named:
+        tokenizer.chat_template = chat.TEMPLATES[named]
+    elif tokenizer.chat_template is None:
+        raise InputError(
+            f"{folder}: its tokenizer has no chat template; use an instruction-tuned model, or name one by"
+            " `base.template`"
+        )
+    elif named:
+        raise InputError(f"base.template: {folder} has a chat template of its own; set it to null")
     turns = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
     what = f"{folder}: its chat template"
 
@@ -142,6 +155,18 @@ def check_template(tokenizer: Any, folder: Path) -> None:
     for text, result in ((QUESTION, prompt), (QUESTION, whole), (ANSWER, whole)):
         if text not in result:
             raise InputError(f"{what} leaves out a message: {text!r} became {result[:100]!r}")
+    after = whole.rpartition(ANSWER)[2].lstrip()
+    special = tokenizer.added_tokens_decoder.values()
+    ending = [str(token) for token in special if token.special and after.startswith(token.content)]
+    if ending:
+        tokenizer.eos_token = max(ending, key=len)
+
+
+def set_special_tokens(network: Any, tokenizer: Any) -> None:
+    """Let a model's configurations name the special tokens of its tokenizer."""
+    for config in (network.config, network.generation_config):
+        config.bos_token_id, config.eos_token_id = tokenizer.bos_token_id, tokenizer.eos_token_id
+        config.pad_token_id = tokenizer.pad_token_id
 
 
 def check_size(folder: Path) -> None:

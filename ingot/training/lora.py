@@ -6,22 +6,6 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.settings.training import LoraTraining
 
-LLAMA_LIKE = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-# The linear layers of the attention and feed-forward blocks, by the `model_type` of the model's config.json.
-TARGET_MODULES = {
-    "llama": LLAMA_LIKE,
-    "mistral": LLAMA_LIKE,
-    "qwen2": LLAMA_LIKE,
-    "qwen3": LLAMA_LIKE,
-    "gpt2": ["c_attn", "c_proj", "c_fc"],
-    "bert": ["query", "key", "value", "dense"],
-    "roberta": ["query", "key", "value", "dense"],
-    "distilbert": ["q_lin", "k_lin", "v_lin"],
-    "deberta": ["in_proj"],
-    "deberta-v2": ["query_proj", "key_proj", "value_proj"],
-    "t5": ["q", "k", "v", "o"],
-}
-
 
 def matrix_modules(model: Any) -> dict[str, tuple[int, int, bool]]:
     """Find the layers that LoRA can adapt: {last part of the name: (inputs, outputs, is it stored transposed)}.
@@ -40,21 +24,18 @@ def matrix_modules(model: Any) -> dict[str, tuple[int, int, bool]]:
 
 
 def target_modules(model: Any, wanted: list[str] | None) -> list[str]:
-    """List the modules to adapt: `wanted`, or the usual ones of the architecture.
+    """List the modules to adapt: `wanted`, or all linear layers of the blocks (Dettmers et al. 2023, QLoRA).
 
-    Raises InputError if the architecture is unknown, or if the model lacks a module. The message lists what it has.
+    Raises InputError if the model lacks a module. The message lists what it has.
     """
-    existing = sorted(matrix_modules(model))
-    architecture = model.config.model_type
-    targets = wanted or TARGET_MODULES.get(architecture)
-    if targets is None:
+    modules = matrix_modules(model)
+    head = model.get_output_embeddings()
+    existing = [name for name in modules if getattr(model, name, None) is not head]
+    if unknown := [name for name in wanted or [] if name not in modules]:
         raise InputError(
-            f"there are no default target modules for the architecture {architecture!r}; set `target_modules` to some"
-            f" of: {existing}"
+            f"target modules {unknown} do not exist in a {model.config.model_type!r} model; it has: {sorted(existing)}"
         )
-    if unknown := [name for name in targets if name not in existing]:
-        raise InputError(f"target modules {unknown} do not exist in a {architecture!r} model; it has: {existing}")
-    return targets
+    return wanted or existing
 
 
 def lora_config(model: Any, settings: LoraTraining) -> Any:

@@ -2,13 +2,11 @@
 
 from typing import Any
 
+from ingot.converting.shape import fitting_groups, group_problem
 from ingot.errors import InputError
 from ingot.io.records import Record
 from ingot.settings.training import Calibration
 from ingot.text import chat
-
-GROUPS = (128, 64, 32)
-"""How many weights of a row may share a scale, the smallest files first."""
 
 
 def group_of(model: Any, wanted: str | int) -> int:
@@ -20,15 +18,9 @@ def group_of(model: Any, wanted: str | int) -> int:
         for name, layer in model.named_modules()
         if isinstance(layer, torch.nn.Linear) and not name.endswith("lm_head")
     }
-    fitting = [group for group in GROUPS if all(width % group == 0 for width in widths.values())]
-    if not fitting or wanted not in ("auto", *fitting):
-        least = GROUPS[-1] if wanted == "auto" else int(wanted)
-        odd = next(f"{name} is {width} wide" for name, width in widths.items() if width % least)
-        raise InputError(
-            f"quantize_awq.group: {wanted} does not divide every width of the model ({odd}); use one of {fitting}, or"
-            " leave `quantize_awq` out of the chain"
-        )
-    return fitting[0] if wanted == "auto" else int(wanted)
+    if line := group_problem(widths, wanted):
+        raise InputError(line)
+    return fitting_groups(widths)[0] if wanted == "auto" else int(wanted)
 
 
 def sample(records: list[Record], count: int) -> list[Record]:

@@ -13,6 +13,7 @@ from ingot.inference.device import compute_dtype, device, make_repeatable
 from ingot.io.records import Record
 from ingot.settings.training import LoraTraining
 from ingot.text import chat
+from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import lora
 
 
@@ -280,5 +281,5 @@ def fine_tune(
     trainer, counts = new_trainer(loaded, tokenizer, (train, valid), settings, work, seed)
     train_or_resume(trainer, work)
     trainer.model.save_pretrained(adapter)
-    tokenizer.save_pretrained(adapter)
+    copy_tokenizer(base, adapter)
     return summary_of(trainer, counts, len(train))

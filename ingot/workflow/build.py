@@ -129,6 +129,11 @@ class Build:
         return f"results/received/{inert(Path(base.package.file).name)}" if base.package else base.model or ""
 
     @property
+    def base_gate(self) -> list[str]:
+        """The file of the gate that a brought base must pass: its shape must allow what the settings ask for."""
+        return ["results/gates/base/verdict.json"] if self.has_model and not self.pretrained else []
+
+    @property
     def tokenizer(self) -> str:
         """The folder of the tokenizer that training uses."""
         return "results/base" if self.has_model and not self.pretrained else "results/tokenizer"
@@ -219,7 +224,7 @@ class Build:
     def gates_before(self, step: str) -> list[str]:
         """List the files of the gates that must be open before a step begins."""
         models = [model for model in self.chain.gates_before(step) if model in self.gated]
-        return [f"results/gates/{model}.json" for model in models]
+        return [*self.base_gate, *(f"results/gates/{model}.json" for model in models)]
 
     def nearest_ancestor_asked(self, model: str) -> str | None:
         """Find the nearest ancestor of a model that is asked the suites, too. None if there is none."""

@@ -97,13 +97,14 @@ def test_a_broken_source_is_refused_by_name_or_its_rows_are_counted(broken: Brok
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_broken_checkpoint_is_refused_before_anything_long(name, checkpoint, tmp_path, monkeypatch, capsys):
     make, said = CHECKPOINTS[name]
+    monkeypatch.setattr("ingot.converting.received.TEMPLATE_SECONDS", 2)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(checkpoint, "model")
     make(Path("model"))
     spec = {
         "input": {"folder": ["model"]},
         "output": {"base": "out/base", "report": "out/report.json"},
-        "params": {"kind": "local", "model": "model", "revision": None, "dtype": "float32"},
+        "params": {"kind": "local", "model": "model", "revision": None, "template": None, "dtype": "float32"},
     }
     refused = refusal("base/fetch", spec, capsys)
     assert refused, "it was taken"

@@ -96,10 +96,10 @@ def test_an_own_checkpoint_is_quantised_as_it_is_without_any_data(workspace, che
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["chain"] == []
     assert [file["path"] for file in manifest["files"]] == ["files/packed/Q4_K_M.gguf.zst"]
-    assert manifest["gates"] == ["F16", "Q8_0", "Q4_K_M"]
+    assert manifest["gates"] == ["F16", "Q4_K_M"]
     ledger = {row["artifact"]: row for row in read(workspace / "results/release/ledger.json")}
-    assert ledger["Q4_K_M"]["bytes"] < ledger["Q8_0"]["bytes"] < ledger["F16"]["bytes"]
-    assert list(ledger) == ["base", "F16", "Q8_0", "Q4_K_M", "F16.zst", "Q8_0.zst", "Q4_K_M.zst"]
+    assert ledger["Q4_K_M"]["bytes"] < ledger["F16"]["bytes"]
+    assert list(ledger) == ["base", "F16", "Q4_K_M", "F16.zst", "Q4_K_M.zst"]
     release = read(workspace / "results/release/figures.json")
     assert [stage["stage"] for stage in release["stages"]] == ["base", "Q4_K_M"]
     assert release["measured"][1]["parent"] == "base"

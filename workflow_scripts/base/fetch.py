@@ -1,15 +1,24 @@
 """Bring the base into the workspace, from a folder on this machine or from the Hugging Face hub."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
-from ingot.converting.received import check_files, check_template, check_together, load_network, load_tokenizer
+from ingot.converting.received import (
+    check_files,
+    check_together,
+    load_network,
+    load_tokenizer,
+    set_special_tokens,
+    settle_template,
+)
 from ingot.errors import InputError
 from ingot.io.records import write_json
 from ingot.settings.base import Dtype
 
 ALLOWED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]  # no pickled weights, no code
+SENTENCEPIECE = "tokenizer.model"
 
 
 def from_hub(model: str, revision: str | None, download: bool) -> Path | None:
@@ -51,6 +60,7 @@ def fetch(
     kind: str,
     model: str,
     revision: str | None,
+    template: str | None,
     dtype: Dtype,
 ) -> None:
     """Write the checkpoint, loaded and saved anew as safetensors, and a report that says where it came from.
@@ -64,10 +74,15 @@ def fetch(
     assert source is not None
     check_files(source)
     tokenizer = load_tokenizer(source)
-    check_template(tokenizer, source)
+    settle_template(tokenizer, template, source)
     network = load_network(source, getattr(torch, dtype))
     check_together(network, tokenizer, source)
+    set_special_tokens(network, tokenizer)
+    if network.config.model_type == "gpt2":
+        network.config.n_ctx = network.config.n_positions  # llama.cpp's converter reads the old name
     tokenizer.save_pretrained(base)
+    if (source / SENTENCEPIECE).exists():  # transformers does not write it
+        shutil.copyfile(source / SENTENCEPIECE, base / SENTENCEPIECE)
     network.save_pretrained(base)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     write_json(

@@ -5,6 +5,7 @@ from typing import Any
 
 from ingot.io.records import read_records, write_json
 from ingot.settings.compress import Prune
+from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
 from ingot.training.oneshot import oneshot
 
@@ -52,5 +53,5 @@ def prune(
     if settings.structure == "2:4" and not is_two_of_four:
         raise RuntimeError("a matrix is not 2:4 sparse after pruning")
     network.save_pretrained(pruned)
-    AutoTokenizer.from_pretrained(model).save_pretrained(pruned)
+    copy_tokenizer(model, pruned)
     write_json(report, {"zeros": sparsity.shares(network), "matrices": len(matrices), "two_of_four": is_two_of_four})

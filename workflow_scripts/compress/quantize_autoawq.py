@@ -8,6 +8,7 @@ from typing import Any
 from ingot.io.records import read_records, write_json
 from ingot.settings.training import Calibration
 from ingot.text import chat
+from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training.oneshot import group_of, sample
 
 SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # {scheme: whether it has a zero point}
@@ -73,5 +74,5 @@ def quantize_autoawq(
     network.pack()
     network.save_quantized(str(packed))
     for folder in (scaled, packed):
-        tokenizer.save_pretrained(folder)
+        copy_tokenizer(model, folder)
     write_json(report, {"backend": "autoawq", "group": size, "records": len(texts)})

@@ -5,6 +5,7 @@ from typing import Any
 
 from ingot.io.records import read_records, write_json
 from ingot.settings.training import Calibration
+from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
 from ingot.training.oneshot import group_of, oneshot
 
@@ -73,5 +74,5 @@ def quantize_awq(
     plain.to(getattr(torch, dtype)).save_pretrained(scaled)
     network.to(torch.bfloat16).save_pretrained(packed, save_compressed=True)
     for folder in (scaled, packed):
-        AutoTokenizer.from_pretrained(model).save_pretrained(folder)
+        copy_tokenizer(model, folder)
     write_json(report, {"group": size, "zeros_before": before, "zeros_scaled": sparsity.shares(plain)})

@@ -6,6 +6,7 @@ from ingot.inference.device import device, make_repeatable
 from ingot.io.records import of_difficulty, read_records, write_json
 from ingot.settings.training import FullTraining
 from ingot.text import chat
+from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
 from ingot.training.fit import fit
 
@@ -40,6 +41,6 @@ def recover(
     if broken := mask.broken():
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
     network.to(getattr(torch, dtype)).save_pretrained(recovered)
-    tokenizer.save_pretrained(recovered)
+    copy_tokenizer(model, recovered)
     tokens = training.steps * training.batch * training.length
     write_json(report, {"zeros": sparsity.shares(network), "rows": len(ids), "tokens_seen": tokens, "losses": losses})

@@ -8,7 +8,7 @@ from ingot.io.records import read_json
 from workflow_scripts.base.fetch import fetch, from_hub
 
 
-def bring(folder, tmp_path):
+def bring(folder, tmp_path, template=None):
     fetch(
         [folder],
         tmp_path / "base",
@@ -16,6 +16,7 @@ def bring(folder, tmp_path):
         kind="local",
         model=str(folder),
         revision=None,
+        template=template,
         dtype="float32",
     )
     return tmp_path / "base"
@@ -64,10 +65,43 @@ def test_a_folder_that_is_no_checkpoint_is_named(tmp_path):
         bring(tmp_path / "empty", tmp_path)
 
 
-def test_a_tokenizer_without_a_template_is_refused(copy, tmp_path):
+def test_a_tokenizer_without_a_template_is_refused_unless_one_is_named(copy, tmp_path):
+    from transformers import AutoTokenizer
+
+    from ingot.text import chat
+
     (copy / "chat_template.jinja").unlink()
-    with pytest.raises(InputError, match="no chat template"):
+    with pytest.raises(InputError, match=r"no chat template.*`base\.template`"):
         bring(copy, tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(bring(copy, tmp_path, "alpaca"))
+    assert chat.prompt_text(tokenizer, "Why?") == "### Instruction:\nWhy?\n\n### Response:\n"
+
+
+def test_a_model_keeps_its_own_template(copy, tmp_path):
+    with pytest.raises(InputError, match=r"base\.template: .*of its own; set it to null"):
+        bring(copy, tmp_path, "alpaca")
+
+
+def test_the_end_token_is_the_one_that_ends_an_answer(copy, tmp_path):
+    """Gemma and Phi name the end of a text, which their templates never write after an answer."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    edit(copy / "tokenizer_config.json", eos_token="<|pad|>")
+    base = bring(copy, tmp_path)
+    tokenizer, model = AutoTokenizer.from_pretrained(base), AutoModelForCausalLM.from_pretrained(base)
+    assert tokenizer.eos_token == "<|im_end|>"
+    assert model.config.eos_token_id == model.generation_config.eos_token_id == tokenizer.eos_token_id
+
+
+def test_a_sentencepiece_model_comes_along(copy, tmp_path):
+    """llama.cpp makes the vocabulary of Gemma and Phi of it, and transformers does not write it."""
+    from ingot.text.tokenizer_files import copy_tokenizer
+
+    (copy / "tokenizer.model").write_bytes(b"pieces")
+    base = bring(copy, tmp_path)
+    copy_tokenizer(base, tmp_path / "next")
+    for name in ("tokenizer.model", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        assert (tmp_path / "next" / name).read_bytes() == (base / name).read_bytes()
 
 
 @pytest.mark.parametrize("pad", ["<|im_end|>", None])

@@ -44,7 +44,7 @@ def rewritten(gguf, path, drop=(), **changes):
 
 
 def bring(gguf, folder):
-    read_gguf(gguf, folder / "base", folder / "report.json", dtype="float32")
+    read_gguf(gguf, folder / "base", folder / "report.json", template=None, dtype="float32")
     return folder / "base"
 
 

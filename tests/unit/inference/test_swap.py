@@ -11,14 +11,14 @@ from workflow_scripts.gguf.convert import convert
 
 pytestmark = pytest.mark.graph
 
-NAMES = ("code", "reasoning", "automation", "math")
+NAMES = ("code", "reasoning")
 PROMPTS = ["Sort: 3 1 2", "What is 1 + 2? Ann asks.", "Write a lambda f.", "Portugal: name its capital."]
 REQUESTS, LONGEST = 200, 6
 
 
 @pytest.fixture(scope="module")
 def served(checkpoint, tmp_path_factory):
-    """A GGUF base and four LoRAs over it with random weights, all of the same shape: (base, {name: LoRA})."""
+    """A GGUF base and two LoRAs over it with random weights, all of the same shape: (base, {name: LoRA})."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM

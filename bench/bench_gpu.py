@@ -1,0 +1,192 @@
+"""Measure the steps that need a GPU, as the rules start them: seconds, tokens a second, memory of machine and GPU.
+
+    python bench/bench_gpu.py PRESET RECORDS TOKENIZER FIGURES [STEP ...]
+
+The model has the shape of the preset's base and random weights, because only speed and memory are measured. Each step
+does a few of the preset's steps on RECORDS (JSONL, as the data stage leaves them), in a process of its own, so that
+one that runs out of memory stops no other. FIGURES is JSON: a line for each step.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+# The config.json of the bases of the presets: their widths, blocks, heads, vocabulary.
+SHAPES = {
+    "llama-3.2-1b": {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
+                     "num_attention_heads": 32, "tie_word_embeddings": True},
+    "llama-3.1-8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+                     "num_attention_heads": 32, "tie_word_embeddings": False},
+}  # fmt: skip
+SHARED = {"num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5,
+          "rope_theta": 500000.0, "bos_token_id": None}  # fmt: skip
+Job = tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]
+OPTIMIZER_STEPS = 6
+CALIBRATION_RECORDS = 16
+LONGEST_STEP = 600
+"""Seconds after which a step is stopped."""
+
+
+def make_base(preset: str, tokenizer: Path, folder: Path) -> None:
+    """Write a checkpoint of the shape of the preset's base, with random weights."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    tokens = AutoTokenizer.from_pretrained(tokenizer)
+    ends = {"eos_token_id": tokens.eos_token_id, "pad_token_id": tokens.pad_token_id}
+    config = LlamaConfig(**SHARED, **SHAPES[preset], **ends, dtype="bfloat16")
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda"):
+        model = LlamaForCausalLM(config)
+    model.save_pretrained(folder)
+    tokens.save_pretrained(folder)
+
+
+def jobs(preset: str, records: Path, folder: Path) -> dict[str, Job]:
+    """List the steps: {name: (script, inputs, outputs, params)}."""
+    from ingot.settings.load import load
+
+    settings = load({"preset": preset}, ROOT).model_dump(mode="json")
+    base, few = str(folder / "base"), str(folder / "few.jsonl")
+    (folder / "few.jsonl").write_text("".join(records.read_text().splitlines(keepends=True)[:16]))
+    shared = {"seed": 0, "threads": 8}
+    adapt = settings["adapt"]
+    short = {"max_steps": OPTIMIZER_STEPS, "evaluate_every": OPTIMIZER_STEPS, "warmup": 1, "epochs": 100}
+
+    def adapter(name: str, backend: str = "trl", **training: Any) -> Job:
+        learned = {**adapt["training"], **short, **training}
+        return (
+            "adapter/adapt", {"base": base, "train": str(records), "valid": few},
+            {"adapter": str(folder / name), "report": str(folder / f"{name}.json")},
+            {"settings": {**adapt, "backend": backend, "training": learned},
+             "curves": str(folder / "curves"), **shared},
+        )  # fmt: skip
+
+    def compressed(step: str, *outputs: str, **params: Any) -> Job:
+        written = {name: str(folder / f"{step}-{name}") for name in (*outputs, "report")}
+        return f"compress/{step}", {"model": base, "train": str(records)}, written, {"threads": 8, **params}
+
+    few_texts = {"records": CALIBRATION_RECORDS, "length": settings["prune"]["calibration"]["length"]}
+    smaller = {"batch": adapt["training"]["batch"] // 8, "accumulation": adapt["training"]["accumulation"] * 8}
+    recovery = {**settings["recover"]["training"], "steps": OPTIMIZER_STEPS, "warmup": 1}
+    awq = settings["quantize_awq"]
+    return {
+        "adapt, as the preset": adapter("preset"),
+        "adapt, an eighth of the batch": adapter("small", **smaller),
+        "adapt, an eighth of the batch, not packed": adapter("rows", **smaller, packing=False),
+        "adapt, an eighth of the batch, base in 16 bit": adapter("whole", **smaller, quantization=None),
+        "adapt by unsloth, an eighth of the batch": adapter("unsloth", "unsloth", **smaller),
+        "prune": compressed("prune", "pruned", settings={**settings["prune"], "calibration": few_texts}),
+        "recover": compressed("recover", "recovered", training=recovery, difficulties=adapt["difficulties"],
+                              dtype="bfloat16", seed=0),
+        "quantize_awq": compressed("quantize_awq", "packed", "scaled", scheme=awq["scheme"], group=awq["group"],
+                                   calibration=few_texts, dtype="bfloat16"),
+    }  # fmt: skip
+
+
+def run_one(script: str, spec: dict[str, Any], figures: Path) -> None:
+    """Run a step here, and write what it took. The time of a training is that of its loop alone."""
+    import torch
+
+    from ingot.training import fit, sft
+    from ingot.workflow import entry
+
+    seconds: dict[str, float] = {}
+
+    def timed(module: Any, name: str) -> None:
+        original = getattr(module, name)
+
+        def run(*args: Any, **named: Any) -> Any:
+            began = time.monotonic()
+            result = original(*args, **named)
+            torch.cuda.synchronize()
+            seconds["training"] = time.monotonic() - began
+            return result
+
+        setattr(module, name, run)
+
+    timed(sft, "train_or_resume")
+    timed(fit, "fit")
+    began = time.monotonic()
+    try:
+        entry.run(Path(script), spec)
+    finally:
+        peak = {"gpu_memory_bytes": torch.cuda.max_memory_reserved(),
+                "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}  # fmt: skip
+        figures.write_text(json.dumps({"seconds": time.monotonic() - began, **seconds, **peak}))
+
+
+def measure(name: str, job: Job, folder: Path) -> dict[str, Any]:
+    """Run a step in a process of its own, and return its figures, or why it failed."""
+    script, inputs, outputs, params = job
+    spec = json.dumps({"input": inputs, "output": outputs, "params": params})
+    figures = folder / "figures.json"
+    figures.unlink(missing_ok=True)
+    environment = {**os.environ, "TRACED_SCRATCH": str(folder / f"work-{abs(hash(name))}"), "PYTHONPATH":
+                   f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}  # fmt: skip
+    command = [sys.executable, __file__, "--one", f"workflow_scripts/{script}.py", spec, str(figures)]
+    try:
+        ran = subprocess.run(
+            command, cwd=ROOT, env=environment, timeout=LONGEST_STEP, capture_output=True, text=True, check=False
+        )
+        said = ran.stdout + ran.stderr
+        failed = {} if ran.returncode == 0 else {"failed": said.strip()[-1500:]}
+    except subprocess.TimeoutExpired as error:
+        failed = {"failed": f"stopped after {LONGEST_STEP} s: {(error.stderr or b'')[-600:].decode(errors='replace')}"}
+    row = {"step": name, **(json.loads(figures.read_text()) if figures.exists() else {}), **failed}
+    report = Path(outputs["report"])
+    if report.exists():
+        told = json.loads(report.read_text())
+        row["tokens"] = told.get("tokens") or told.get("tokens_seen")
+        if row["tokens"] and "training" in row:
+            row["tokens_per_second"] = row["tokens"] / row["training"]
+    return row
+
+
+def main() -> None:
+    """Measure the steps, or do one part of that in a process of its own."""
+    if sys.argv[1] == "--one":  # in a process of its own, so that its memory is given back
+        run_one(sys.argv[2], json.loads(sys.argv[3]), Path(sys.argv[4]))
+    elif sys.argv[1] == "--base":
+        make_base(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    else:
+        bench()
+
+
+def bench() -> None:
+    """Measure the steps that the command line names, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("preset", choices=SHAPES)
+    for name in ("records", "tokenizer", "figures"):
+        parser.add_argument(name, type=lambda text: Path(text).resolve())
+    parser.add_argument("steps", nargs="*")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-gpu-") as place, options.figures.open("a") as written:
+        folder = Path(place)
+        began = time.monotonic()
+        subprocess.run(
+            [sys.executable, __file__, "--base", options.preset, str(options.tokenizer), str(folder / "base")],
+            check=True,
+        )
+        print(f"base written in {time.monotonic() - began:.0f} s", flush=True)
+        for name, job in jobs(options.preset, options.records, folder).items():
+            if options.steps and not any(name.startswith(wanted) for wanted in options.steps):
+                continue
+            row = {"preset": options.preset, **measure(name, job, folder)}
+            print(json.dumps(row), flush=True)
+            written.write(json.dumps(row) + "\n")
+            written.flush()
+
+
+if __name__ == "__main__":
+    main()

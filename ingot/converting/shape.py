@@ -1,0 +1,101 @@
+"""What the shape of a model rules out, by its config.json alone: said before anything long starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ingot.settings.gguf import GgufType
+
+AWQ_GROUPS = (128, 64, 32)
+"""How many weights of a row may share a scale, the smallest files first."""
+BLOCKS = {"F16": 1, "Q8_0": 32, "Q5_0": 32, "Q4_0": 32, "IQ4_NL": 32}
+"""Weights of a row that a GGUF type stores together. All other types store 256."""
+LARGE_BLOCK = 256
+TRANSPOSED = ("gpt2",)
+"""Models that store their matrices as [inputs, outputs]. llm-compressor's masks and groups go along the wrong side."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The widths of a model that matter to compression: how many inputs its matrices have."""
+
+    architecture: str
+    model_type: str
+    inputs: dict[str, int]
+    """{what it is called: inputs of the matrices of a block}."""
+    context: int | None
+
+
+def shape_of(config: dict[str, Any]) -> Shape:
+    """Read the shape from the content of a config.json. KeyError if it says too little."""
+    inner = config.get("text_config") or config
+    hidden = inner.get("hidden_size") or inner["n_embd"]
+    heads = inner.get("num_attention_heads") or inner["n_head"]
+    head = inner.get("head_dim") or hidden // heads
+    feed_forward = inner.get("intermediate_size") or inner.get("n_inner") or 4 * hidden
+    context = inner.get("max_position_embeddings") or inner.get("n_positions")
+    inputs = {"hidden_size": hidden, "attention heads x head_dim": heads * head, "intermediate_size": feed_forward}
+    name = (config.get("architectures") or ["unknown"])[0]
+    return Shape(name, str(config.get("model_type")), inputs, context)
+
+
+def fitting_groups(inputs: dict[str, int]) -> list[int]:
+    """List the groups of AWQ that divide all inputs of a model, the largest first."""
+    return [group for group in AWQ_GROUPS if all(width % group == 0 for width in inputs.values())]
+
+
+def group_problem(inputs: dict[str, int], wanted: str | int) -> str:
+    """Say why weights cannot be grouped so; "" if they can."""
+    fitting = fitting_groups(inputs)
+    if fitting and wanted in ("auto", *fitting):
+        return ""
+    least = AWQ_GROUPS[-1] if wanted == "auto" else int(wanted)
+    odd = next(f"{name} is {width}" for name, width in inputs.items() if width % least)
+    instead = f"use {' or '.join(map(str, fitting))}, or " if fitting else ""
+    return (
+        f"quantize_awq.group: {wanted} does not divide every width of the model ({odd}); {instead}leave `quantize_awq`"
+        " out of the chain"
+    )
+
+
+def problems(shape: Shape, chain: list[str], group: str | int, structure: str, context: int) -> list[str]:
+    """List what the settings ask for and this shape does not allow, in a line each, with what to do."""
+    lines = []
+    compressing = [step for step in chain if step in ("prune", "recover", "quantize_awq")]
+    if shape.model_type in TRANSPOSED and compressing:
+        lines.append(
+            f"chain: {', '.join(f'`{step}`' for step in compressing)} cannot treat a {shape.model_type}, whose matrices"
+            " are stored transposed; leave them out"
+        )
+        compressing = []
+    if "quantize_awq" in compressing and (line := group_problem(shape.inputs, group)):
+        lines.append(line)
+    if "prune" in compressing and structure == "2:4":
+        lines += [
+            f'prune.structure: "2:4" needs multiples of 4, and {name} is {width}; set it to unstructured'
+            for name, width in shape.inputs.items()
+            if width % 4
+        ]
+    if shape.context and context > shape.context:
+        lines.append(f"context: {context} is more than the {shape.context} tokens that the model was made for")
+    return lines
+
+
+def unknown_to_llama_cpp(architecture: str, sources: Path) -> str:
+    """Say that the converter of llama.cpp does not know an architecture; "" if it does, or is not there to be asked."""
+    files = [*sources.glob("conversion/*.py")]
+    if not files or any(f'"{architecture}"' in path.read_text(encoding="utf-8") for path in files):
+        return ""
+    return f"gguf: llama.cpp knows no {architecture}; set `gguf: null`, or take another base"
+
+
+def fallbacks(shape: Shape, types: list[GgufType]) -> list[str]:
+    """List the GGUF types that cannot take rows of these widths, and what llama.cpp does then."""
+    odd = [f"{name} is {width}" for name, width in shape.inputs.items() if width % LARGE_BLOCK]
+    concerned = [quant for quant in types if BLOCKS.get(quant, LARGE_BLOCK) == LARGE_BLOCK]
+    if not odd or not concerned:
+        return []
+    return [
+        f"{', '.join(concerned)}: {odd[0]}, no multiple of {LARGE_BLOCK}. llama.cpp stores such matrices in a type with"
+        " blocks of 32 (IQ4_NL, Q5_0, Q8_0), so these files become larger than their names say"
+    ]

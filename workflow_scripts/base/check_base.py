@@ -1,0 +1,38 @@
+"""Check that the shape of the base allows what the settings ask for, before anything long starts."""
+
+import sys
+from pathlib import Path
+
+from ingot.converting.llama_cpp_tools import SOURCES
+from ingot.converting.shape import fallbacks, problems, shape_of, unknown_to_llama_cpp
+from ingot.errors import InputError
+from ingot.io.records import read_json, write_json
+from ingot.settings.gguf import GgufType
+
+
+def check_base(
+    base: Path,
+    verdict: Path,
+    *,
+    chain: list[str],
+    group: str | int,
+    structure: str,
+    context: int,
+    types: list[GgufType],
+) -> None:
+    """Write what must be known about the shape of the base. InputError lists what it rules out."""
+    config = base / "config.json"
+    try:
+        shape = shape_of(read_json(config))
+    except (KeyError, TypeError, ZeroDivisionError) as error:
+        raise InputError(
+            f"{config}: it does not say the shape of the model ({type(error).__name__}: {error})"
+        ) from None
+    found = problems(shape, chain, group, structure, context)
+    if types and (line := unknown_to_llama_cpp(shape.architecture, SOURCES)):
+        found.append(line)
+    if found:
+        raise InputError(f"{config}: this base does not allow what the settings ask for:\n  " + "\n  ".join(found))
+    notes = fallbacks(shape, types)
+    sys.stderr.writelines(f"{note}\n" for note in notes)
+    write_json(verdict, {"architecture": shape.architecture, "inputs": shape.inputs, "notes": notes})
