@@ -80,6 +80,11 @@ rule read:
         source=lambda wildcards: literal(
             BUILD.parts[wildcards.source, wildcards.part].file
         ),
+        answers=lambda wildcards: [
+            literal(path)
+            for path in [BUILD.parts[wildcards.source, wildcards.part].source.answers]
+            if path
+        ],
         code=code("data", "data/read"),
     output:
         records=f"{PART}/records.jsonl",

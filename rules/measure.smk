@@ -1,12 +1,31 @@
 """Measure: measure every model on held-out data, compare it with its parent, and check its gate.
 
 Inputs:   the models of the rule files before, results/data/test.jsonl, `benchmarks`
-Outputs:  results/answers/{model}/benchmark.jsonl       its answers to the benchmark
+Outputs:  results/data/asked.jsonl                      the questions that are asked, with `measure.most`
+          results/answers/{model}/benchmark.jsonl       its answers to the benchmark
           results/measured/{model}.json                 its figures
           results/measured/{model}.safetensors          its predictions of held-out texts
           results/measured/{model}.versus_parent.json   its gains and losses, and how alike the two models are
           results/gates/{model}.json                    exists only if the gate is open
 """
+
+if BUILD.asked != BUILD.benchmark:
+
+    rule choose_asked:
+        input:
+            benchmark=BUILD.benchmark,
+            code=code("data", "measure/choose_asked"),
+        output:
+            asked=BUILD.asked,
+        log:
+            "logs/choose_asked.log",
+        params:
+            **step(most=SETTINGS.measure.most),
+        message:
+            f"Choose {SETTINGS.measure.most} questions of each domain"
+        shell:
+            RUN
+
 
 if BUILD.measured:
 
@@ -28,7 +47,7 @@ if BUILD.measured:
             model=lambda wildcards: BUILD.models[wildcards.model].folders,
             tokenizer=BUILD.tokenizer,
             texts=BUILD.held_out_texts,
-            benchmark=BUILD.benchmark,
+            benchmark=BUILD.asked,
             code=code("ml", "measure/measure"),
         output:
             report=FIGURES,
@@ -52,7 +71,7 @@ if BUILD.measured:
             model="results/gguf/{model}.gguf",
             tokenizer=BUILD.tokenizer,
             texts=BUILD.held_out_texts,
-            benchmark=BUILD.benchmark,
+            benchmark=BUILD.asked,
             code=code("gguf", "measure/measure_gguf"),
         log:
             "logs/measure_gguf_{model}.log",

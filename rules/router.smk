@@ -41,7 +41,7 @@ if BUILD.has_router:
             tokenizer=BUILD.tokenizer,
             questions=lambda wildcards: {
                 "routing": "results/data/routing.jsonl",
-                "benchmark": BUILD.benchmark,
+                "benchmark": BUILD.asked,
             }[wildcards.questions],
             gate=[],
             code=code("gguf", "modifiers/ask_gguf"),

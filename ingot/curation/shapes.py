@@ -1,13 +1,16 @@
 """The shapes that question and answer come in, and how a row of any shape becomes a record."""
 
 import itertools
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ingot.io.formats import Row
 from ingot.io.records import Record
 from ingot.settings.data import Fields, Shape
+from ingot.text.calls import first_accepted
 from ingot.text.checkers import NAMES, implied, number_in
 from ingot.text.forms import record_id
 
@@ -25,7 +28,8 @@ SHAPES = {
     "human_eval": Fields(instruction="prompt", response="canonical_solution"),
 }
 NAMES_OF_FIELDS = {name: frozenset(fields.model_dump(exclude_none=True).values()) for name, fields in SHAPES.items()}
-TURNS = {"messages": "messages", "sharegpt": "conversations"}
+# As suites/function_calls.yaml asks.
+CALL_WANTED = 'Answer with nothing but the call that is needed, as JSON: {"name": ..., "arguments": {...}}'
 DIFFICULTIES = ("easy", "medium", "hard")
 ROLES = {"human": "user", "gpt": "assistant"}
 
@@ -65,6 +69,18 @@ def find_instance(row: Record) -> tuple[Any, Any] | None:
     return joined(row.get("instruction"), first.get("input")), first.get("output")
 
 
+def find_call(row: Record) -> tuple[Any, Any] | None:
+    """Find question and answer in a task of the Berkeley leaderboard that takes one call: a call that is accepted."""
+    asked, functions = row.get("question"), row.get("function")
+    answer = first_accepted(row.get("ground_truth") or [])
+    while isinstance(asked, list) and len(asked) == 1:  # one conversation of one turn
+        asked = asked[0]
+    if not isinstance(asked, dict) or answer is None:
+        return None
+    shown = json.dumps(functions, ensure_ascii=False)
+    return f"These functions can be called:\n{shown}\n\n{asked.get('content')}\n\n{CALL_WANTED}", answer
+
+
 def joined(*pieces: Any) -> Any:
     """Join the pieces of a question to one text. If one of them is no text, return that one, so that it is refused."""
     given = [piece for piece in pieces if piece is not None]
@@ -80,15 +96,23 @@ def take(row: Record, fields: Fields) -> tuple[Any, Any] | None:
     return joined(before, row[fields.instruction], after), row[fields.response]
 
 
+Finder = Callable[[Record], tuple[Any, Any] | None]
+FINDERS: dict[str, tuple[set[str], Finder]] = {
+    "messages": ({"messages"}, lambda row: find_turns(row.get("messages"))),
+    "sharegpt": ({"conversations"}, lambda row: find_turns(row.get("conversations"))),
+    "self_instruct": ({"instances"}, find_instance),
+    "function_calls": ({"question", "function", "ground_truth"}, find_call),
+}
+"""Shapes whose question and answer are no fields of their own: by which fields each is known, and what finds them."""
+
+
 def find_pair(row: Record, shape: Shape | None) -> tuple[Any, Any] | None:
     """Find question and answer in a row of a shape, or of any known shape if none is named; None if there are none."""
     if isinstance(shape, Fields):
         return take(row, shape)
-    for name, key in TURNS.items():
-        if shape == name or (shape is None and key in row):
-            return find_turns(row.get(key))
-    if shape == "self_instruct" or (shape is None and "instances" in row):
-        return find_instance(row)
+    for name, (marks, find) in FINDERS.items():
+        if shape == name or (shape is None and marks <= row.keys()):
+            return find(row)
     if shape is not None:
         return take(row, SHAPES[shape])
     # The shape that uses most of the fields: a row of OpenOrca also has the fields of a plain question and answer.
@@ -156,6 +180,8 @@ def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record
     if reason := fault(instruction, response, metadata):
         return None, reason
     assert metadata is not None
+    if "ground_truth" in value and pair == find_call(value):
+        metadata |= {"checker": "call", "accepted": value["ground_truth"]}
     metadata["checker"] = metadata["checker"] or implied(instruction, response)
     identity = record_id(instruction, response)
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""

@@ -328,3 +328,20 @@ def rows(path: Path, form: str | None, settings: Read, part: Part) -> Iterator[R
     InputError names file and place if the source is missing, empty or damaged, or unpacks to too much.
     """
     yield from READERS[form or format_of(path, settings.unpacking)](path, settings, part)
+
+
+def objects(path: Path, settings: Read) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file. An object with a list `examples` stands for the objects of that list.
+
+    InputError names a row that is none: of what others are measured by or joined with, none may be lost.
+    """
+    for row in rows(path, None, settings, WHOLE):
+        if not isinstance(row.value, dict):
+            raise InputError(f"{path}:{row.number}: {row.reason or 'not an object'}; none may be lost here")
+        examples = row.value.get("examples")
+        yield from examples if isinstance(examples, list) else [row.value]
+
+
+def by_id(paths: list[Path], settings: Read) -> dict[str, dict[str, Any]]:
+    """Read files of answers: {id: object}."""
+    return {str(answer.get("id")): answer for path in paths for answer in objects(path, settings)}

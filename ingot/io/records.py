@@ -60,3 +60,8 @@ def read_json(path: Path) -> Any:
 def write_json(path: Path, value: Any) -> None:
     """Write a report as indented JSON with a final newline."""
     Path(path).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def sample(records: list[Record], count: int) -> list[Record]:
+    """Take the `count` records with the lowest ids. Ids are hashes, so this is like drawing at random."""
+    return sorted(records, key=lambda record: record["id"])[:count]

@@ -35,7 +35,7 @@ def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
         "answer": answer.text,
         "stopped": answer.stopped,
         "confidence": answer.confidence,
-        "right": is_right(labels["checker"], answer.text, question["response"]),
+        "right": is_right(labels["checker"], answer.text, question["response"], labels.get("accepted")),
     }
 
 

@@ -104,7 +104,7 @@ def fill_templates_in_sandbox() -> None:
     from lm_eval import utils
 
     environment = sandboxed()
-    environment.filters |= utils.env.filters
+    environment.filters |= utils.env.filters | {"from_json": json.loads}  # see as_row
     utils.env = environment
 
 

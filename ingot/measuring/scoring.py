@@ -1,15 +1,14 @@
 """Score answers where lm-evaluation-harness has no metric: code by its tests, function calls by their parts."""
 
 import ast
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ingot.io.records import Record
 from ingot.measuring import referee
 from ingot.measuring.sandbox import run_python
+from ingot.text.calls import accepts
 
 BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
@@ -27,76 +26,51 @@ def program_of(item: Record, answer: str) -> str:
     before, _, _ = item["prompt"].partition(f"def {name}(")
     # An answer is the whole function, as asked for, or only what comes after the prompt.
     whole = f"{before}\n{code}" if f"def {name}(" in code else item["prompt"] + code
-    arguments = [before, whole, item["test"], name]
-    return f"{Path(referee.__file__).read_text(encoding='utf-8')}\n\ncheck(*{arguments!r})\n"
+    return refereed(before, whole, item["test"], name)
 
 
-def run_tests(item: Record, answer: str) -> bool:
-    """Run the tests of an item on the code in an answer, in the sandbox, and tell whether it passes them.
+def refereed(before: str, code: str, test: str, name: str) -> str:
+    """Make the program that checks the function `name` of `code`: see ingot.measuring.referee."""
+    return f"{Path(referee.__file__).read_text(encoding='utf-8')}\n\ncheck(*{[before, code, test, name]!r})\n"
+
+
+def passes(program: str) -> bool:
+    """Run a program that checks code, in the sandbox, and tell whether all its checks have passed.
 
     The exit status is no evidence, because the code could end the process itself.
     """
-    outcome = run_python(program_of(item, answer), player=referee.PLAYER)
+    outcome = run_python(program, player=referee.PLAYER)
     return outcome.status == 0 and outcome.output.endswith(f"\n{referee.PASSED}\n")
 
 
-def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:
-    """Read an answer that is one function call, in JSON or in Python: (name, arguments), or None if it is not one."""
-    text = re.sub(r"^```\w*|```$", "", answer.strip()).strip()
+def run_tests(item: Record, answer: str) -> bool:
+    """Tell whether the code in an answer passes the tests of an item of HumanEval."""
+    return passes(program_of(item, answer))
+
+
+def function_under_test(item: Record) -> str | None:
+    """Find the function that the asserts of an item of MBPP call: one that its reference solution defines."""
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return python_call(text)
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        solution = ast.parse(item["code"]).body
+        asserts = [node for line in item["test_list"] for node in ast.walk(ast.parse(line))]
+    except SyntaxError:
         return None
-    arguments = value.get("arguments", value.get("parameters", {}))
-    return (value["name"], arguments) if isinstance(arguments, dict) else None
+    defined = {node.name for node in solution if isinstance(node, ast.FunctionDef)}
+    called = [node.func.id for node in asserts if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    return next((name for name in called if name in defined), None)
 
 
-def python_call(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Read a Python call whose arguments are keywords and literals: (name, arguments), or None if it is not one."""
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-        tree = tree.elts[0] if isinstance(tree, ast.List) and len(tree.elts) == 1 else tree
-        if not isinstance(tree, ast.Call) or tree.args:
-            return None
-        arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in tree.keywords}
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        return None
-    return ast.unparse(tree.func), arguments
+def run_asserts(item: Record, answer: str) -> bool:
+    """Tell whether the code in an answer passes the asserts of an item of MBPP.
 
-
-def plain(value: Any) -> Any:
-    """Make a value ready for comparison: texts lose case, spaces and signs, as on the Berkeley leaderboard."""
-    if isinstance(value, str):
-        return re.sub(r"[ ,./\-_*^]", "", value).lower().replace("'", '"')
-    if isinstance(value, list | tuple):
-        return [plain(element) for element in value]
-    if isinstance(value, dict):
-        return {key: plain(element) for key, element in value.items()}
-    return value
-
-
-def accepted(value: Any, allowed: list[Any]) -> bool:
-    """Tell whether a value is among the allowed ones. An allowed object lists the allowed values of each key."""
-    for candidate in allowed:
-        if isinstance(candidate, dict) and isinstance(value, dict):
-            if arguments_fit(value, candidate):
-                return True
-        elif isinstance(value, bool) == isinstance(candidate, bool) and plain(value) == plain(candidate):
-            return True
-    return False
-
-
-def arguments_fit(given: dict[str, Any], allowed: dict[str, list[Any]]) -> bool:
-    """Tell whether every argument has an allowed value, and every missing argument may be missing.
-
-    An argument may be missing if "" is among its allowed values.
+    Arguments and results must be Python literals. A few items of MBPP pass objects of their own, and count as failed.
     """
-    values_fit = all(name in allowed and accepted(value, allowed[name]) for name, value in given.items())
-    return values_fit and all(name in given or "" in values for name, values in allowed.items())
+    name = function_under_test(item)
+    if name is None:
+        return False
+    setup = "\n".join([item.get("test_setup_code") or "", *(item.get("test_imports") or [])])
+    test = "\n".join([setup, "def check(_):", *(f"    {line}" for line in item["test_list"])])
+    return passes(refereed(setup, code_in(answer), test, name))
 
 
 def compare_calls(item: Record, answer: str) -> bool:
@@ -104,16 +78,13 @@ def compare_calls(item: Record, answer: str) -> bool:
 
     The item says so in `ground_truth`: [{name of the function: {argument: [allowed values]}}].
     """
-    call = call_in(answer)
-    if call is None or len(item["ground_truth"]) != 1:
-        return False
-    ((name, allowed),) = item["ground_truth"][0].items()
-    try:
-        return call[0] == name and arguments_fit(call[1], allowed)
-    except RecursionError:  # a value nested a thousand deep
-        return False
+    return accepts(item["ground_truth"], answer)
 
 
-SCORERS: dict[str, Callable[[Record, str], bool]] = {"run_tests": run_tests, "compare_calls": compare_calls}
-RUN_CODE = ("run_tests",)
+SCORERS: dict[str, Callable[[Record, str], bool]] = {
+    "run_tests": run_tests,
+    "run_asserts": run_asserts,
+    "compare_calls": compare_calls,
+}
+RUN_CODE = ("run_tests", "run_asserts")
 """These scorers need the sandbox."""

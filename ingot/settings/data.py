@@ -21,6 +21,7 @@ KnownShape = Literal[
     "question_response",
     "input_target",
     "human_eval",
+    "function_calls",
 ]
 MixedBy = Literal["domain", "difficulty", "source"]
 
@@ -61,6 +62,11 @@ class Source(Section):
     )
     hub: HubFile | None = setting("A file of a data set on the Hugging Face hub", default=None)
     generator: Literal["alpaca", "messages", "question"] | None = setting("A source of the tiny world", default=None)
+    answers: str | None = setting(
+        "File of the answers, where the records lack them: fields are joined by `id`; null: they have them",
+        default=None,
+        min_length=1,
+    )
     format: Literal["jsonl", "json", "csv", "parquet"] | None = setting(
         "Format of the files; null: found by the name or the content", default=None
     )

@@ -158,7 +158,7 @@ def place_of(location: Sequence[int | str]) -> Place:
 
 def guess(word: str, words: Sequence[str]) -> str:
     """Ask for the likeliest of the words that somebody may have meant, or say nothing."""
-    likely = difflib.get_close_matches(word, words, n=1, cutoff=0.7)
+    likely = difflib.get_close_matches(word, [one for one in words if isinstance(one, str)], n=1, cutoff=0.7)
     return f" (did you mean {likely[0]!r}?)" if likely else ""
 
 
@@ -167,7 +167,7 @@ def hint(value: Any, choices: Sequence[Node]) -> str:
     kinds = {choice.get("type") for choice in choices}
     words = [word for choice in choices for word in choice.get("enum", [])]
     if "string" in kinds and isinstance(value, bool | int | float):
-        unlikely = words and all(yaml.safe_load(word) == word for word in words)
+        unlikely = words and all(not isinstance(word, str) or yaml.safe_load(word) == word for word in words)
         read_as = "yes, no, on and off as true and false" if isinstance(value, bool) else "it as a number"
         return "" if unlikely else f"; YAML reads {read_as}: put the text in quotes"
     if kinds & {"integer", "number"} and isinstance(value, str):

@@ -9,6 +9,9 @@ import json
 import re
 import string
 from collections.abc import Callable
+from typing import Any
+
+from ingot.text.calls import accepts, call_in
 
 OPEN = "open"
 """The name of what no checker can check."""
@@ -95,12 +98,19 @@ def same_python(answer: str, reference: str) -> bool:
         return False
 
 
+def same_call(answer: str, reference: str) -> bool:
+    """Compare function calls, in JSON or in Python, by name and arguments."""
+    call = call_in(reference)
+    return call is not None and accepts([{call[0]: {key: [value] for key, value in call[1].items()}}], answer)
+
+
 CHECKERS: dict[str, Callable[[str, str], bool]] = {
     "text": same_text,
     "phrase": same_phrase,
     "number": same_number,
     "choice": same_choice,
     "json": same_json,
+    "call": same_call,
     "python": same_python,
 }
 NAMES = (*CHECKERS, OPEN)
@@ -112,11 +122,15 @@ def is_readable(checker: str, answer: str) -> bool:
     return CHECKERS[checker](answer, answer) if checker not in ("text", OPEN) else bool(answer)
 
 
-def is_right(checker: str, answer: str, reference: str) -> bool | None:
+def is_right(checker: str, answer: str, reference: str, accepted: Any = None) -> bool | None:
     """Tell whether `answer` is right, by the checker of that name; None if it is open.
+
+    `accepted`, if there, says of a call what else is accepted besides the reference: see ingot.text.calls.
 
     Raises KeyError for an unknown checker.
     """
+    if checker == "call" and accepted:
+        return accepts(accepted, answer)
     return None if checker == OPEN else CHECKERS[checker](answer, reference)
 
 

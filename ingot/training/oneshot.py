@@ -4,7 +4,7 @@ from typing import Any
 
 from ingot.converting.shape import fitting_groups, group_problem
 from ingot.errors import InputError
-from ingot.io.records import Record
+from ingot.io.records import Record, sample
 from ingot.settings.training import Calibration
 from ingot.text import chat
 
@@ -21,11 +21,6 @@ def group_of(model: Any, wanted: str | int) -> int:
     if line := group_problem(widths, wanted):
         raise InputError(line)
     return fitting_groups(widths)[0] if wanted == "auto" else int(wanted)
-
-
-def sample(records: list[Record], count: int) -> list[Record]:
-    """Take the `count` records with the lowest ids. Ids are hashes, so this is like drawing at random."""
-    return sorted(records, key=lambda record: record["id"])[:count]
 
 
 def calibration_set(tokenizer: Any, records: list[Record], count: int, length: int) -> Any:

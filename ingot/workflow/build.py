@@ -140,10 +140,15 @@ class Build:
 
     @property
     def benchmark(self) -> str:
-        """The file of the questions that every model answers; "" if there are none."""
+        """The file of the questions that models are measured by; "" if there are none."""
         if self.settings.benchmarks:
             return "results/data/benchmark.jsonl"
         return TEST if self.has_data else ""
+
+    @property
+    def asked(self) -> str:
+        """The file of the questions of the benchmark that every model is asked; "" if there are none."""
+        return "results/data/asked.jsonl" if self.benchmark and self.settings.measure.most else self.benchmark
 
     @property
     def held_out_texts(self) -> str:
@@ -294,6 +299,11 @@ class Build:
             lines.append("Nothing was measured, and no gate was passed: there are neither `benchmarks` nor `sources`.")
         elif self.has_model and not settings.benchmarks:
             lines.append("`benchmarks` is empty, so the models were measured on the test split of the data.")
+        if self.has_model and self.asked != self.benchmark:
+            lines.append(
+                f"Of each domain, {settings.measure.most} questions at most were asked, drawn by the hashes of their"
+                " content."
+            )
         if missing := [step for step in KINDS if step not in self.chain]:
             lines.append(f"The chain leaves out {', '.join(f'`{step}`' for step in missing)}.")
         if self.has_model and not self.types:

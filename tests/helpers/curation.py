@@ -37,7 +37,18 @@ def read_file(path, folder, sample=1.0, part=WHOLE, **settings):
 
     paths = three(folder, "records")
     settings = changed(READ, **settings)
-    read(path, *paths, settings=settings, format=None, shape=None, sample=sample, labels=LABELS, part=part, region="US")
+    read(
+        path,
+        [],
+        *paths,
+        settings=settings,
+        format=None,
+        shape=None,
+        sample=sample,
+        labels=LABELS,
+        part=part,
+        region="US",
+    )
     return results(paths)
 
 

@@ -39,7 +39,7 @@ CONSISTENCY = Consistency(
 ROUTER = Router(
     features=128, embedding=None, dimensions=16, threshold=0.8, costs={"base": 1, "modifier": 1.2}, worth=10
 )
-MEASURE = Measure(longest=8, batch=16, fidelity_tokens=300)
+MEASURE = Measure(longest=8, most=None, batch=16, fidelity_tokens=300)
 
 
 def changed(settings, **changes):

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ingot.io.records import read_records, write_json
+from ingot.io.records import read_records, sample, write_json
 from ingot.settings.training import Calibration
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
-from ingot.training.oneshot import group_of, sample
+from ingot.training.oneshot import group_of
 
 SCHEMES = {"W4A16_ASYM": True, "W4A16": False}  # {scheme: whether it has a zero point}
 

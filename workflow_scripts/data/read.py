@@ -1,10 +1,11 @@
 """Read a part of a source, whatever its format and shape, into records of one shape; list the rows that are none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ingot.curation.accounting import Books
 from ingot.curation.shapes import Labels, record_of
-from ingot.io.formats import Part, Row, rows
+from ingot.io.formats import Part, Row, by_id, rows
 from ingot.io.progress import progress
 from ingot.io.records import Record
 from ingot.settings.data import Read, Shape
@@ -19,8 +20,16 @@ def place_of(row: Row, path: Path) -> Record:
     return {"file": str(path), "row": row.number}
 
 
+def with_answer(row: Row, known: dict[str, Record]) -> Row:
+    """Give a row the fields of the answer with its `id`, if there is one."""
+    if not known or not isinstance(row.value, dict):
+        return row
+    return replace(row, value=known.get(str(row.value.get("id")), {}) | row.value)
+
+
 def read(
     source: Path,
+    answers: list[Path],
     records: Path,
     rejected: Path,
     report: Path,
@@ -35,11 +44,13 @@ def read(
 ) -> None:
     """Write the records of one part of a source, and list the rows that are none by their place.
 
-    `sample` is the share of the records to take. Which ones are taken depends only on their content.
+    `sample` is the share of the records to take. Which ones are taken depends only on their content. A row gets the
+    fields of the object with its `id` in the files of `answers`.
     """
+    known = by_id(answers, settings)
     with Books(records, rejected, report, region) as books:
         for row in progress(rows(source, format, settings, part), source.name, "row"):
-            record, reason = record_of(row, labels, shape)
+            record, reason = record_of(with_answer(row, known), labels, shape)
             if record is None:
                 books.reject(place_of(row, source), "read", reason, size=len(row.excerpt))
             elif sample < 1 and unit_hash(record["id"]) >= sample:

@@ -1,11 +1,10 @@
 """Read the items of a suite: what models are asked and shown, and what must not be trained on because of it."""
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 from ingot.errors import InputError
-from ingot.io.formats import WHOLE, rows
+from ingot.io.formats import by_id, objects
 from ingot.io.records import Record, write_json, write_records
 from ingot.measuring.suites import load_task, rendered
 from ingot.settings.data import Read
@@ -14,19 +13,10 @@ from ingot.text.chat import template_token_in
 from ingot.text.forms import record_id
 
 
-def items_of(path: Path, settings: Read) -> Iterator[Record]:
-    """Yield the objects of a file. An object with a list `examples` stands for the objects of that list."""
-    for row in rows(path, None, settings, WHOLE):
-        if not isinstance(row.value, dict):
-            raise InputError(f"{path}:{row.number}: {row.reason or 'not an object'}; a suite may not lose an item")
-        examples = row.value.get("examples")
-        yield from examples if isinstance(examples, list) else [row.value]
-
-
 def joined(data: Path, answers: list[Path], settings: Read) -> list[Record]:
     """Read the items of a file; each gets the fields of the object with the same `id` in the files of answers."""
-    items = list(items_of(data, settings))
-    accepted = {str(answer.get("id")): answer for path in answers for answer in items_of(path, settings)}
+    items = list(objects(data, settings))
+    accepted = by_id(answers, settings)
     if not accepted:
         return items
     missing = [str(item.get("id")) for item in items if str(item.get("id")) not in accepted]
@@ -77,7 +67,7 @@ def read_suite(
     shown = [
         as_question(item, about, suite.name, path) | {"example": True}
         for path in examples
-        for item in itertools.islice(items_of(path, settings), suite.shots)
+        for item in itertools.islice(objects(path, settings), suite.shots)
     ]
     if examples and len(shown) < suite.shots:
         raise InputError(f"{examples[0]}: {len(shown)} examples, fewer than the {suite.shots} of `shots`")

@@ -7,10 +7,9 @@ from typing import Any
 from ingot.converting.llama_cpp_tools import SOURCES
 from ingot.inference.device import device
 from ingot.io.progress import progress
-from ingot.io.records import read_records
+from ingot.io.records import read_records, sample
 from ingot.settings.gguf import Importance
 from ingot.text import chat
-from ingot.training.oneshot import sample
 
 
 def tensor_names(model: Any) -> dict[str, str]:

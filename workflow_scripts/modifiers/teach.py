@@ -76,8 +76,9 @@ def checkpoint(tier: LocalTeacher, batch: int, longest: Longest, seed: int, thre
 
 def first_right(record: Record, answers: list[str]) -> str | None:
     """Find the first right answer to a record. None if no answer is right."""
-    checker, reference = record["metadata"]["checker"], record["response"]
-    return next((text for text in answers if is_right(checker, text, reference)), None)
+    labels, reference = record["metadata"], record["response"]
+    checker, accepted = labels["checker"], labels.get("accepted")
+    return next((text for text in answers if is_right(checker, text, reference, accepted)), None)
 
 
 def cascade(

@@ -1,12 +1,14 @@
+import json
 from typing import get_args
 
 import pytest
 
-from helpers.curation import LABELS, read_file
-from ingot.curation.shapes import DIFFICULTIES, SHAPES, TURNS, standardise
-from ingot.io.formats import Part
+from helpers.curation import LABELS, READ, read_file, write_rows
+from ingot.curation.shapes import DIFFICULTIES, FINDERS, SHAPES, standardise
+from ingot.io.formats import WHOLE, Part, by_id, rows
 from ingot.settings.data import Fields, KnownShape
 from ingot.settings.world import Difficulty
+from ingot.text.checkers import is_right
 
 
 @pytest.mark.parametrize(
@@ -118,5 +120,45 @@ def test_rows_added_at_the_end_change_one_part(tmp_path):
 
 
 def test_the_settings_know_all_shapes_and_difficulties():
-    assert set(get_args(KnownShape)) == {*SHAPES, *TURNS, "self_instruct"}
+    assert set(get_args(KnownShape)) == {*SHAPES, *FINDERS}
     assert get_args(Difficulty) == DIFFICULTIES
+
+
+CALL = {"id": "a_1", "question": [[{"role": "user", "content": "Area?"}]], "function": [{"name": "area"}]}
+ACCEPTED = [{"area": {"base": [10, 11], "unit": ["cm", ""], "at": [{"x": [1], "y": ["", 2]}]}}]
+
+
+def test_answers_of_another_file_are_joined_by_id_and_a_call_gets_its_checker(tmp_path):
+    from workflow_scripts.data.read import with_answer
+
+    write_rows(tmp_path / "tasks.jsonl", [CALL, CALL | {"id": "a_2"}])
+    answers = write_rows(tmp_path / "answers.jsonl", [{"id": "a_1", "ground_truth": ACCEPTED}])
+    known = by_id([answers], READ)
+    first, second = (
+        standardise(with_answer(row, known).value, LABELS, None)
+        for row in rows(tmp_path / "tasks.jsonl", None, READ, WHOLE)
+    )
+    record, reason = first
+    assert reason == "" and second == (None, "missing_fields")
+    assert json.loads(record["response"]) == {"name": "area", "arguments": {"base": 10, "at": {"x": 1}}}
+    assert record["metadata"]["checker"] == "call" and record["metadata"]["accepted"] == ACCEPTED
+    assert "Area?" in record["instruction"] and '"name": "area"' in record["instruction"]
+    for answer, right in (
+        (record["response"], True),
+        ('{"name": "area", "arguments": {"base": 11, "unit": "CM", "at": {"x": 1, "y": 2}}}', True),
+        ("area(base=10, at={'x': 1})", True),
+        ('{"name": "area", "arguments": {"base": 12, "at": {"x": 1}}}', False),
+        ('{"name": "area", "arguments": {"base": 10}}', False),
+        ("no call", False),
+    ):
+        assert is_right("call", answer, record["response"], ACCEPTED) is right, answer
+
+
+@pytest.mark.parametrize("truth", [None, [], {}, "area", 7, [7], [{}], [{"a": 1}], [{"a": {"b": []}}], [{"a": {}}, {}]])
+def test_a_broken_ground_truth_is_no_record(truth):
+    assert standardise(CALL | {"ground_truth": truth}, LABELS, None) == (None, "missing_fields")
+
+
+def test_a_call_without_a_list_of_what_is_accepted_is_compared_with_its_reference():
+    assert is_right("call", "f(x=1)", '{"name": "f", "arguments": {"x": 1}}')
+    assert not is_right("call", "f(x=2)", '{"name": "f", "arguments": {"x": 1}}')

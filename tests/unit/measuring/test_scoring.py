@@ -4,7 +4,8 @@ import shutil
 import pytest
 
 from ingot.measuring.referee import PASSED
-from ingot.measuring.scoring import call_in, compare_calls, program_of, run_tests
+from ingot.measuring.scoring import compare_calls, program_of, run_asserts, run_tests, function_under_test
+from ingot.text.calls import call_in
 
 ADD = {
     "prompt": 'from typing import List\n\n\ndef total(xs: List[int]) -> int:\n    """Return the sum."""\n',
@@ -49,6 +50,39 @@ def total(xs):
 )
 def test_code_is_judged_by_its_tests(answer, passes):
     assert run_tests(ADD, answer) is passes
+
+
+SHARED = {  # in the form of MBPP's own file
+    "text": "Write a function to find the shared elements of two lists.",
+    "code": "def helper(x):\n    return set(x)\ndef shared(a, b):\n    return tuple(helper(a) & helper(b))",
+    "test_setup_code": "import math",
+    "test_list": ["assert set(shared((3, 4), (4, 5))) == {4}", "assert math.isclose(len(shared((1,), (2,))), 0)"],
+}
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+@pytest.mark.parametrize(
+    ("answer", "passes"),
+    [
+        (f"```python\n{SHARED['code']}\n```", True),
+        ("```python\ndef shared(a, b):\n    return [x for x in a if x in b]\n```", True),
+        ("```python\ndef shared(a, b):\n    return a\n```", False),
+        ("```python\ndef other(a, b):\n    return (4,)\n```", False),
+        ("```python\nimport os\ndef shared(a, b):\n    os._exit(0)\n```", False),
+        ("def shared(a, b): return (", False),
+        ("", False),
+    ],
+)
+def test_code_is_judged_by_asserts(answer, passes):
+    assert run_asserts(SHARED, answer) is passes
+
+
+def test_the_function_under_test_is_the_one_that_asserts_call():
+    assert function_under_test(SHARED) == "shared"
+    sanitised = {"code": SHARED["code"], "test_list": SHARED["test_list"], "test_imports": ["import math"]}
+    assert function_under_test(sanitised) == "shared"
+    assert function_under_test({"code": "x = 1", "test_list": ["assert f(1) == 2"]}) is None
+    assert not run_asserts({"code": "def f(:", "test_list": ["assert f(1) == 2"]}, "def f(x): return 2")
 
 
 def test_the_imports_before_a_function_are_there_for_an_answer_that_repeats_it():

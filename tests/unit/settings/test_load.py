@@ -394,3 +394,9 @@ def test_settings_of_steps_that_are_not_in_the_chain_do_not_count(root):
     with pytest.raises(InputError, match=r"adapt.training.length: 256 is more than context \(64\)"):
         load(short, root)
     assert load({**short, "chain": []}, root).context == 64
+
+
+@pytest.mark.parametrize(("group", "said"), [("auto2", "did you mean 'auto'"), (7, "64"), ("64", "32, 64, 128")])
+def test_a_choice_of_words_and_numbers_is_explained(group, said):
+    with pytest.raises(InputError, match=f"quantize_awq.group: .*{said}"):
+        load({"preset": "tiny", "quantize_awq": {"group": group}}, ROOT)

@@ -46,6 +46,15 @@ class Knowing:
             ["Let me see.\nThe answer is a b C.", "a B c", "the answer is: b a c"],
             [True, True, False],
         ),
+        (
+            "mbpp",
+            [
+                {"text": f"Give {i}.", "code": f"def f():\n    return {i}", "test_list": [f"assert f() == {i}"]}
+                for i in "12"
+            ],
+            ["```python\ndef f():\n    return 1\n```", "```python\ndef f():\n    return 1\n```"],
+            [True, False],
+        ),
         ("function_calls", [CALL | {"ground_truth": [{"area": {"base": [10]}}]}], ["area(base=10)"], [True]),
     ],
 )
@@ -54,7 +63,8 @@ def test_answers_are_judged_by_what_the_suite_says(tmp_path, tokenizer, task, ro
 
     items, _ = read_items(tmp_path, task, rows)
     questions = [
-        one.get("input") or (one["question"] if isinstance(one["question"], str) else "base 10") for one in rows
+        one.get("input") or one.get("text") or (one["question"] if isinstance(one["question"], str) else "base 10")
+        for one in rows
     ]
     book = dict(zip(questions, answers, strict=True))
     marks = dict(zip(questions, right, strict=True))
@@ -114,6 +124,33 @@ def test_a_checkpoint_is_asked_and_compared_with_its_parent(evaluated):
     _, child, _ = evaluated("gsm8k", SUMS, "second", paths)
     assert child["parent"] == "first"
     assert child["versus_parent"]["p_value"] == 1.0
+
+
+SCENE = {"activity_label": "Baking", "ctx": "[header] A cake [title] She mixes", "endings": ["it.", "them so."]}
+TRUTHS = [
+    {"question": "Can pigs fly?", "mc1_targets": {"Yes": 0, "No": 1, "Only at night": 0}},
+    {"question": "Is water wet?", "mc1_targets": {"choices": ["Dry", "Wet"], "labels": [0, 1]}},
+]
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "wanted", "asked"),
+    [
+        (
+            "hellaswag",
+            [SCENE | {"label": 1}, SCENE | {"ctx": "Two", "label": "0"}],
+            [1, 0],
+            "Baking: A cake. She mixes",
+        ),
+        ("truthful_qa", TRUTHS, [1, 1], "Can pigs fly?"),
+    ],
+)
+def test_the_likeliest_choice_is_the_answer(evaluated, task, rows, wanted, asked):
+    _, report, found = evaluated(task, rows, task)
+    assert report["score"]["of"] == 2
+    assert [int(row["response"]) for row in found] == wanted
+    assert any(asked in row["prompt"] for row in found), found[0]["prompt"]
+    assert all(isinstance(row["right"], bool) for row in found)
 
 
 def test_questions_that_do_not_fit_are_counted_and_never_right(evaluated):

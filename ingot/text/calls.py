@@ -1,0 +1,102 @@
+"""Read and compare function calls, as the Berkeley Function-Calling Leaderboard does (Patil et al. 2024)."""
+
+import ast
+import json
+import re
+from typing import Any
+
+Accepted = list[dict[str, dict[str, list[Any]]]]
+"""What is accepted: [{name of the function: {argument: [allowed values]}}]."""
+
+
+def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:
+    """Read an answer that is one function call, in JSON or in Python: (name, arguments), or None if it is not one."""
+    text = re.sub(r"^```\w*|```$", "", answer.strip()).strip()
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return python_call(text)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        return None
+    arguments = value.get("arguments", value.get("parameters", {}))
+    return (value["name"], arguments) if isinstance(arguments, dict) else None
+
+
+def python_call(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Read a Python call whose arguments are keywords and literals: (name, arguments), or None if it is not one."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        tree = tree.elts[0] if isinstance(tree, ast.List) and len(tree.elts) == 1 else tree
+        if not isinstance(tree, ast.Call) or tree.args:
+            return None
+        arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in tree.keywords}
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        return None
+    return ast.unparse(tree.func), arguments
+
+
+def plain(value: Any) -> Any:
+    """Make a value ready for comparison: texts lose case, spaces and signs, as on the Berkeley leaderboard."""
+    if isinstance(value, str):
+        return re.sub(r"[ ,./\-_*^]", "", value).lower().replace("'", '"')
+    if isinstance(value, list | tuple):
+        return [plain(element) for element in value]
+    if isinstance(value, dict):
+        return {key: plain(element) for key, element in value.items()}
+    return value
+
+
+def allowed_value(value: Any, allowed: list[Any]) -> bool:
+    """Tell whether a value is among the allowed ones. An allowed object lists the allowed values of each key."""
+    for candidate in allowed:
+        if isinstance(candidate, dict) and isinstance(value, dict):
+            if arguments_fit(value, candidate):
+                return True
+        elif isinstance(value, bool) == isinstance(candidate, bool) and plain(value) == plain(candidate):
+            return True
+    return False
+
+
+def arguments_fit(given: dict[str, Any], allowed: dict[str, list[Any]]) -> bool:
+    """Tell whether every argument has an allowed value, and every missing argument may be missing.
+
+    An argument may be missing if "" is among its allowed values.
+    """
+    values_fit = all(name in allowed and allowed_value(value, allowed[name]) for name, value in given.items())
+    return values_fit and all(name in given or "" in values for name, values in allowed.items())
+
+
+def accepts(accepted: Accepted, answer: str) -> bool:
+    """Tell whether an answer is the one call that is accepted."""
+    call = call_in(answer)
+    if call is None or len(accepted) != 1:
+        return False
+    ((name, allowed),) = accepted[0].items()
+    try:
+        return call[0] == name and arguments_fit(call[1], allowed)
+    except RecursionError:  # a value nested a thousand deep
+        return False
+
+
+def first_accepted(accepted: Accepted) -> str | None:
+    """Write a call that is accepted, as JSON: every argument that must be there, with its first value.
+
+    None if there is not just one function, or not in this form.
+    """
+    try:
+        (only,) = accepted
+        ((name, allowed),) = only.items()
+        arguments = {key: first_value(values) for key, values in allowed.items() if "" not in values}
+    except (AttributeError, IndexError, RecursionError, TypeError, ValueError):
+        return None
+    return json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+
+
+def first_value(values: list[Any]) -> Any:
+    """Take the first of the allowed values of an argument. An object lists the allowed values of each key."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: first_value(inner) for key, inner in first.items() if "" not in inner}
+    return first
