@@ -26,6 +26,7 @@ ask_suite:
     - {{name: calls, task: function_calls, data: {ROOT}/README.md, answers: {ROOT}/README.md}}
 sources:
   - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, parts: 2}}
+measure: {most: 5}
 """
 
 
@@ -39,7 +40,7 @@ def jobs(tmp_path_factory):
         [],
         ["base={kind: local, model: some/folder}"],
         [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
-        ["quantize_awq={backend: autoawq}", "measure={most: 5}"],
+        ["quantize_awq={backend: autoawq}"],
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],
     ):

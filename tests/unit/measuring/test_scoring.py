@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from ingot.measuring.referee import PASSED
-from ingot.measuring.scoring import compare_calls, program_of, run_asserts, run_tests, function_under_test
+from ingot.measuring.scoring import compare_calls, function_under_test, program_of, run_asserts, run_tests
 from ingot.text.calls import call_in
 
 ADD = {
