@@ -27,6 +27,8 @@ KILLS ?= 1000
 DAMAGES ?= 200
 ## How many full disks `test-soak` makes
 DISKS ?= 20
+## The minutes after which `test-soak` begins nothing more
+MINUTES ?= 300
 ## Files of labels for `bench-router`, which says how they look
 LABELS ?=
 
@@ -109,9 +111,9 @@ test-unit:
 test-slow: envs
 	@$(call PYTHON,dev) -m pytest -m slow
 
-## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes hours
+## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes an hour or more
 test-soak: envs
-	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS)
+	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS) --minutes $(MINUTES)
 
 ## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
 test-slurm: envs

@@ -1,10 +1,11 @@
 """Damage and kill builds for hours, and see that the next plain build ends with the bytes of an undisturbed one.
 
-    make test-soak [KILLS=N] [DAMAGES=N] [DISKS=N]
+    make test-soak [KILLS=N] [DAMAGES=N] [DISKS=N] [MINUTES=N]
 
 It works on copies of a build of the micro preset: its data stage, tokenizer and detector, so that a round takes
 seconds. After each disturbance a plain build follows. Either it ends with the bytes of the undisturbed build, or it
-says in one line what a person must do. The table of what was done is written to docs/soak.md.
+says in one line what a person must do. The table of what was done is written to docs/soak.md, also if the time was up
+before all of it was.
 """
 
 import argparse
@@ -141,11 +142,11 @@ def kill(chance: random.Random, work: Workspace) -> str:
     return "job killed" if kind == "job" else "runner killed while it stores what its job wrote"
 
 
-def kills(work: Workspace, times: int, chance: random.Random, kept: Path) -> Table:
+def kills(work: Workspace, times: int, chance: random.Random, kept: Path, until: float) -> Table:
     """Kill so many processes, several in a row or one, and build after each row."""
     expected = digests(work)
     table: Table = Counter()
-    while table.total() < times:
+    while table.total() < times and time.time() < until:
         row = [what for _ in range(chance.choice([1, 1, 2, 3, 4])) if (what := kill(chance, work))]
         note(work, table, row, judge(work, expected), kept)
     return table
@@ -205,7 +206,7 @@ def damage_file(chance: random.Random, path: Path, others: list[Path]) -> str:
     return how
 
 
-def damages(work: Workspace, times: int, chance: random.Random, kept: Path) -> Table:
+def damages(work: Workspace, times: int, chance: random.Random, kept: Path, until: float) -> Table:
     """Damage files of the workspace or of its remote so often, lose what they are for, and build after each."""
     expected = digests(work)
     remote = work.folder.with_name("shelf")
@@ -213,6 +214,8 @@ def damages(work: Workspace, times: int, chance: random.Random, kept: Path) -> T
     shutil.copytree(remote, whole)
     table: Table = Counter()
     for _ in range(times):
+        if time.time() > until:
+            break
         remove(remote)  # each damage is of a whole one
         shutil.copytree(whole, remote)
         kinds = {kind: found for kind, found in victims(work, remote).items() if found}
@@ -245,11 +248,13 @@ def judge(work: Workspace, expected: dict[str, str]) -> tuple[str, str]:
     return ("the same bytes" if digests(work) == expected else WRONG), said
 
 
-def full_disks(work: Workspace, times: int, chance: random.Random, kept: Path) -> Table:
+def full_disks(work: Workspace, times: int, chance: random.Random, kept: Path, until: float) -> Table:
     """Put the cache on a file system that is full after so many KiB; then give it room, and build."""
     expected = digests(work)
     table: Table = Counter()
     for turn in range(times):
+        if time.time() > until:
+            break
         small = work.folder.with_name(f"disk{turn}")
         small.mkdir()
         size = f"size={chance.choice([16, 64, 256, 512, 1024, 2048, 4096])}k"
@@ -268,8 +273,8 @@ def full_disks(work: Workspace, times: int, chance: random.Random, kept: Path) -
     return table
 
 
-def soak(folder: Path, counts: tuple[int, int, int], seed: int, kept: Path) -> list[Table]:
-    """Build in a folder of its own, and disturb that so often: (kills, damages, full disks)."""
+def soak(folder: Path, counts: tuple[int, int, int], seed: int, kept: Path, until: float) -> list[Table]:
+    """Build in a folder of its own, and disturb that so often: (damages, full disks, kills)."""
     chance = random.Random(seed)
     work = new_workspace(folder / "ingot")
     work.dvc("remote", "add", "-q", "-d", "shelf", str(folder / "shelf"))
@@ -277,12 +282,13 @@ def soak(folder: Path, counts: tuple[int, int, int], seed: int, kept: Path) -> l
     work.call("python", "-m", "traced.pipeline")
     work.snakemake(*TARGETS)
     work.dvc("push", "-q", "--run-cache")
-    disturbances = (kills, damages, full_disks)
-    return [disturb(work, times, chance, kept) for disturb, times in zip(disturbances, counts, strict=True)]
+    disturbances = (damages, full_disks, kills)  # the longest last, which may be cut short
+    return [disturb(work, times, chance, kept, until) for disturb, times in zip(disturbances, counts, strict=True)]
 
 
 def page(tables: list[Table], options: argparse.Namespace) -> str:
     """Write the page of what was done."""
+    done = dict(zip(("damages", "disks", "kills"), (table.total() for table in tables), strict=True))
     rows = [f"| {what} | {came} | {count} |" for table in tables for (what, came), count in sorted(table.items())]
     wrong, failed = (
         sum(count for table in tables for (_, came), count in table.items() if came == bad)
@@ -293,7 +299,8 @@ def page(tables: list[Table], options: argparse.Namespace) -> str:
             "# Soak",
             "",
             f"Written by `make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}` on",
-            f"{time.strftime('%Y-%m-%d')} (seed {options.seed}).",
+            f"{time.strftime('%Y-%m-%d')} (seed {options.seed}): {done['kills']} kills, {done['damages']} damages and"
+            f" {done['disks']} full disks.",
             "",
             "Builds of the micro preset (its data stage, tokenizer and detector) were killed at random moments, up to",
             "four times in a row, had random files damaged, and met full disks. After that, a plain build followed,",
@@ -312,12 +319,13 @@ def page(tables: list[Table], options: argparse.Namespace) -> str:
 def main() -> None:
     """Soak, and write the page. The exit status is 1 if any bytes were wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, count in (("kills", 1000), ("damages", 200), ("disks", 20), ("seed", 0)):
+    for name, count in (("kills", 1000), ("damages", 200), ("disks", 20), ("seed", 0), ("minutes", 300)):
         parser.add_argument(f"--{name}", type=int, default=count)
     options = parser.parse_args()
     if os.geteuid():
         options.disks = 0  # nobody else may mount a small file system
-    counts = [options.kills, options.damages, options.disks]
+    until = time.time() + 60 * options.minutes
+    counts = [options.damages, options.disks, options.kills]
     shares = [
         tuple(count // SIDE_BY_SIDE + (place < count % SIDE_BY_SIDE) for count in counts)
         for place in range(SIDE_BY_SIDE)
@@ -326,7 +334,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="soak-") as place, ProcessPoolExecutor(SIDE_BY_SIDE) as pool:
         folders = [Path(place) / str(number) for number in range(SIDE_BY_SIDE)]
         seeds = range(options.seed * SIDE_BY_SIDE, (options.seed + 1) * SIDE_BY_SIDE)
-        found = list(pool.map(soak, folders, shares, seeds, [kept] * SIDE_BY_SIDE))
+        found = list(pool.map(soak, folders, shares, seeds, [kept] * SIDE_BY_SIDE, [until] * SIDE_BY_SIDE))
     tables = [sum(column, Counter()) for column in zip(*found, strict=True)]
     PAGE.write_text(page(tables, options), encoding="utf-8")
     raise SystemExit(any(came in (WRONG, TRACEBACK) for table in tables for _, came in table))

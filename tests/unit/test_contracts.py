@@ -26,7 +26,7 @@ ask_suite:
     - {{name: calls, task: function_calls, data: {ROOT}/README.md, answers: {ROOT}/README.md}}
 sources:
   - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, parts: 2}}
-measure: {most: 5}
+measure: {{most: 5}}
 """
 
 
