@@ -18,7 +18,7 @@ GOOD ?=
 ## The private key for `sign`, which is made if there is none, or the public key for `verify`
 KEY ?=
 ## How many tests `test` runs side by side
-WORKERS ?= 3
+WORKERS ?= 2
 ## Files of real texts for `bench-data`; without any it makes some up
 TEXTS ?=
 ## How many builds `test-soak` kills

@@ -1,4 +1,4 @@
-"""Adapter: train a LoRA adapter over the base, train it on its failures in targeted rounds, and merge it.
+"""Adapter: train a LoRA adapter over the base, train it on its failures in targeted rounds or on pairs, and merge it.
 
 Inputs:   results/base/, results/data/{train,valid}.jsonl
 Outputs:  results/adapter/                        the LoRA adapter
@@ -8,6 +8,8 @@ Outputs:  results/adapter/                        the LoRA adapter
           results/rounds/{turn}/solved.jsonl      the records that it solves consistently
           results/rounds/{turn}/judged.jsonl      the records where a judge found the reference as good, or better
           results/rounds/{turn}/adapter/          the adapter after the round; unchanged if the round did not help
+          results/preferences/                    the same of `prefer`: its questions, answers and wrong answers
+          results/preferred/                      the adapter after `prefer`; unchanged if that did not help
           results/merged/                         the merged, dense checkpoint
 """
 
@@ -92,7 +94,7 @@ rule collect_failures:
         RUN
 
 
-if "target" in CHAIN:
+if "target" in CHAIN or "prefer" in CHAIN:
 
     rule ask_checkpoint:
         input:
@@ -146,6 +148,9 @@ if "target" in CHAIN:
             shell:
                 RUN
 
+
+if "target" in CHAIN:
+
     rule target:
         input:
             base=CHAIN.inputs["adapt"],
@@ -185,6 +190,123 @@ if "target" in CHAIN:
             ),
         message:
             "Train the adapter on its failures, round {wildcards.turn}"
+        shell:
+            RUN
+
+
+if "prefer" in CHAIN:
+
+    use rule choose_questions as choose_questions_of_preferences with:
+        input:
+            train="results/data/train.jsonl",
+            earlier=[],
+            code=code("data", "adapter/choose_questions"),
+        output:
+            questions="results/preferences/questions.jsonl",
+        log:
+            "logs/choose_questions_of_preferences.log",
+        params:
+            **step(
+                domains=[],
+                difficulties=SETTINGS.adapt.difficulties,
+                most_asked=SETTINGS.prefer.most_asked,
+                turn=str(CHAIN.rounds + 1),
+                consistency=None,
+                judged=BUILD.judged_domains,
+            ),
+        message:
+            "Choose the questions whose answers are paired"
+
+    use rule ask_checkpoint as ask_checkpoint_of_preferences with:
+        input:
+            model=[CHAIN.inputs["adapt"], CHAIN.inputs["prefer"]],
+            questions="results/preferences/questions.jsonl",
+            code=code("ml", "adapter/ask_checkpoint"),
+        output:
+            answers="results/preferences/answers.jsonl",
+        log:
+            "logs/ask_checkpoint_of_preferences.log",
+        message:
+            "Ask the adapter the questions whose answers are paired"
+
+    use rule collect_failures as collect_failures_of_preferences with:
+        input:
+            questions="results/preferences/questions.jsonl",
+            answers="results/preferences/answers.jsonl",
+            code=code("data", "adapter/collect_failures"),
+        output:
+            failures="results/preferences/failures.jsonl",
+            solved="results/preferences/solved.jsonl",
+            open_answers="results/preferences/open.jsonl",
+            report="results/reports/collect_failures_of_preferences.json",
+        log:
+            "logs/collect_failures_of_preferences.log",
+        params:
+            **step(
+                model=CHAIN.before("prefer"),
+                consistency=None,
+                judged=BUILD.judged_domains,
+                least_failures=0,
+            ),
+        message:
+            "Collect the wrong answers for the pairs"
+
+    if BUILD.judged_domains:
+
+        use rule judge_round as judge_round_of_preferences with:
+            input:
+                open_answers="results/preferences/open.jsonl",
+                code=code("data", "adapter/judge_round"),
+            output:
+                judged="results/preferences/judged.jsonl",
+                report="results/reports/judge_round_of_preferences.json",
+            log:
+                "logs/judge_round_of_preferences.log",
+            params:
+                **step(
+                    turn=str(CHAIN.rounds + 1),
+                    judge=SETTINGS.judge,
+                    malformed=SETTINGS.target.judged.malformed,
+                    remembered=ANSWERS,
+                    network=True,
+                ),
+            message:
+                f"Let {SETTINGS.judge.model} judge the open answers for the pairs"
+
+    rule prefer:
+        input:
+            base=CHAIN.inputs["adapt"],
+            before=CHAIN.inputs["prefer"],
+            failures=[
+                "results/preferences/failures.jsonl",
+                *(
+                    ["results/preferences/judged.jsonl"]
+                    if BUILD.judged_domains
+                    else []
+                ),
+            ],
+            valid="results/data/valid.jsonl",
+            code=chain_code("adapter", "prefer"),
+        output:
+            adapter=directory("results/preferred"),
+            report="results/reports/prefer.json",
+        log:
+            "logs/prefer.log",
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(
+                settings=SETTINGS.prefer,
+                turn=CHAIN.rounds + 1,
+                difficulties=SETTINGS.adapt.difficulties,
+                batch=SETTINGS.measure.batch,
+                longest=SETTINGS.measure.longest,
+                curves="logs/tensorboard/preferred",
+                **SHARED,
+            ),
+        message:
+            f"Train the adapter on pairs ({SETTINGS.prefer.loss})"
         shell:
             RUN
 

@@ -68,6 +68,19 @@ class Target(Section):
     training: LoraTraining
 
 
+class Prefer(Section):
+    """Training on pairs of a right and a wrong answer: the adapter's own failures against their references."""
+
+    loss: Literal["dpo", "kto", "orpo"] = setting("What is learned from the pairs")
+    beta: float = setting(
+        "How closely it stays with the adapter before; for orpo, the weight of the pairs", gt=0, le=10
+    )
+    most_asked: int = setting("Training prompts that are asked", unit="records", ge=1)
+    least_pairs: int = setting("Pairs that it needs; with fewer nothing is trained", unit="pairs", ge=1)
+    limits: RoundLimits
+    training: LoraTraining
+
+
 class Merge(Section):
     """The adapter's weights, added to those of the base."""
 

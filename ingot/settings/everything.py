@@ -1,6 +1,6 @@
 """All settings: what a preset, and config.yaml laid over it, must make up."""
 
-from ingot.settings.adapter import Adapt, Merge, Target
+from ingot.settings.adapter import Adapt, Merge, Prefer, Target
 from ingot.settings.base import Base, Pretrain, TrainTokenizer
 from ingot.settings.compress import Prune, QuantizeAwq, Recover
 from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign, Source, Split
@@ -43,6 +43,7 @@ class Settings(Section):
     pretrain: Pretrain
     adapt: Adapt
     target: Target
+    prefer: Prefer
     merge: Merge
     prune: Prune
     recover: Recover

@@ -130,46 +130,50 @@ def watch(explosion: float) -> Any:
     return Watch()
 
 
-def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
-    """Translate the training settings of the preset into TRL's configuration."""
+def shared_arguments(settings: LoraTraining, work: Path, seed: int) -> dict[str, Any]:
+    """Translate the training settings of the preset into the arguments that all of TRL's trainings share."""
     import torch
-    from trl import SFTConfig
 
     cpu = device() == "cpu"
-    return SFTConfig(
-        output_dir=str(work),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
-        per_device_train_batch_size=settings.batch,
-        per_device_eval_batch_size=settings.batch,
-        gradient_accumulation_steps=settings.accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup,
-        weight_decay=settings.weight_decay,
-        max_grad_norm=settings.clip,
-        optim=settings.optimizer,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        packing=settings.packing,
-        max_length=settings.length,
-        completion_only_loss=True,
-        bf16=compute_dtype() == torch.bfloat16,
-        use_cpu=cpu,
-        eval_strategy="steps",
-        save_strategy="steps",
-        eval_steps=settings.evaluate_every,
-        save_steps=settings.evaluate_every,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="eval_loss",
-        greater_is_better=False,
-        logging_steps=max(1, settings.evaluate_every // 5),
-        report_to="tensorboard",
-        logging_nan_inf_filter=False,  # the filter would hide infinite losses from `watch`
-        seed=seed,
-        data_seed=seed,
-        dataloader_pin_memory=not cpu,
-    )
+    return {
+        "output_dir": str(work),
+        "num_train_epochs": settings.epochs,
+        "max_steps": settings.max_steps or -1,
+        "per_device_train_batch_size": settings.batch,
+        "per_device_eval_batch_size": settings.batch,
+        "gradient_accumulation_steps": settings.accumulation,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": settings.schedule,
+        "warmup_steps": settings.warmup,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.clip,
+        "optim": settings.optimizer,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "bf16": compute_dtype() == torch.bfloat16,
+        "use_cpu": cpu,
+        "eval_strategy": "steps",
+        "save_strategy": "steps",
+        "eval_steps": settings.evaluate_every,
+        "save_steps": settings.evaluate_every,
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "logging_steps": max(1, settings.evaluate_every // 5),
+        "report_to": "tensorboard",
+        "logging_nan_inf_filter": False,  # the filter would hide infinite losses from `watch`
+        "seed": seed,
+        "data_seed": seed,
+        "dataloader_pin_memory": not cpu,
+    }
+
+
+def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
+    """Translate the training settings of the preset into TRL's configuration."""
+    from trl import SFTConfig
+
+    shared = shared_arguments(settings, work, seed)
+    return SFTConfig(**shared, packing=settings.packing, max_length=settings.length, completion_only_loss=True)
 
 
 def last_checkpoint(work: Path) -> str | None:

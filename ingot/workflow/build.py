@@ -218,9 +218,9 @@ class Build:
 
     @property
     def judged_domains(self) -> list[str]:
-        """The domains whose answers a judge judges in targeted rounds."""
+        """The domains whose answers a judge judges in targeted rounds and for `prefer`."""
         judged = self.settings.target.judged
-        return list(judged.domains) if judged and "target" in self.chain else []
+        return list(judged.domains) if judged and ("target" in self.chain or "prefer" in self.chain) else []
 
     def limits_of(self, model: str) -> Gate:
         """Return the limits that a model must keep against its parent."""
@@ -257,8 +257,8 @@ class Build:
         for kind in self.chain.kinds:
             trainings += self.chain.trainings(kind)
             if kind.milestone:
-                # A targeted round trains the same adapter further, so it adds nothing.
-                adds = [] if kind.step == "target" else [f"results/{kind.model}"]
+                # What trains the same adapter further adds nothing.
+                adds = [] if kind.goes_on else [f"results/{kind.model}"]
                 stages.append({"name": kind.model, "trainings": trainings, "adds": adds})
                 trainings = []
         if self.has_router:
@@ -330,8 +330,9 @@ class Build:
 
     def plots(self) -> list[dict[str, Any]]:
         """List what `dvc plots` shows: the losses of the trainings, and the sizes of the artifacts."""
-        # Rounds are left out: a round that was not trained has no losses in its report.
-        trainings = [path for name, path in self.trainings().items() if not name.startswith("target")]
+        # What goes on with an adapter is left out: if nothing was trained, its report has no losses.
+        going_on = [path for kind in self.chain.kinds if kind.goes_on for path in self.chain.trainings(kind)]
+        trainings = [path for path in self.trainings().values() if path not in going_on]
         losses = {"loss": {"x": "step", "y": dict.fromkeys(trainings, "loss")}}
         sizes = {"template": "bar_horizontal", "x": "bytes", "y": {"results/release/ledger.json": "artifact"}}
         return [*([losses] if trainings else []), *([{"sizes": sizes}] if self.has_model else [])]

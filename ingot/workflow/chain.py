@@ -51,6 +51,8 @@ class Kind:
     """Whether its report has losses, for the plots, and tokens, for the rounds table."""
     milestone: bool = False
     """Whether the rounds table has a line for it."""
+    goes_on: bool = False
+    """Whether it trains the adapter before it further, and keeps the result only if that is better."""
     hands_on: str = ""
     """The folder in results/ that the next step reads, if that is not the model that is measured."""
 
@@ -67,7 +69,26 @@ KINDS = {
             trains=True,
             milestone=True,
         ),
-        Kind("target", "targeted", takes=(Form.ADAPTER,), gives=Form.ADAPTER, waits=False, trains=True, milestone=True),
+        Kind(
+            "target",
+            "targeted",
+            takes=(Form.ADAPTER,),
+            gives=Form.ADAPTER,
+            waits=False,
+            trains=True,
+            milestone=True,
+            goes_on=True,
+        ),
+        Kind(
+            "prefer",
+            "preferred",
+            takes=(Form.ADAPTER,),
+            gives=Form.ADAPTER,
+            waits=False,
+            trains=True,
+            milestone=True,
+            goes_on=True,
+        ),
         Kind("merge", "merged", takes=(Form.ADAPTER,), gives=Form.CHECKPOINT, reads_data=False, waits=False),
         Kind("prune", "pruned", takes=DENSE, gives=Form.PRUNED, loses=True),
         Kind(

@@ -79,7 +79,9 @@ def test_a_broken_source_is_refused_by_name_or_its_rows_are_counted(broken: Brok
         "settings": READ.model_dump(mode="json"), "format": None, "shape": None, "sample": 1.0, "region": "US",
         "labels": vars(LABELS), "part": {"place": 0, "of": 1},
     }  # fmt: skip
-    said = refusal("data/read", {"input": {"source": str(source)}, "output": out, "params": params}, capsys)
+    said = refusal(
+        "data/read", {"input": {"source": str(source), "answers": []}, "output": out, "params": params}, capsys
+    )
     assert not (tmp_path / "PWNED").exists()
     if said:
         assert broken.expected in (REFUSED, None), said

@@ -27,6 +27,7 @@ ask_suite:
 sources:
   - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, parts: 2}}
 measure: {{most: 5}}
+chain: [adapt, target, prefer, merge, prune, recover, quantize_awq]
 """
 
 

@@ -36,7 +36,7 @@ ASKING = {"batch": 32, "longest": 8}
 # step: (inputs, outputs, params), in the order of the flow
 STEPS = {
     "read": (
-        {"source": "source.jsonl"},
+        {"source": "source.jsonl", "answers": []},
         lossy("records", "records"),
         {
             "settings": READ,

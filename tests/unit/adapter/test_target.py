@@ -1,15 +1,17 @@
 """A targeted round on a model of two layers: kept if it is better, else the adapter before it is given on."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from helpers.settings import TRAINING, changed
 from ingot.io.records import read_json, write_json, write_records
 from ingot.measuring.failures import with_rehearsal
+from ingot.measuring.rounds import halves, verdict
 from ingot.settings.adapter import RoundLimits
 from ingot.training.sft import fine_tune
-from workflow_scripts.adapter.target import halves, target, verdict
+from workflow_scripts.adapter.target import target
 
 LIMITS = RoundLimits(max_p_value=0.05, max_forgetting=1)
 
@@ -45,7 +47,7 @@ def test_failures_are_all_taught_and_solutions_rehearsed_by_their_number(record)
 
 def test_the_loss_is_not_watched_on_what_the_round_is_judged_by(record):
     records = [record(f"prompt {i}", "x") for i in range(200)]
-    watched, proving = halves(records)
+    watched, proving = halves(records, Path("valid.jsonl"))
     assert len(watched) + len(proving) == 200
     assert min(len(watched), len(proving)) > 70
 

@@ -25,7 +25,7 @@ def test_every_kind_has_a_settings_section_and_names_of_its_own():
         (["target"], "`target` needs an adapter"),
         (["prune", "adapt"], "`adapt` needs a checkpoint, but `prune` gives a pruned checkpoint; put it earlier"),
         (["quantize_awq", "prune"], "that AWQ has scaled; put it earlier in the chain"),
-        (["prnue"], "there is no step 'prnue'; there are adapt, target, merge, prune, recover, quantize_awq"),
+        (["prnue"], "there is no step 'prnue'; there are adapt, target, prefer, merge, prune, recover, quantize_awq"),
     ],
 )
 def test_an_order_that_cannot_work_is_refused_with_the_reason(steps, said):
