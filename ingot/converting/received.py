@@ -7,6 +7,7 @@ the file. Nothing of what comes with it is run, but for its chat template, in tr
 import math
 import multiprocessing
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,10 @@ from typing import Any
 
 from ingot.converting.llama_cpp_tools import refuse_remote_code
 from ingot.errors import InputError
-from ingot.io.records import read_json
-from ingot.text import chat
+from ingot.io.records import read_json, write_json
+from ingot.text import chat, tokenizer_files
 
-TEMPLATE = "chat_template.jinja"
+TEMPLATE, SPECIAL = "chat_template.jinja", "special_tokens_map.json"
 TEMPLATE_SECONDS = 10
 MEMORY = 2 << 30
 """Bytes that trying something of a checkpoint may take."""
@@ -160,6 +161,28 @@ def settle_template(tokenizer: Any, named: str | None, folder: Path) -> None:
     ending = [str(token) for token in special if token.special and after.startswith(token.content)]
     if ending:
         tokenizer.eos_token = max(ending, key=len)
+
+
+def bring_tokenizer(tokenizer: Any, source: Path, target: Path) -> None:
+    """Write the files of a tokenizer as they are in `source`, but for the special tokens and the template that we set.
+
+    transformers 5 would leave out what llama.cpp's converter reads: tokenizer.model and `added_tokens_decoder`.
+    """
+    tokenizer.save_pretrained(target)
+    saved, config = target / "tokenizer_config.json", read_json(source / "tokenizer_config.json")
+    if not (source / "tokenizer.json").exists():  # the one just written is what it was converted to
+        config = read_json(saved)
+    for name in (name for name in tokenizer_files.NAMES if name not in (saved.name, TEMPLATE)):
+        if (source / name).exists():
+            shutil.copyfile(source / name, target / name)
+    added = {str(key): {"content": token.content, "special": token.special, "lstrip": token.lstrip,
+                        "rstrip": token.rstrip, "single_word": token.single_word, "normalized": token.normalized}
+             for key, token in tokenizer.added_tokens_decoder.items()}  # fmt: skip
+    special = {key: getattr(tokenizer, key) for key in ("eos_token", "pad_token")}
+    config.pop("chat_template", None)  # it has a file of its own
+    write_json(saved, {"added_tokens_decoder": added, **config, **special})
+    if (target / SPECIAL).exists():
+        write_json(target / SPECIAL, read_json(target / SPECIAL) | special)
 
 
 def set_special_tokens(network: Any, tokenizer: Any) -> None:

@@ -1,11 +1,11 @@
 """Bring the base into the workspace, from a folder on this machine or from the Hugging Face hub."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 from ingot.converting.received import (
+    bring_tokenizer,
     check_files,
     check_together,
     load_network,
@@ -18,7 +18,6 @@ from ingot.io.records import write_json
 from ingot.settings.base import Dtype
 
 ALLOWED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]  # no pickled weights, no code
-SENTENCEPIECE = "tokenizer.model"
 
 
 def from_hub(model: str, revision: str | None, download: bool) -> Path | None:
@@ -80,9 +79,7 @@ def fetch(
     set_special_tokens(network, tokenizer)
     if network.config.model_type == "gpt2":
         network.config.n_ctx = network.config.n_positions  # llama.cpp's converter reads the old name
-    tokenizer.save_pretrained(base)
-    if (source / SENTENCEPIECE).exists():  # transformers does not write it
-        shutil.copyfile(source / SENTENCEPIECE, base / SENTENCEPIECE)
+    bring_tokenizer(tokenizer, source, base)
     network.save_pretrained(base)
     config = json.loads((base / "config.json").read_text(encoding="utf-8"))
     write_json(

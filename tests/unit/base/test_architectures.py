@@ -51,9 +51,9 @@ ARCHITECTURES = {
     "smollm": ("LlamaConfig", {**WIDTHS, "tie_word_embeddings": True}, "bytes"),
     "qwen2": ("Qwen2Config", {**WIDTHS, "tie_word_embeddings": True}, "bytes"),
     "qwen3": ("Qwen3Config", {**WIDTHS, "head_dim": 128, "tie_word_embeddings": True}, "bytes"),
-    "mistral": ("MistralConfig", {**WIDTHS, "sliding_window": 64}, "pieces"),
+    "mistral": ("MistralConfig", {**WIDTHS, "sliding_window": 64}, "bytes"),
     "gemma2": ("Gemma2Config", {**WIDTHS, **GEMMA}, "pieces"),
-    "gemma3": ("Gemma3TextConfig", {**WIDTHS, **GEMMA}, "pieces"),
+    "gemma3": ("Gemma3TextConfig", {**WIDTHS, **GEMMA}, "bytes"),
     "phi3": ("Phi3Config", WIDTHS, "pieces"),
     "gpt2": ("GPT2Config", GPT2, "no template"),
 }
@@ -74,18 +74,19 @@ def texts():
 
 
 def write_pieces(texts, folder):
-    """A SentencePiece tokenizer with bytes to fall back on, as Gemma, Mistral and Phi have."""
+    """A SentencePiece tokenizer with bytes to fall back on, in the files in which Gemma has it."""
     import sentencepiece
-    from transformers import LlamaTokenizer
+    from transformers import GemmaTokenizer
 
+    turns = ["<start_of_turn>", "<end_of_turn>"]
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(texts), model_prefix=str(folder / "tokenizer"), vocab_size=600, model_type="bpe",
-        byte_fallback=True, pad_id=-1, unk_id=0, bos_id=1, eos_id=2, split_digits=True, minloglevel=2,
-        normalization_rule_name="identity", remove_extra_whitespaces=False, add_dummy_prefix=False,
-        allow_whitespace_only_pieces=True, hard_vocab_limit=False, control_symbols=["<start_of_turn>", "<end_of_turn>"],
+        byte_fallback=True, pad_id=0, eos_id=1, bos_id=2, unk_id=3, pad_piece="<pad>", eos_piece="<eos>",
+        bos_piece="<bos>", split_digits=True, minloglevel=2, normalization_rule_name="identity",
+        remove_extra_whitespaces=False, add_dummy_prefix=False, allow_whitespace_only_pieces=True,
+        hard_vocab_limit=False, user_defined_symbols=[*turns, "<mask>", "\n", *("\u2581" * n for n in range(2, 8))],
     )  # fmt: skip
-    tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=False, add_bos_token=False)
-    turns = ["<start_of_turn>", "<end_of_turn>"]
+    tokenizer = GemmaTokenizer.from_pretrained(folder, add_bos_token=False)
     tokenizer.add_special_tokens({"additional_special_tokens": turns})
     tokenizer.chat_template = TURNS
     tokenizer.save_pretrained(folder)
