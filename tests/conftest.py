@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import threading
 
@@ -84,6 +85,7 @@ class MicroBuild:
             fcntl.flock(lock, fcntl.LOCK_EX)
             finished = self.folder.parent / "done"
             if not finished.exists():
+                shutil.rmtree(self.folder, ignore_errors=True)  # of a build that failed
                 workspace = clone_of(self.start.folder, self.folder)
                 if os.environ.get("INGOT_HERMETIC") and not why_not():
                     workspace.call("python", "-m", "traced.hermetic")
@@ -107,9 +109,10 @@ def builds_meanwhile(request):
     if os.environ.get("PYTEST_XDIST_WORKER") != "gw0" or not any(map(needs_micro_build, request.session.items)):
         yield
         return
-    build = threading.Thread(target=request.getfixturevalue("micro_build").done, daemon=True)
+    build = threading.Thread(target=request.getfixturevalue("micro_build").done)
     build.start()
     yield
+    build.join()
 
 
 def needs_micro_build(item):

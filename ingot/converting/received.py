@@ -88,6 +88,8 @@ def check_files(folder: Path) -> None:
         if not (folder / name).exists():
             raise InputError(f"{folder}: no {name}; it is not the folder of a Hugging Face checkpoint")
         check_object(folder / name)
+    if (folder / SPECIAL).exists():
+        check_object(folder / SPECIAL)
     refuse_remote_code(folder)
     if (folder / "adapter_config.json").exists():
         raise InputError(f"{folder}: it is an adapter (adapter_config.json) over another model; merge it first")
@@ -178,7 +180,8 @@ def bring_tokenizer(tokenizer: Any, source: Path, target: Path) -> None:
     added = {str(key): {"content": token.content, "special": token.special, "lstrip": token.lstrip,
                         "rstrip": token.rstrip, "single_word": token.single_word, "normalized": token.normalized}
              for key, token in tokenizer.added_tokens_decoder.items()}  # fmt: skip
-    special = {key: getattr(tokenizer, key) for key in ("eos_token", "pad_token")}
+    # All of them: with `added_tokens_decoder`, transformers no longer looks into special_tokens_map.json.
+    special = {key: token for key, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
     config.pop("chat_template", None)  # it has a file of its own
     write_json(saved, {"added_tokens_decoder": added, **config, **special})
     if (target / SPECIAL).exists():

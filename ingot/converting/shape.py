@@ -34,7 +34,10 @@ def shape_of(config: dict[str, Any]) -> Shape:
     head = inner.get("head_dim") or hidden // heads
     feed_forward = inner.get("intermediate_size") or inner.get("n_inner") or 4 * hidden
     context = inner.get("max_position_embeddings") or inner.get("n_positions")
-    inputs = {"hidden_size": hidden, "attention heads x head_dim": heads * head, "intermediate_size": feed_forward}
+    inputs = {"hidden_size": int(hidden), "attention heads x head_dim": int(heads * head)}
+    # Some models have blocks of several widths.
+    widths = sorted(set(feed_forward)) if isinstance(feed_forward, list) else [feed_forward]
+    inputs |= {"intermediate_size" + ("" if len(widths) == 1 else f" {i}"): int(w) for i, w in enumerate(widths)}
     name = (config.get("architectures") or ["unknown"])[0]
     return Shape(name, str(config.get("model_type")), inputs, context)
 
@@ -77,7 +80,9 @@ def problems(shape: Shape, chain: list[str], group: str | int, structure: str, c
             if width % 4
         ]
     if shape.context and context > shape.context:
-        lines.append(f"context: {context} is more than the {shape.context} tokens that the model was made for")
+        lines.append(
+            f"context: {context} is more than the {shape.context} tokens that the model was made for; lower it"
+        )
     return lines
 
 

@@ -77,7 +77,10 @@ def find_call(row: Record) -> tuple[Any, Any] | None:
         asked = asked[0]
     if not isinstance(asked, dict) or answer is None:
         return None
-    shown = json.dumps(functions, ensure_ascii=False)
+    try:
+        shown = json.dumps(functions, ensure_ascii=False)
+    except RecursionError:
+        return None
     return f"These functions can be called:\n{shown}\n\n{asked.get('content')}\n\n{CALL_WANTED}", answer
 
 

@@ -330,18 +330,26 @@ def rows(path: Path, form: str | None, settings: Read, part: Part) -> Iterator[R
     yield from READERS[form or format_of(path, settings.unpacking)](path, settings, part)
 
 
-def objects(path: Path, settings: Read) -> Iterator[dict[str, Any]]:
+def objects(path: Path, settings: Read, form: str | None = None) -> Iterator[dict[str, Any]]:
     """Yield the objects of a file. An object with a list `examples` stands for the objects of that list.
 
     InputError names a row that is none: of what others are measured by or joined with, none may be lost.
     """
-    for row in rows(path, None, settings, WHOLE):
+    for row in rows(path, form, settings, WHOLE):
         if not isinstance(row.value, dict):
             raise InputError(f"{path}:{row.number}: {row.reason or 'not an object'}; none may be lost here")
         examples = row.value.get("examples")
         yield from examples if isinstance(examples, list) else [row.value]
 
 
-def by_id(paths: list[Path], settings: Read) -> dict[str, dict[str, Any]]:
-    """Read files of answers: {id: object}."""
-    return {str(answer.get("id")): answer for path in paths for answer in objects(path, settings)}
+def by_id(paths: list[Path], settings: Read, form: str | None = None) -> dict[str, dict[str, Any]]:
+    """Read files of answers: {id: object}. InputError if one has no `id`, or the `id` of another."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        for answer in objects(path, settings, form):
+            key = str(answer.get("id"))
+            if "id" not in answer or key in found:
+                what = f"two answers have the id {key!r}" if "id" in answer else "an answer has no `id`"
+                raise InputError(f"{path}: {what}; answers are joined with their questions by it")
+            found[key] = answer
+    return found

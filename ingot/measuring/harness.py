@@ -68,7 +68,7 @@ class ChatModel(LM):
         last_logits: dict[tuple[int, ...], Any] = {}
         likelihoods = []
         for context, continuation in (request.args for request in requests):
-            if not self.fits(context):
+            if not self.fits(context + continuation):
                 likelihoods.append((UNLIKELY, False))
                 continue
             before, after = (

@@ -53,7 +53,7 @@ def function_under_test(item: Record) -> str | None:
     try:
         solution = ast.parse(item["code"]).body
         asserts = [node for line in item["test_list"] for node in ast.walk(ast.parse(line))]
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return None
     defined = {node.name for node in solution if isinstance(node, ast.FunctionDef)}
     called = [node.func.id for node in asserts if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]

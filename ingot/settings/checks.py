@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from ingot.settings.everything import Settings
 from ingot.settings.training import LoraTraining
 
+KTO_BATCH = 4  # with two, both may be answers to one question
+
 
 def problems(settings: Settings) -> list[str]:
     """List every combination of settings that cannot work, in one line each."""
@@ -65,10 +67,14 @@ def of_base(settings: Settings) -> Iterator[str]:
 
 def of_trainings(settings: Settings) -> Iterator[str]:
     """Find trainings on more than the served model can take, and ranges that hold nothing."""
-    of_step: dict[str, LoraTraining] = {"adapt": settings.adapt.training, "target": settings.target.training}
+    of_step: dict[str, LoraTraining] = {
+        step: getattr(settings, step).training for step in ("adapt", "target", "prefer")
+    }
     trainings = {step: training for step, training in of_step.items() if step in settings.chain}
     if settings.modifiers:
         trainings["modifiers"] = settings.modifiers.training
+    if "prefer" in settings.chain and settings.prefer.loss == "kto" and settings.prefer.training.batch < KTO_BATCH:
+        yield f"prefer.training.batch: kto compares the answers of a batch with each other; {KTO_BATCH} is the least"
     for step, training in trainings.items():
         if training.length > settings.context:
             yield f"{step}.training.length: {training.length} is more than context ({settings.context})"

@@ -32,9 +32,9 @@ def python_call(text: str) -> tuple[str, dict[str, Any]] | None:
         if not isinstance(tree, ast.Call) or tree.args:
             return None
         arguments = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in tree.keywords}
+        return ast.unparse(tree.func), arguments
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
-    return ast.unparse(tree.func), arguments
 
 
 def plain(value: Any) -> Any:
@@ -70,17 +70,17 @@ def arguments_fit(given: dict[str, Any], allowed: dict[str, list[Any]]) -> bool:
 
 def accepts(accepted: Accepted, answer: str) -> bool:
     """Tell whether an answer is the one call that is accepted."""
-    call = call_in(answer)
-    if call is None or len(accepted) != 1:
-        return False
-    ((name, allowed),) = accepted[0].items()
     try:
+        call = call_in(answer)
+        if call is None or len(accepted) != 1:
+            return False
+        ((name, allowed),) = accepted[0].items()
         return call[0] == name and arguments_fit(call[1], allowed)
-    except RecursionError:  # a value nested a thousand deep
+    except (TypeError, RecursionError):  # a value nested a thousand deep, or where an object stands for a list
         return False
 
 
-def first_accepted(accepted: Accepted) -> str | None:
+def first_accepted(accepted: Any) -> str | None:
     """Write a call that is accepted, as JSON: every argument that must be there, with its first value.
 
     None if there is not just one function, or not in this form.
@@ -88,15 +88,26 @@ def first_accepted(accepted: Accepted) -> str | None:
     try:
         (only,) = accepted
         ((name, allowed),) = only.items()
-        arguments = {key: first_value(values) for key, values in allowed.items() if "" not in values}
-    except (AttributeError, IndexError, RecursionError, TypeError, ValueError):
+        return json.dumps({"name": name, "arguments": first_values(allowed)}, ensure_ascii=False)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
-    return json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
 
 
-def first_value(values: list[Any]) -> Any:
-    """Take the first of the allowed values of an argument. An object lists the allowed values of each key."""
-    first = values[0]
-    if isinstance(first, dict):
-        return {key: first_value(inner) for key, inner in first.items() if "" not in inner}
-    return first
+def first_values(allowed: Any) -> dict[str, Any]:
+    """Take the first of the allowed values of each argument that must be there. TypeError if they are in another form.
+
+    An allowed object lists the allowed values of each of its keys. Lists of such objects are not known here.
+    """
+    taken = {}
+    for key, values in allowed.items():
+        if not isinstance(values, list) or any(isinstance(value, list) and has_objects(value) for value in values):
+            raise TypeError(key)
+        chosen = [first_values(value) if isinstance(value, dict) else value for value in values]  # looks at all
+        if "" not in values:
+            taken[key] = chosen[0]
+    return taken
+
+
+def has_objects(values: list[Any]) -> bool:
+    """Tell whether there is an object in a list, at any depth."""
+    return any(isinstance(value, dict) or (isinstance(value, list) and has_objects(value)) for value in values)

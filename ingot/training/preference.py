@@ -15,7 +15,7 @@ from ingot.settings.adapter import Prefer
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import lora
-from ingot.training.sft import load_with_trl, shared_arguments, summary_of, train_or_resume, watch
+from ingot.training.sft import last_checkpoint, load_with_trl, shared_arguments, summary_of, train_or_resume, watch
 
 WATCHED = 10
 """Every tenth pair is not learned: its loss chooses the checkpoint."""
@@ -34,13 +34,16 @@ def without_special_tokens(base: Path) -> Any:
 def pairs_of(tokenizer: Any, failures: list[Record], length: int) -> list[dict[str, str]]:
     """Make pairs of failures: {prompt, chosen, rejected}, as texts in the chat template.
 
-    Pairs of which one side has more than `length` tokens are left out. Raises InputError if none fits.
+    Pairs of which one side has more than `length` tokens are left out, and so are those that TRL, which tokenises
+    question and answer together, would turn into other tokens than the other trainings. Raises InputError if none fits.
     """
     pairs = []
     for record in failures:
         question = chat.prompt_text(tokenizer, record["instruction"])
         sides = [text + tokenizer.eos_token for text in (record["response"], record["failure"]["answer"])]
-        if max(len(tokenizer(question + side)["input_ids"]) for side in sides) <= length:
+        ids = [tokenizer(question + side)["input_ids"] for side in sides]
+        expected = chat.encode(tokenizer, record["instruction"], record["response"]).ids
+        if max(map(len, ids)) <= length and ids[0] == expected:
             pairs.append({"prompt": question, "chosen": sides[0], "rejected": sides[1]})
     if not pairs:
         raise InputError(f"none of the {len(failures)} pairs fits into `prefer.training.length` = {length} tokens")
@@ -48,18 +51,20 @@ def pairs_of(tokenizer: Any, failures: list[Record], length: int) -> list[dict[s
 
 
 def as_table(pairs: list[dict[str, str]], loss: str) -> Any:
-    """Make the dataset that a loss learns from. KTO sees each answer by itself, with whether it is wanted."""
+    """Make the dataset that a loss learns from. KTO sees each answer by itself, with whether it is wanted.
+
+    KTO also compares each answer with that of its neighbour, so the neighbour must be an answer to another question.
+    """
     from datasets import Dataset
 
     if loss != "kto":
         return Dataset.from_list(pairs)
-    return Dataset.from_list(
-        [
-            {"prompt": pair["prompt"], "completion": pair[side], "label": side == "chosen"}
-            for pair in pairs
-            for side in ("chosen", "rejected")
-        ]
-    )
+    rows = []
+    for place, pair in enumerate(pairs):
+        other = pairs[(place + 1) % len(pairs)]
+        rows.append({"prompt": pair["prompt"], "completion": pair["chosen"], "label": True})
+        rows.append({"prompt": other["prompt"], "completion": other["rejected"], "label": False})
+    return Dataset.from_list(rows)
 
 
 def trainer_class(loss: str) -> tuple[Any, Any]:
@@ -72,6 +77,26 @@ def trainer_class(loss: str) -> tuple[Any, Any]:
     import trl
 
     return getattr(trl, f"{loss.upper()}Trainer"), getattr(trl, f"{loss.upper()}Config")
+
+
+def take_up(work: Path) -> Any:
+    """Make a callback that loads the adapter of the last checkpoint, if there is one.
+
+    transformers loads the adapters in folders of a checkpoint alone. TRL puts the reference there, and ours beside it.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+    from transformers import TrainerCallback
+
+    class TakeUp(TrainerCallback):  # type: ignore[misc]
+        """Runs after the trainer has loaded what it loads."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+            if checkpoint := last_checkpoint(work):
+                weights = load_file(Path(checkpoint) / "adapter_model.safetensors")
+                set_peft_model_state_dict(model, weights, adapter_name="default")
+
+    return TakeUp()
 
 
 def tune_on_pairs(
@@ -102,6 +127,7 @@ def tune_on_pairs(
     pairs = pairs_of(tokenizer, failures, training.length)
     watched = pairs[::WATCHED]
     learned = [pair for place, pair in enumerate(pairs) if place % WATCHED] or watched
+    tokenizer.bos_token = None  # the template has written it, if the model wants one; ORPO would add it
     trainer_of_loss, configuration = trainer_class(settings.loss)
     model, _ = load_with_trl(base, before, training, seed)
     trainer = trainer_of_loss(
@@ -110,7 +136,7 @@ def tune_on_pairs(
         train_dataset=as_table(learned, settings.loss),
         eval_dataset=as_table(watched, settings.loss),
         processing_class=tokenizer,
-        callbacks=[watch(training.explosion), EarlyStoppingCallback(training.patience)],
+        callbacks=[watch(training.explosion), EarlyStoppingCallback(training.patience), take_up(work)],
     )
     lora.keep_in_float32(trainer.model)
     counts = lora.check_trainable(trainer.model, training.trainable_share)

@@ -193,8 +193,8 @@ class Chain:
         return names[[kind.step for kind in self.kinds].index(step)]
 
     def adapter_after(self, turn: int) -> str:
-        """Return the folder of the adapter after a targeted round. Round 0 stands for the adapter of `adapt`."""
-        return f"results/rounds/{turn}/adapter" if turn else "results/adapter"
+        """Return the folder of the adapter after a targeted round. Round 0 stands for the adapter before the rounds."""
+        return f"results/rounds/{turn}/adapter" if turn else self.inputs.get("target", "results/adapter")
 
     def last_where(self, test: Callable[[Kind], bool]) -> str:
         """Follow the chain from the base as long as kinds pass a test. Return the name of the last model reached."""

@@ -298,7 +298,8 @@ def page(tables: list[Table], options: argparse.Namespace) -> str:
         [
             "# Soak",
             "",
-            f"Written by `make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}` on",
+            f"Written by `make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}"
+            f" MINUTES={options.minutes}` on",
             f"{time.strftime('%Y-%m-%d')} (seed {options.seed}): {done['kills']} kills, {done['damages']} damages and"
             f" {done['disks']} full disks.",
             "",

@@ -9,7 +9,7 @@ from ingot.io.records import Record, read_records, write_json, write_records
 from ingot.measuring.consistency import consistent, diverse
 from ingot.measuring.failures import failure, kind_of
 from ingot.settings.adapter import Consistency
-from ingot.text.checkers import CHECKERS, OPEN
+from ingot.text.checkers import CHECKERS, OPEN, is_right
 
 
 def solutions(record: Record, answers: list[Record], settings: Consistency | None) -> list[str]:
@@ -26,7 +26,9 @@ def solutions(record: Record, answers: list[Record], settings: Consistency | Non
     if domain in settings.diverse:
         return diverse(ended, settings.diverse[domain], settings.likeness)
     agreed = consistent(ended, CHECKERS[checker], settings.majority * len(answers))
-    return [agreed] if agreed is not None and CHECKERS[checker](agreed, record["response"]) else []
+    accepted = record["metadata"].get("accepted")
+    right = agreed is not None and is_right(checker, agreed, record["response"], accepted)
+    return [agreed] if agreed is not None and right else []
 
 
 def sort_out(

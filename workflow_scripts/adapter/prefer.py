@@ -35,8 +35,8 @@ def prefer(
     Raises InputError if there are too few validation records.
     """
     failed = [record for path in failures for record in read_records(path)]
-    # An answer that was cut off is no example of a bad one: it may have begun well.
-    pairs = [record for record in failed if record["failure"]["kind"] != "unended"]
+    # An answer that was cut off may have begun well, and one that equals the reference is as good.
+    pairs = [record for record in failed if record["failure"]["kind"] not in ("unended", "tie")]
     result: dict[str, Any] = {"pairs": len(pairs), "loss": settings.loss, "kept": False}
     if len(pairs) < settings.least_pairs:
         result["stopped"] = f"fewer than {settings.least_pairs} pairs"

@@ -20,13 +20,13 @@ def check_base(
     context: int,
     types: list[GgufType],
 ) -> None:
-    """Write what must be known about the shape of the base. InputError lists what it rules out."""
+    """Write the shape of the base, and say what must be known about it. InputError lists what it rules out."""
     config = base / "config.json"
     try:
         shape = shape_of(read_json(config))
-    except (KeyError, TypeError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(
-            f"{config}: it does not say the shape of the model ({type(error).__name__}: {error})"
+            f"{config}: it does not say the shape of the model as known architectures do ({type(error).__name__}: {error})"
         ) from None
     found = problems(shape, chain, group, structure, context)
     if types and (line := unknown_to_llama_cpp(shape.architecture, SOURCES)):
@@ -35,4 +35,5 @@ def check_base(
         raise InputError(f"{config}: this base does not allow what the settings ask for:\n  " + "\n  ".join(found))
     notes = fallbacks(shape, types)
     sys.stderr.writelines(f"{note}\n" for note in notes)
-    write_json(verdict, {"architecture": shape.architecture, "inputs": shape.inputs, "notes": notes})
+    # Nothing of the settings is in the verdict: it is an input of what comes after, and stays as it is.
+    write_json(verdict, {"architecture": shape.architecture, "inputs": shape.inputs})

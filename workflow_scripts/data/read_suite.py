@@ -19,7 +19,7 @@ def joined(data: Path, answers: list[Path], settings: Read) -> list[Record]:
     accepted = by_id(answers, settings)
     if not accepted:
         return items
-    missing = [str(item.get("id")) for item in items if str(item.get("id")) not in accepted]
+    missing = [str(item.get("id")) for item in items if str(item.get("id")) not in accepted or "id" not in item]
     if missing:
         raise InputError(f"{data}: {len(missing)} items have no answer in {answers[0]}, the first is {missing[0]}")
     return [accepted[str(item["id"])] | item for item in items]

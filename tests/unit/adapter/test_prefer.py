@@ -78,6 +78,27 @@ def test_right_answers_become_likelier_than_wrong_ones(loss, checkpoint, before,
     assert log_odds([checkpoint, adapter], failures) > log_odds([checkpoint, before], failures) + 0.5
 
 
+@pytest.mark.parametrize("loss", ["dpo", "kto", "orpo"])
+def test_a_killed_training_goes_on_with_its_own_weights(loss, checkpoint, before, failures, tmp_path):
+    """Of eight steps, four and then the rest: the same weights as eight at once."""
+    from safetensors.torch import load_file
+
+    def train(name, steps, work):
+        training = changed(PAIRED, max_steps=steps, evaluate_every=4, schedule="constant", warmup=0, dropout=0.0)
+        paths = {"work": tmp_path / work, "curves": tmp_path / "curves"}
+        wanted = settings(loss, training=training)
+        tune_on_pairs(checkpoint, before, failures, tmp_path / name, wanted, **paths, seed=0, threads=1)
+        return load_file(tmp_path / name / "adapter_model.safetensors")
+
+    whole = train("whole", 8, "one")
+    train("half", 4, "two")
+    resumed = train("resumed", 8, "two")
+    untrained = load_file(before / "adapter_model.safetensors")
+    for name, weights in whole.items():
+        moved = (weights - untrained[name]).abs().max()
+        assert (weights - resumed[name]).abs().max() < 0.2 * moved or moved < 1e-6, name
+
+
 def test_pairs_are_the_tokens_of_training(checkpoint, failures):
     from ingot.text import chat
 

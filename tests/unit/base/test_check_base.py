@@ -33,9 +33,8 @@ def check(tmp_path):
 
 def test_a_width_of_576_is_no_hindrance_and_the_types_that_fall_back_are_named(check, capsys):
     verdict = check(SMOLLM2, types=["F16", "Q8_0", "IQ4_XS"])
-    (note,) = verdict["notes"]
-    assert note.startswith("IQ4_XS: hidden_size is 576, no multiple of 256")
-    assert "IQ4_XS" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("IQ4_XS: hidden_size is 576, no multiple of 256")
+    assert check(SMOLLM2, group=64) == verdict, "settings do not change what comes after"
 
 
 @pytest.mark.parametrize(
@@ -64,6 +63,13 @@ def test_every_mistake_is_listed_at_once(check):
 def test_a_chain_without_compression_asks_for_nothing_of_it(check):
     check(GPT2, chain=["adapt", "merge"])
     check(SMOLLM2 | {"intermediate_size": 1538}, chain=["adapt"])
+
+
+def test_blocks_of_several_widths_are_all_looked_at(check):
+    several = SMOLLM2 | {"intermediate_size": [1536, 1530, 1536]}
+    with pytest.raises(InputError, match="leave `quantize_awq` out"):
+        check(several)
+    check(several, chain=["adapt"])
 
 
 @pytest.mark.parametrize(("architecture", "known"), [("LlamaForCausalLM", True), ("NobodysForCausalLM", False)])

@@ -5,6 +5,7 @@ import pytest
 
 from helpers.curation import LABELS, READ, read_file, write_rows
 from ingot.curation.shapes import DIFFICULTIES, FINDERS, SHAPES, standardise
+from ingot.errors import InputError
 from ingot.io.formats import WHOLE, Part, by_id, rows
 from ingot.settings.data import Fields, KnownShape
 from ingot.settings.world import Difficulty
@@ -154,7 +155,49 @@ def test_answers_of_another_file_are_joined_by_id_and_a_call_gets_its_checker(tm
         assert is_right("call", answer, record["response"], ACCEPTED) is right, answer
 
 
-@pytest.mark.parametrize("truth", [None, [], {}, "area", 7, [7], [{}], [{"a": 1}], [{"a": {"b": []}}], [{"a": {}}, {}]])
+@pytest.mark.parametrize("rows", [[{"a": 1}], [{"id": 1, "a": 1}, {"id": 1, "a": 2}]])
+def test_answers_that_cannot_be_told_apart_are_refused(tmp_path, rows):
+    with pytest.raises(InputError, match=r"answers.jsonl: .*`?id`?"):
+        by_id([write_rows(tmp_path / "answers.jsonl", rows)], READ)
+
+
+def test_a_secret_among_the_accepted_answers_is_forgotten():
+    from workflow_scripts.data.read import clear
+
+    for value, stays in (("cm", True), ("bob.smith@gmail.com", False)):
+        truth = [{"send": {"to": ["me", value]}}]
+        record, _ = standardise(CALL | {"ground_truth": truth}, LABELS, None)
+        clear(record, "US")
+        assert ("accepted" in record["metadata"]) is stays
+
+
+LOOP = "f" + "()" * 2000
+
+
+@pytest.mark.parametrize("answer", ["f(a=1, b={'x': 1})", LOOP, "a" + ".a" * 3000 + "(x=1)", "[" * 5000])
+def test_odd_answers_to_a_call_are_wrong_and_stop_nothing(answer):
+    for accepted in ([{"f": {"a": [1], "b": ["", {"x": 5}]}}], [{"f": {"a": [1]}}]):
+        assert is_right("call", answer, "{}", accepted) is False
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        None,
+        [],
+        {},
+        "area",
+        7,
+        [7],
+        [{}],
+        [{"a": 1}],
+        [{"a": {"b": []}}],
+        [{"a": {}}, {}],
+        [{"a": {"b": {"c": 1}}}],
+        [{"a": {"b": [[{"c": [1]}]]}}],
+        [{"f": {"a": [1], "b": ["", {"x": 5}]}}],
+    ],
+)
 def test_a_broken_ground_truth_is_no_record(truth):
     assert standardise(CALL | {"ground_truth": truth}, LABELS, None) == (None, "missing_fields")
 
