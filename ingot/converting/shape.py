@@ -80,9 +80,7 @@ def problems(shape: Shape, chain: list[str], group: str | int, structure: str, c
             if width % 4
         ]
     if shape.context and context > shape.context:
-        lines.append(
-            f"context: {context} is more than the {shape.context} tokens that the model was made for; lower it"
-        )
+        lines.append(f"context: {context} is more than the {shape.context} tokens of the model; lower it")
     return lines
 
 

@@ -26,7 +26,7 @@ def check_base(
         shape = shape_of(read_json(config))
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(
-            f"{config}: it does not say the shape of the model as known architectures do ({type(error).__name__}: {error})"
+            f"{config}: its shape is not said as known architectures say it ({type(error).__name__}: {error})"
         ) from None
     found = problems(shape, chain, group, structure, context)
     if types and (line := unknown_to_llama_cpp(shape.architecture, SOURCES)):

@@ -45,8 +45,8 @@ def test_a_width_of_576_is_no_hindrance_and_the_types_that_fall_back_are_named(c
         (SMOLLM2 | {"intermediate_size": 1538}, {"chain": ["prune"]}, "multiples of 4.*intermediate_size is 1538"),
         (SMOLLM2, {"context": 10_000}, "context: 10000 is more than the 8192 tokens"),
         (GPT2, {}, "`prune`, `recover`, `quantize_awq` cannot treat a gpt2.*leave them out"),
-        ({"model_type": "mystery"}, {}, "does not say the shape"),
-        (SMOLLM2 | {"num_attention_heads": 0, "n_head": 0}, {}, "does not say the shape"),
+        ({"model_type": "mystery"}, {}, "shape is not said"),
+        (SMOLLM2 | {"num_attention_heads": 0, "n_head": 0}, {}, "shape is not said"),
     ],
 )
 def test_what_a_shape_rules_out_is_said_with_what_to_do(check, config, changes, said):
