@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -173,6 +174,8 @@ class Digests:
         """Keep the digests of files. If nothing can be written, they are computed again next time."""
         text = json.dumps({name: [*known, md5] for name, (known, md5) in files.items()}).encode()
         with suppress(OSError):
+            if self.memory(key).is_dir():  # damage: no file could take its name
+                shutil.rmtree(self.memory(key))
             write_whole(self.memory(key), checksum(text) + b"\n" + text)
 
     def examine(self, key: str, places: dict[str, str]) -> Seen:

@@ -488,3 +488,13 @@ def test_a_lock_whose_aliases_stand_for_too_much_is_damaged(tmp_path):
     lock.write_text("stages: &all\n  a: *all\n")
     with pytest.raises(DamagedLockError, match="aliases"):
         read_lock(lock)
+
+
+def test_a_folder_in_the_place_of_a_memory_of_digests_is_replaced(tmp_path):
+    """The soak found it: no digest could be kept under that name any more, and the step failed for ever."""
+    from traced.digest import Digests
+
+    digests = Digests(tmp_path / "memory")
+    (digests.memory("key") / "inner").mkdir(parents=True)
+    digests.remember("key", {"": ((1, 2, 3, 4), "md5")})
+    assert digests.recall("key") == {"": ((1, 2, 3, 4), "md5")}
