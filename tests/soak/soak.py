@@ -31,7 +31,7 @@ from traced.cache import remove
 TARGETS = ["results/data/train.jsonl", "results/data/test.jsonl", "results/router/detector"]
 PAGE = ROOT / "docs/soak.md"
 SIDE_BY_SIDE = 2
-WRONG, TRACEBACK = "WRONG BYTES", "a traceback"
+WRONG, FAILED, TRACEBACK = BAD = "WRONG BYTES", "A FAILED BUILD", "a traceback"
 Table = Counter[tuple[str, str]]
 """How often what came of which disturbance."""
 
@@ -158,7 +158,7 @@ def note(work: Workspace, table: Table, done: list[str], judged: tuple[str, str]
     for what in done:
         table[what, came] += 1
     sys.stderr.write(f"{work.folder.parent.name} {table.total()}: {', '.join(done)}: {came}\n")
-    if came in (WRONG, TRACEBACK):
+    if came in BAD:
         sys.stderr.write(said[-3000:])
         shutil.copytree(work.folder, kept / f"{work.folder.parent.name}-{table.total()}", symlinks=True)
 
@@ -245,7 +245,9 @@ def judge(work: Workspace, expected: dict[str, str]) -> tuple[str, str]:
         remove(work / "dvc.lock")
         said = work.snakemake(*TARGETS, check=False)
         return ("said what to do, then the same bytes" if digests(work) == expected else WRONG), said
-    return ("the same bytes" if digests(work) == expected else WRONG), said
+    if digests(work) == expected:
+        return "the same bytes", said
+    return (FAILED if "Exiting because a job execution failed" in said else WRONG), said
 
 
 def full_disks(work: Workspace, times: int, chance: random.Random, kept: Path, until: float) -> Table:
@@ -290,9 +292,8 @@ def page(tables: list[Table], options: argparse.Namespace) -> str:
     """Write the page of what was done."""
     done = dict(zip(("damages", "disks", "kills"), (table.total() for table in tables), strict=True))
     rows = [f"| {what} | {came} | {count} |" for table in tables for (what, came), count in sorted(table.items())]
-    wrong, failed = (
-        sum(count for table in tables for (_, came), count in table.items() if came == bad)
-        for bad in (WRONG, TRACEBACK)
+    wrong, failed, tracebacks = (
+        sum(count for table in tables for (_, came), count in table.items() if came == bad) for bad in BAD
     )
     return "\n".join(
         [
@@ -307,7 +308,7 @@ def page(tables: list[Table], options: argparse.Namespace) -> str:
             "four times in a row, had random files damaged, and met full disks. After that, a plain build followed,",
             "on what was left.",
             "",
-            f"Wrong bytes: **{wrong}**. Tracebacks: **{failed}**.",
+            f"Wrong bytes: **{wrong}**. Failed builds: **{failed}**. Tracebacks: **{tracebacks}**.",
             "",
             "| disturbed | the next plain build ended with | times |",
             "|---|---|---:|",
@@ -338,7 +339,7 @@ def main() -> None:
         found = list(pool.map(soak, folders, shares, seeds, [kept] * SIDE_BY_SIDE, [until] * SIDE_BY_SIDE))
     tables = [sum(column, Counter()) for column in zip(*found, strict=True)]
     PAGE.write_text(page(tables, options), encoding="utf-8")
-    raise SystemExit(any(came in (WRONG, TRACEBACK) for table in tables for _, came in table))
+    raise SystemExit(any(came in BAD for table in tables for _, came in table))
 
 
 if __name__ == "__main__":
