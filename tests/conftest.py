@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,27 @@ def record():
 
 
 @pytest.fixture(scope="session")
-def tokenizer(tmp_path_factory):
+def shared(tmp_path_factory):
+    """A folder that all workers of pytest-xdist share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+def made_once(path, make):
+    """Let one worker make a file or folder, and the others wait for it."""
+    path.parent.mkdir(exist_ok=True)
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        finished = Path(f"{path}.made")
+        if not finished.exists():
+            shutil.rmtree(path, ignore_errors=True)  # of a worker that failed
+            make(path)
+            finished.touch()
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
     """A tokenizer trained on the tiny world, as the tiny preset's is."""
     import itertools
 
@@ -42,19 +63,30 @@ def tokenizer(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tokenizer, tmp_path_factory):
+def checkpoint(shared, request):
     """A folder with an untrained two-layer Llama whose widths suit every GGUF type, and its tokenizer."""
-    import torch
 
-    from ingot.settings.base import Architecture
-    from workflow_scripts.base.pretrain import new_model
+    def make(folder):
+        import torch
 
-    torch.manual_seed(0)
-    shape = Architecture(hidden=256, feed_forward=256, layers=2, heads=4, kv_heads=2, initializer_range=0.06)
-    folder = tmp_path_factory.mktemp("models") / "base"
-    new_model(tokenizer, shape, 4096).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+        from ingot.settings.base import Architecture
+        from workflow_scripts.base.pretrain import new_model
+
+        tokenizer = request.getfixturevalue("tokenizer")
+        torch.manual_seed(0)
+        shape = Architecture(hidden=256, feed_forward=256, layers=2, heads=4, kv_heads=2, initializer_range=0.06)
+        new_model(tokenizer, shape, 4096).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return made_once(shared / "models/base", make)
+
+
+@pytest.fixture(scope="session")
+def f16(shared, checkpoint):
+    """The checkpoint as a GGUF file of type F16."""
+    from workflow_scripts.gguf.convert import convert
+
+    return made_once(shared / "models/F16.gguf", lambda path: convert(checkpoint, path, name="tiny"))
 
 
 @pytest.fixture(scope="session")
@@ -75,32 +107,26 @@ def start(tmp_path_factory):
 class MicroBuild:
     """The whole micro build, done once for all workers of pytest-xdist, with the state of DVC committed."""
 
-    def __init__(self, start, shared):
-        self.start, self.folder = start, shared / "built/ingot"
-        self.folder.parent.mkdir(exist_ok=True)
+    def __init__(self, start, folder):
+        self.start, self.folder = start, folder
 
     def done(self):
         """Build it, or wait until another worker has; return its folder."""
-        with open(self.folder.parent / "lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            finished = self.folder.parent / "done"
-            if not finished.exists():
-                shutil.rmtree(self.folder, ignore_errors=True)  # of a build that failed
-                workspace = clone_of(self.start.folder, self.folder)
-                if os.environ.get("INGOT_HERMETIC") and not why_not():
-                    workspace.call("python", "-m", "traced.hermetic")
-                else:
-                    workspace.snakemake()
-                workspace.git("add", "-A")
-                workspace.git("commit", "-q", "-m", "built")
-                finished.touch()
-        return Workspace(self.folder)
+        return Workspace(made_once(self.folder, self.build))
+
+    def build(self, folder):
+        workspace = clone_of(self.start.folder, folder)
+        if os.environ.get("INGOT_HERMETIC") and not why_not():
+            workspace.call("python", "-m", "traced.hermetic")
+        else:
+            workspace.snakemake()
+        workspace.git("add", "-A")
+        workspace.git("commit", "-q", "-m", "built")
 
 
 @pytest.fixture(scope="session")
-def micro_build(start, tmp_path_factory):
-    shared = tmp_path_factory.getbasetemp()
-    return MicroBuild(start, shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared)
+def micro_build(start, shared):
+    return MicroBuild(start, shared / "built/ingot")
 
 
 @pytest.fixture(scope="session", autouse=True)

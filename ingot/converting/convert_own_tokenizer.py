@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.converting.llama_cpp_tools import SOURCES, own_pattern
+from ingot.inference.light_imports import import_light
 from ingot.text.chat import SPLIT_PATTERN
 
 
@@ -31,6 +32,7 @@ def teach(model: Path) -> None:
 
 def main() -> None:
     """Teach the converter and run it, in this process."""
+    import_light()
     script, model = sys.argv[1], Path(sys.argv[2])
     sys.path[:0] = [str(SOURCES), str(SOURCES / "gguf-py")]
     if script == "convert_hf_to_gguf.py":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
+from ingot.inference.light_imports import import_light
 
 DECOMPOSED = "e\u0301"
 # Texts in which tokenizers like to differ.
@@ -102,7 +103,9 @@ def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]
         str(checkpoint),
         *(["--answers"] if answers else []),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    # Else llama.cpp, where it crashes, would let gdb write a trace of its calls first, which takes ten seconds.
+    quiet = {"GGML_NO_BACKTRACE": "1"}
+    environment = {**os.environ, **quiet, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
@@ -133,6 +136,7 @@ def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]
 
 def main() -> None:
     """Compare the two that the command line names, and print what came of it as JSON."""
+    import_light()
     from transformers import AutoTokenizer
 
     from ingot.inference.gguf_model import GgufModel

@@ -34,13 +34,13 @@ def read(workspace, name):
 
 def test_an_adapter_and_a_file(chained):
     """ "My data, an adapter, a GGUF file": nothing is pruned, and no modifier is trained."""
-    workspace, said = chained("chain: [adapt, merge]\nmodifiers: null")
+    workspace, said = chained("chain: [adapt, merge]\nmodifiers: null\ngguf: {types: [F16], serve: F16}")
     assert "rule prune" not in said
     release = read(workspace, "release/figures.json")
-    assert release["manifest"]["gates"] == ["adapter", "merged", "F16", "IQ4_XS"]
+    assert release["manifest"]["gates"] == ["adapter", "merged", "F16"]
     parents = {row["model"]: row["parent"] for row in release["measured"]}
-    assert parents == {"base": None, "adapter": "base", "merged": "adapter", "F16": "merged", "IQ4_XS": "F16"}
-    assert [stage["stage"] for stage in release["stages"]] == ["base", "adapter", "IQ4_XS"]
+    assert parents == {"base": None, "adapter": "base", "merged": "adapter", "F16": "merged"}
+    assert [stage["stage"] for stage in release["stages"]] == ["base", "adapter", "F16"]
     assert release["system"] is None
     assert not (workspace / "results/routing.html").exists()
     assert "No modifiers, so no router" in (workspace / "results/release/MODEL_CARD.md").read_text()
@@ -56,10 +56,10 @@ def test_an_adapter_alone_is_released(chained):
     assert not (workspace / "results/gguf").exists()
 
 
-def test_data_alone_needs_a_tokenizer_and_no_model(chained, checkpoint, built_workspace):
-    workspace, _ = chained(
-        f"base: {{kind: tokenizer, model: {checkpoint}}}\nchain: []\ngguf: null\nask_suite: {{suites: []}}"
-    )
+def test_data_alone_needs_a_tokenizer_and_no_model(chained, built):
+    base = f"base: {{kind: tokenizer, model: {built / 'results/base'}}}"
+    workspace, said = chained(f"{base}\nchain: []\ngguf: null\nask_suite: {{suites: []}}")
+    assert "traced: deduplicate: its inputs are as before" in said, "the same tokenizer: nothing is computed again"
     assert (workspace / "results/curation.html").exists()
     assert (workspace / "results/gates/data/verdict.json").exists()
     assert not (workspace / "results/base").exists()
@@ -139,13 +139,12 @@ def test_a_new_kind_of_step_is_a_script_a_rule_a_section_and_a_line(start, built
         '        Kind("prune",',
     )
     workspace.set(f"base: {{kind: local, model: {checkpoint}}}\nchain: [round_weights]\nsources: []")
-    workspace.set("ask_suite: {models: [rounded]}\ngguf: {types: [F16], serve: F16}")
+    workspace.set("ask_suite: {suites: []}\ngguf: null")
     workspace.snakemake()
     assert read(workspace, "gates/rounded.json")["passed"] == ["max_kl"]
     release = read(workspace, "release/figures.json")
     rows = {row["artifact"]: row for row in release["ledger"]}
     assert rows["rounded"]["parent"] == "base"
-    assert rows["F16"]["parent"] == "rounded"
     assert "| rounded | base |" in (workspace / "results/release/MODEL_CARD.md").read_text()
     workspace.set("round_weights: {dtype: float16}")
     steps = {row["step"]: row for row in json.loads(workspace.call("python", "-m", "traced.why", "--json"))}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.workspaces import ROOT
+from helpers.workspaces import ROOT, Workspace
 from ingot.workflow.entry import function_of
 
 pytestmark = pytest.mark.graph
@@ -45,15 +45,11 @@ def jobs(tmp_path_factory):
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],
     ):
-        command = [sys.executable, "-m", "snakemake", "-n", "-p", "-s", ROOT / "Snakefile", "--cores", "1"]
         folder = tmp_path_factory.mktemp("dry")
         (folder / "tests").symlink_to(ROOT / "tests")
         preset = f"preset={ROOT}/tests/micro/preset.yaml"
-        done = subprocess.run(
-            [*command, "--directory", folder, "--config", preset, *extra], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        for line in done.stdout.splitlines():
+        said = Workspace(ROOT).snakemake("-n", "-p", "--directory", folder, "--config", preset, *extra)
+        for line in said.splitlines():
             if "-m ingot.workflow.entry" in line:
                 words = shlex.split(line)
                 at = words.index("ingot.workflow.entry")
@@ -95,11 +91,7 @@ def test_scripts_import_without_torch():
 
 @pytest.mark.parametrize("preset", ["tiny", "llama-3.2-1b", "llama-3.1-8b"])
 def test_every_preset_can_be_planned_in_an_empty_folder(preset, tmp_path):
-    command = [sys.executable, "-m", "snakemake", "-n", "-q", "-s", ROOT / "Snakefile", "--cores", "1"]
-    done = subprocess.run(
-        [*command, "--directory", tmp_path, "--config", f"preset={preset}"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    Workspace(ROOT).snakemake("-n", "-q", "--directory", tmp_path, "--config", f"preset={preset}")
 
 
 @pytest.mark.parametrize(
@@ -118,10 +110,7 @@ def test_a_build_that_cannot_end_does_not_begin(override, said, tmp_path):
 
     if "unsloth" in override and shutil.which("nvidia-smi"):
         pytest.skip("this machine has a GPU")
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "1", "--directory", tmp_path]
-    done = subprocess.run([*command, "--config", override], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert said in done.stderr
+    assert said in Workspace(ROOT).snakemake("--directory", tmp_path, "--config", override, check=False)
     assert not (tmp_path / "results").exists()
 
 
@@ -135,8 +124,7 @@ NOT_FOR_US = {
 
 
 def test_snakemakes_linter_has_nothing_else_to_say():
-    command = [sys.executable, "-m", "snakemake", "--lint", "-s", ROOT / "Snakefile"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = re.findall(r"^    \* (.*?):?$", done.stdout + done.stderr, re.MULTILINE)
-    assert len(said) >= 28, done.stdout + done.stderr
+    lint = Workspace(ROOT).snakemake("--lint", check=False)
+    said = re.findall(r"^    \* (.*?):?$", lint, re.MULTILINE)
+    assert len(said) >= 28, lint
     assert {line.rstrip(":.") for line in said} <= {line.rstrip(".") for line in NOT_FOR_US}

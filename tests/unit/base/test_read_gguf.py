@@ -13,14 +13,6 @@ from workflow_scripts.base.read_gguf import read_gguf
 pytestmark = pytest.mark.graph  # llama.cpp and transformers start several times
 
 
-@pytest.fixture(scope="module")
-def gguf(checkpoint, tmp_path_factory):
-    """The tiny untrained model as an F16 GGUF file."""
-    path = tmp_path_factory.mktemp("gguf") / "model.gguf"
-    llama_cpp_tools.convert("convert_hf_to_gguf.py", checkpoint, path, "--outtype", "f16", "--model-name", "tiny")
-    return path
-
-
 def rewritten(gguf, path, drop=(), **changes):
     """The GGUF file with other fields; the names of `changes` have _ for the dots before the last part."""
     from gguf import GGUFReader, GGUFValueType, GGUFWriter
@@ -48,11 +40,11 @@ def bring(gguf, folder):
     return folder / "base"
 
 
-def test_weights_tokens_template_and_special_tokens_come_back(checkpoint, gguf, tmp_path):
+def test_weights_tokens_template_and_special_tokens_come_back(checkpoint, f16, tmp_path):
     from safetensors.torch import load_file
     from transformers import AutoTokenizer
 
-    base = bring(gguf, tmp_path)
+    base = bring(f16, tmp_path)
     before, after = (load_file(folder / "model.safetensors") for folder in (checkpoint, base))
     assert before.keys() == after.keys()
     for name, weight in before.items():
@@ -75,24 +67,22 @@ def test_weights_tokens_template_and_special_tokens_come_back(checkpoint, gguf, 
         ({"tokenizer.chat_template": "{{ 1 / 0 }}"}, "chat template"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_name(gguf, tmp_path, changes, said):
-    path = rewritten(gguf, tmp_path / "odd.gguf", **changes)
+def test_what_cannot_be_read_is_refused_by_name(f16, tmp_path, changes, said):
+    path = rewritten(f16, tmp_path / "odd.gguf", **changes)
     with pytest.raises(InputError, match=said) as error:
         bring(path, tmp_path)
     assert "odd.gguf" in str(error.value)
 
 
-def test_a_file_that_is_cut_off_is_named(gguf, tmp_path):
-    (tmp_path / "cut.gguf").write_bytes(gguf.read_bytes()[:-1000])
+def test_a_file_that_is_cut_off_is_named(f16, tmp_path):
+    (tmp_path / "cut.gguf").write_bytes(f16.read_bytes()[:-1000])
     with pytest.raises(InputError, match=r"cut\.gguf: (cut off at byte|not a whole GGUF file)"):
         bring(tmp_path / "cut.gguf", tmp_path)
 
 
-def test_a_crash_of_llama_cpp_is_reported_as_one(gguf, checkpoint, tmp_path):
+def test_a_crash_of_llama_cpp_is_reported_as_one(f16, checkpoint, tmp_path):
     """A vocabulary without bytes, said to be a SentencePiece one: llama.cpp aborts at the first text."""
-    path = rewritten(
-        gguf, tmp_path / "crash.gguf", **{"tokenizer.ggml.model": "llama"}, drop=("tokenizer.ggml.merges",)
-    )
+    path = rewritten(f16, tmp_path / "crash.gguf", **{"tokenizer.ggml.model": "llama"}, drop=("tokenizer.ggml.merges",))
     with pytest.raises(InputError, match=r"crash\.gguf: llama\.cpp (crashed \(SIG|cannot use it|turns)"):
         probe(path, checkpoint)
 

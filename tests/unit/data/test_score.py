@@ -16,13 +16,9 @@ COUNT = 6
 
 
 @pytest.fixture(scope="module")
-def server(checkpoint, tmp_path_factory):
+def server(f16, tmp_path_factory):
     """The untrained tiny model behind llama-cpp-python's server: a grammar binds its answers to the schema."""
-    from workflow_scripts.gguf.convert import convert
-
-    folder = tmp_path_factory.mktemp("served")
-    convert(checkpoint, folder / "model.gguf", name="tiny")
-    with endpoints.llama_server(folder / "model.gguf", folder / "log") as address:
+    with endpoints.llama_server(f16, tmp_path_factory.mktemp("served") / "log") as address:
         yield address
 
 

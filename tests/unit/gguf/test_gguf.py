@@ -15,13 +15,6 @@ pytestmark = pytest.mark.graph
 
 
 @pytest.fixture(scope="module")
-def f16(checkpoint, tmp_path_factory):
-    path = tmp_path_factory.mktemp("gguf") / "F16.gguf"
-    convert(checkpoint, path, name="test")
-    return path
-
-
-@pytest.fixture(scope="module")
 def matrix(checkpoint, tmp_path_factory):
     from helpers.records import make_record
     from ingot.io.records import write_records

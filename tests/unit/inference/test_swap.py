@@ -7,7 +7,6 @@ import pytest
 from helpers.models import answer_of
 from ingot.converting.llama_cpp_tools import convert_lora
 from ingot.inference.gguf_model import open_gguf
-from workflow_scripts.gguf.convert import convert
 
 pytestmark = pytest.mark.graph
 
@@ -17,14 +16,13 @@ REQUESTS, LONGEST = 200, 6
 
 
 @pytest.fixture(scope="module")
-def served(checkpoint, tmp_path_factory):
-    """A GGUF base and two LoRAs over it with random weights, all of the same shape: (base, {name: LoRA})."""
+def modifiers(checkpoint, tmp_path_factory):
+    """{name: LoRA as GGUF}: two with random weights, of the same shape."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
     folder = tmp_path_factory.mktemp("served")
-    convert(checkpoint, folder / "base.gguf", name="tiny")
     found = {}
     for seed, name in enumerate(NAMES):
         torch.manual_seed(seed)
@@ -33,19 +31,18 @@ def served(checkpoint, tmp_path_factory):
         get_peft_model(model, config).save_pretrained(folder / name)
         found[name] = folder / f"{name}.gguf"
         convert_lora(folder / name, checkpoint, found[name], "f16")
-    return folder / "base.gguf", found
+    return found
 
 
-def test_interleaved_requests_are_answered_as_by_a_fresh_load(served, checkpoint):
-    base, modifiers = served
+def test_interleaved_requests_are_answered_as_by_a_fresh_load(f16, modifiers, checkpoint):
     expected = {}
     for name in (None, *NAMES):
         for prompt in PROMPTS:
-            model = open_gguf(base, checkpoint, 128, 1, modifiers)
+            model = open_gguf(f16, checkpoint, 128, 1, modifiers)
             model.use(name)
             expected[name, prompt] = answer_of(model, prompt, LONGEST)
     assert len({answer.text for answer in expected.values()}) > len(PROMPTS), "the modifiers change nothing"
-    model = open_gguf(base, checkpoint, 128, 1, modifiers)
+    model = open_gguf(f16, checkpoint, 128, 1, modifiers)
     r = random.Random(0)
     for _ in range(REQUESTS):
         name, prompt = r.choice((None, *NAMES)), r.choice(PROMPTS)

@@ -115,12 +115,9 @@ def test_a_spent_budget_stops_and_what_was_answered_is_kept(run):
 
 
 @pytest.mark.graph
-def test_a_real_server_and_a_local_model_teach_what_they_can(run, checkpoint, tmp_path):
-    from workflow_scripts.gguf.convert import convert
-
-    convert(checkpoint, tmp_path / "model.gguf", name="tiny")
+def test_a_real_server_and_a_local_model_teach_what_they_can(run, checkpoint, f16, tmp_path):
     local = {"name": "local", "share": 1, "checkpoint": str(checkpoint), "samples": 3, "temperature": 0.8}
-    with endpoints.llama_server(tmp_path / "model.gguf", tmp_path / "log") as address:
+    with endpoints.llama_server(f16, tmp_path / "log") as address:
         taught, report = run(endpoint(address), local, REFERENCE)
     assert [tier["asked"] for tier in report["tiers"]] == [COUNT, COUNT, COUNT], "untrained models know nothing"
     assert report["tiers"][1]["cost"] == {"answers": 3 * COUNT}

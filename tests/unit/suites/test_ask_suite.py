@@ -265,16 +265,14 @@ def test_a_model_with_another_template_than_in_training_is_not_measured(evaluate
 
 
 @pytest.mark.graph
-def test_gguf_and_checkpoint_give_the_same_answers(evaluated, checkpoint, tmp_path):
-    from workflow_scripts.gguf.convert import convert
+def test_gguf_and_checkpoint_give_the_same_answers(evaluated, checkpoint, f16, tmp_path):
     from workflow_scripts.suites.ask_suite_gguf import ask_suite_gguf
 
     _, _, rows = evaluated("gsm8k", SUMS, "first", longest=1)
     folder = tmp_path / "first"
-    convert(checkpoint, tmp_path / "F16.gguf", name="tiny")
     paths = (tmp_path / "gguf.json", tmp_path / "gguf.jsonl")
     ask_suite_gguf(
-        tmp_path / "F16.gguf", checkpoint, folder / "items.jsonl", ROOT / "suites/gsm8k.yaml",
+        f16, checkpoint, folder / "items.jsonl", ROOT / "suites/gsm8k.yaml",
         [folder / "report.json", folder / "answers.jsonl"], *paths,
         name="F16", suite="mine", context=256, longest=1, threads=1,
     )  # fmt: skip

@@ -20,12 +20,8 @@ PARITY = NextRound(skip=0.5, required=0.5)
 
 
 @pytest.fixture(scope="module")
-def server(checkpoint, tmp_path_factory):
-    from workflow_scripts.gguf.convert import convert
-
-    folder = tmp_path_factory.mktemp("served")
-    convert(checkpoint, folder / "model.gguf", name="tiny")
-    with endpoints.llama_server(folder / "model.gguf", folder / "log") as address:
+def server(f16, tmp_path_factory):
+    with endpoints.llama_server(f16, tmp_path_factory.mktemp("served") / "log") as address:
         yield address
 
 
