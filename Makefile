@@ -3,6 +3,8 @@
 
 ## What `build` makes and `why` explains: a file or a rule
 TARGET ?= all
+## The preset that `build` builds, such as smollm2-135m, instead of that of config.yaml
+PRESET ?=
 ## How many cores the build uses
 CORES ?= all
 ## A Snakemake profile for the build, such as profiles/slurm
@@ -53,7 +55,8 @@ help:
 
 ## Build TARGET; this is what make does without a word after it
 build: envs
-	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) $(TARGET)
+	@"$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) \
+	  $(if $(PRESET),--config preset=$(PRESET) --) $(TARGET)
 
 ## Set up the locked environments, once
 envs:
@@ -95,7 +98,7 @@ settings:
 dvc.yaml:
 	@$(call PYTHON,workflow) -m traced.pipeline
 
-## Write what the docs show of a build: docs/tiny.md and docs/pictures
+## Write what the docs show of a build: the page of its preset, and docs/pictures
 figures:
 	@$(call PYTHON,data) -m ingot.tools.figures
 

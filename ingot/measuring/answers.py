@@ -15,7 +15,7 @@ from typing import Any
 from ingot.inference.answer import Answer, Backend
 from ingot.io.records import Record
 from ingot.measuring.predictions import log_likelihood
-from ingot.measuring.significance import compare_means, proportion
+from ingot.measuring.significance import compare_means, compare_pairs, holm, proportion
 from ingot.settings.measure import Longest
 from ingot.text import chat
 from ingot.text.checkers import is_right
@@ -129,6 +129,19 @@ def compare_likelihoods(ours: list[Record], theirs: list[Record]) -> dict[str, d
             for name in {"all", row["domain"]}:
                 groups[name].append(row["likelihood"] - other["likelihood"])
     return {name: compare_means(gains) for name, gains in sorted(groups.items())}
+
+
+def compare_domains(ours: list[Record], theirs: list[Record]) -> dict[str, dict[str, float]]:
+    """Compare two models by which questions of each domain they answer right (`compare_pairs`).
+
+    `p_adjusted` is the p value among those of all domains, by Holm's method.
+    """
+    groups: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for row, other in zip(checked(ours), checked(theirs), strict=True):
+        groups[row["domain"]].append((row["right"], other["right"]))
+    compared = {domain: compare_pairs(*zip(*pairs, strict=True)) for domain, pairs in sorted(groups.items())}
+    adjusted = holm({domain: figures["p_value"] for domain, figures in compared.items()})
+    return {domain: {**figures, "p_adjusted": adjusted[domain]} for domain, figures in compared.items()}
 
 
 def domain_shares(rows: list[Record]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def write_measurement(
             "perplexity": round(prediction.perplexity(), 4),
             "tokens": len(prediction.tokens),
             "exact_match": exact_match(rows),
-            "open": likelihoods(rows),
+            "likelihoods": likelihoods(rows),
             "unstopped": sum(not row["stopped"] for row in rows),
             "token_mismatches": token_mismatches,
         },

@@ -1,7 +1,8 @@
 """Write what the docs show of a build: `make figures`.
 
-Reads results/release/figures.json and the plots in results/plots, which the rules `release` and `draw_plots` write.
-Writes docs/tiny.md and, in docs/pictures, the plots and rulegraph.svg.
+Reads results/release/figures.json and the plots in results/plots, which the rules `release` and `draw_plots` write, and
+asks the trace layer for the time and memory of every step. Writes the page of the preset, the plots in the folder of
+that page in docs/pictures, and docs/pictures/rulegraph.svg.
 """
 
 import json
@@ -20,9 +21,8 @@ from ingot.workflow.environments import python_of
 
 FIGURES = Path("results/release/figures.json")
 PLOTS = Path("results/plots")
-NOTES = Path(".snakemake/metadata")
-"""What Snakemake notes of every job. No artifact has times, since they differ from run to run."""
-PRESET = "tiny"
+PAGES = {"tiny": "tiny", "smollm2-135m": "smollm2"}
+"""The page of each preset that the docs show."""
 
 Report = dict[str, Any]
 Edge = tuple[str, str]
@@ -31,32 +31,44 @@ FONT = "Helvetica,Arial,sans-serif"
 
 
 def read_figures() -> Report:
-    """Read the figures of the build here; InputError if there are none, or not those of the preset of the page."""
+    """Read the figures of the build here; InputError if there are none, or if its preset has no page."""
     if not FIGURES.exists():
         raise InputError(f"{FIGURES} is not there; build first, with `make`")
     figures: Report = read_json(FIGURES)
-    if figures["manifest"]["preset"] != PRESET:
-        raise InputError(f"results/ is of the preset {figures['manifest']['preset']}, and docs/tiny.md is of {PRESET}")
+    preset = figures["manifest"]["preset"]
+    if preset not in PAGES:
+        raise InputError(f"results/ is of the preset {preset}; the docs have pages of {' and '.join(PAGES)}")
     return figures
 
 
-def step_times(notes: Path) -> Report | None:
-    """Return how long the jobs of each rule took, those that took longest first; None if nothing ran."""
-    jobs: dict[str, Report] = {}
-    for path in sorted(notes.iterdir()) if notes.is_dir() else []:
-        note = json.loads(path.read_text(encoding="utf-8"))
-        if note.get("starttime") and note.get("endtime"):
-            jobs[str(note["log"])] = note  # one for each job, though it is noted once per output
-    if not jobs:
-        return None
-    seconds: dict[str, list[float]] = defaultdict(list)
-    for job in jobs.values():
-        seconds[job["rule"]].append(job["endtime"] - job["starttime"])
-    rules = [{"rule": rule, "jobs": len(spent), "seconds": sum(spent)} for rule, spent in seconds.items()]
+def spent_here(root: Path, preset: str) -> Report:
+    """Ask the trace layer what each step took when it ran here last. InputError if it fails."""
+    command = [python_of("workflow", root), "-m", "traced.spent", "--json", "--config", f"preset={preset}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"python -m traced.spent failed:\n{done.stderr}")
+    spent: Report = json.loads(done.stdout)
+    return spent
+
+
+def by_rule(spent: Report) -> Report:
+    """Sum up what the steps of each rule took, those that took longest first."""
+    steps: dict[str, list[Report]] = defaultdict(list)
+    for step in spent["steps"]:
+        steps[step["rule"]].append(step)
+    rules = [
+        {
+            "rule": rule,
+            "jobs": len(of_rule),
+            "seconds": sum(step["seconds"] for step in of_rule),
+            "peak_bytes": max(step["peak_bytes"] for step in of_rule),
+        }
+        for rule, of_rule in steps.items()
+    ]
     return {
         "rules": sorted(rules, key=lambda row: -row["seconds"]),
-        "jobs": len(jobs),
-        "seconds": max(job["endtime"] for job in jobs.values()) - min(job["starttime"] for job in jobs.values()),
+        "jobs": len(spent["steps"]),
+        "seconds": spent["busy_seconds"],
     }
 
 
@@ -153,20 +165,23 @@ def main() -> None:
     """Write the page and the pictures."""
     try:
         figures = read_figures()
-        pictures = Path("docs/pictures")
+        preset = figures["manifest"]["preset"]
+        page = PAGES[preset]
+        pictures = Path("docs/pictures") / page
         pictures.mkdir(parents=True, exist_ok=True)
-        write_page(figures, Path("docs/tiny.md"))
         for plot in sorted(PLOTS.glob("*.svg")):
             shutil.copyfile(plot, pictures / plot.name)
-        (pictures / "rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
+        write_page(figures, by_rule(spent_here(Path(), preset)), Path(f"docs/{page}.md"))
+        pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
 
 
-def write_page(figures: Report, page: Path) -> None:
-    """Write what the preset measures, and how long it took."""
-    title = f"What the {PRESET} preset measures"
-    page.write_text(page_of("tiny.md", title=title, times=step_times(NOTES), **figures), encoding="utf-8")
+def write_page(figures: Report, times: Report, page: Path) -> None:
+    """Write what the preset measures, and what it took."""
+    title = f"What the {figures['manifest']['preset']} preset measures"
+    text = page_of("measured.md", title=title, times=times, pictures=f"pictures/{page.stem}", **figures)
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

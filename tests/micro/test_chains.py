@@ -34,7 +34,8 @@ def read(workspace, name):
 
 def test_an_adapter_and_a_file(chained):
     """ "My data, an adapter, a GGUF file": nothing is pruned, and no modifier is trained."""
-    workspace, said = chained("chain: [adapt, merge]\nmodifiers: null\ngguf: {types: [F16], serve: F16}")
+    one_file = "gguf: {types: [F16], serve: F16}\nask_suite: {models: [merged]}"
+    workspace, said = chained(f"chain: [adapt, merge]\nmodifiers: null\n{one_file}")
     assert "rule prune" not in said
     release = read(workspace, "release/figures.json")
     assert release["manifest"]["gates"] == ["adapter", "merged", "F16"]

@@ -91,7 +91,8 @@ def test_an_own_checkpoint_is_quantised_as_it_is_without_any_data(workspace, che
     """Converted, quantised, packed, measured on the benchmark, gated."""
     shutil.copytree(checkpoint, workspace / "models/mine")
     limits = {"gguf": dict.fromkeys(("max_perplexity_ratio", "min_top1_agreement", "max_kl", "max_unstopped"))}
-    (workspace / "untrained.yaml").write_text(yaml.safe_dump({"gates": limits}))  # it only babbles
+    changes = {"gates": limits, "measure": {"longest": 8}}  # it only babbles
+    (workspace / "untrained.yaml").write_text(yaml.safe_dump(changes))
     workspace.snakemake(*configfile("own-checkpoint-quantised"), "untrained.yaml")
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["chain"] == []

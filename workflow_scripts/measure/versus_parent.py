@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ingot.io.records import read_json, read_records, write_json
-from ingot.measuring.answers import compare_likelihoods, domain_shares, marks
+from ingot.measuring.answers import compare_domains, compare_likelihoods, domain_shares, marks
 from ingot.measuring.predictions import Prediction, likeness
 from ingot.measuring.significance import compare_pairs, forgetting
 
@@ -25,6 +25,7 @@ def versus_parent(child: list[Path], parent: list[Path], report: Path) -> None:
             **likeness(Prediction.load(child[1]), Prediction.load(parent[1])),
             "exact_match_gain": paired.pop("gain"),
             **paired,
+            "domains": compare_domains(child_rows, parent_rows),
             "forgetting": forgetting(domain_shares(parent_rows), domain_shares(child_rows)),
             "open_gain": of_open.get("all", {"gain": 0.0})["gain"],
             "open": of_open,

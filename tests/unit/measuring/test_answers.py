@@ -1,7 +1,7 @@
 """Asking a model: what is asked how often, and the one format of all answers."""
 
 from ingot.inference.answer import Answer
-from ingot.measuring.answers import answer_row, ask, domain_shares, exact_match
+from ingot.measuring.answers import answer_row, ask, compare_domains, domain_shares, exact_match
 
 
 class Echo:
@@ -57,3 +57,17 @@ def test_a_domain_called_all_is_counted_once():
     ]
     assert exact_match(rows)["all"]["of"] == 2
     assert domain_shares(rows) == {"all": 1.0, "a/b": 0.0}
+
+
+def test_domains_are_compared_each_by_itself_and_their_p_values_together():
+    def rows(*groups):
+        return [{"domain": domain, "right": right} for domain, marks in groups for right in marks]
+
+    ours = rows(("a", [True] * 8), ("b", [True, False]), ("c", [None]))
+    theirs = rows(("a", [False] * 8), ("b", [True, True]), ("c", [None]))
+    found = compare_domains(ours, theirs)
+    assert list(found) == ["a", "b"], "open answers are neither right nor wrong"
+    assert (found["a"]["gain"], found["b"]["gain"]) == (100, -50)
+    assert found["a"]["p_value"] == 0.00781
+    assert found["a"]["p_adjusted"] == 0.0156, "one of two tests (Holm)"
+    assert found["b"]["p_adjusted"] == 1

@@ -16,16 +16,9 @@ from ingot.tools import figures as tool
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A working folder with the figures of a build and what Snakemake noted of two of its jobs."""
+    """A working folder with the figures of a build."""
     (tmp_path / "results/release").mkdir(parents=True)
     (tmp_path / "results/release/figures.json").write_text(json.dumps(figures()))
-    notes = tmp_path / ".snakemake/metadata"
-    notes.mkdir(parents=True)
-    for i, (rule, log, start, end) in enumerate(
-        (("adapt", "a.log", 100, 140), ("adapt", "a.log", 100, 140), ("prune", "p.log", 130, 200))
-    ):
-        note = {"rule": rule, "log": [log], "starttime": start, "endtime": end}
-        (notes / str(i)).write_text(json.dumps(note))
     plots = tmp_path / "results/plots"
     plots.mkdir()
     for name in ("accuracy-cost", "losses", "sizes-quality"):
@@ -36,20 +29,30 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_page_is_the_card_under_its_own_title_with_the_times(here):
-    tool.write_page(tool.read_figures(), here / "docs/tiny.md")
+def step(rule, seconds, peak_bytes):
+    return {"step": rule, "rule": rule, "ended": 0.0, "seconds": seconds, "peak_bytes": peak_bytes}
+
+
+def test_the_page_is_the_card_under_its_own_title_with_what_it_took(here):
+    steps = [step("adapt", 40.2, 9e8), step("measure", 30, 8e8), step("measure", 50, 7e8)]
+    times = tool.by_rule({"steps": steps, "busy_seconds": 100})
+    tool.write_page(tool.read_figures(), times, here / "docs/tiny.md")
     page = (here / "docs/tiny.md").read_text()
     assert page.startswith("# What the tiny preset measures\n")
     assert page.count("\n# ") == 0
-    for heading in ("## Quality", "## Size ledger", "## Pictures", "## Time"):
+    for heading in ("## Quality", "### Domain by domain", "### Open answers", "## Size ledger", "## Pictures"):
         assert heading in page
-    assert "| prune | 1 | 70 |\n| adapt | 1 | 40 |\n| from the first start to the last end | 2 | 100 |" in page
+    assert "| adapter | base | +2.0, p = 0.003 | +2.0, p = 0.003 | +2.0, p = 0.003 |\n" in page
+    assert "| base |  | instruction | 40 | -1.500 |  |\n" in page
+    assert "| adapter | base | instruction | 40 | -1.500 | +0.020" in page
+    assert (
+        "| measure | 2 | 80 | 800 |\n| adapt | 1 | 40 | 900 |\n| while at least one of them ran | 3 | 100 | |" in page
+    )
 
 
 def test_a_build_in_which_nothing_ran_says_so(here):
-    shutil.rmtree(here / ".snakemake")
-    tool.write_page(tool.read_figures(), here / "docs/tiny.md")
-    assert "nothing ran" in (here / "docs/tiny.md").read_text()
+    tool.write_page(tool.read_figures(), tool.by_rule({"steps": [], "busy_seconds": 0}), here / "docs/tiny.md")
+    assert "nothing ran here" in (here / "docs/tiny.md").read_text()
 
 
 def test_without_a_build_it_says_what_to_do(here):
@@ -58,7 +61,7 @@ def test_without_a_build_it_says_what_to_do(here):
         tool.read_figures()
 
 
-def test_figures_of_another_preset_are_not_taken_for_the_tiny_ones(here):
+def test_figures_of_a_preset_without_a_page_are_refused(here):
     tool.FIGURES.write_text(json.dumps(figures("llama-3.2-1b")))
     with pytest.raises(InputError, match=r"of the preset llama-3\.2-1b"):
         tool.read_figures()
@@ -114,11 +117,12 @@ def test_everything_is_written(here):
         [sys.executable, "-m", "ingot.tools.figures"], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (here / "docs/pictures").iterdir()) == [
-        "accuracy-cost.svg",
-        "losses.svg",
+    pictures = here / "docs/pictures"
+    assert sorted(str(path.relative_to(pictures)) for path in pictures.rglob("*.svg")) == [
         "rulegraph.svg",
-        "sizes-quality.svg",
+        "tiny/accuracy-cost.svg",
+        "tiny/losses.svg",
+        "tiny/sizes-quality.svg",
     ]
     graph = (here / "docs/pictures/rulegraph.svg").read_text()
     assert graph.startswith("<svg")
