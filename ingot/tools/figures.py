@@ -43,8 +43,8 @@ def read_figures() -> Report:
 
 def spent_here(root: Path, preset: str) -> Report:
     """Ask the trace layer what each step took when it ran here last. InputError if it fails."""
-    command = [python_of("workflow", root), "-m", "traced.spent", "--json", "--config", f"preset={preset}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    arguments = ["-m", "traced.spent", "--json", "--config", f"preset={preset}"]
+    done = subprocess.run([python_of("workflow", root), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"python -m traced.spent failed:\n{done.stderr}")
     spent: Report = json.loads(done.stdout)
