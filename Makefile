@@ -94,7 +94,7 @@ bisect:
 settings:
 	@$(call PYTHON,workflow) -m ingot.tools.document_settings
 
-## Write dvc.yaml and params.yaml, which DVC reads, from the rules and the configuration
+## Write dvc.yaml and params.json, which DVC reads, from the rules and the configuration
 dvc.yaml:
 	@$(call PYTHON,workflow) -m traced.pipeline
 

@@ -96,7 +96,7 @@ def start(tmp_path_factory):
     copy_project(folder)
     workspace = Workspace(folder)
     workspace.edit("config.yaml", "preset: tiny", "preset: tests/micro/preset.yaml")
-    for name in ("dvc.yaml", "params.yaml", "dvc.lock"):  # of another preset, and perhaps of another build
+    for name in ("dvc.yaml", "params.json", "dvc.lock"):  # of another preset, and perhaps of another build
         (folder / name).unlink(missing_ok=True)
     workspace.git("init", "-q", "-b", "main")
     workspace.git("add", "-A")

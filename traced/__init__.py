@@ -10,7 +10,7 @@
     engine     where Snakemake asks
     lock       who is busy with a step
     runner     in front of every job, also on a node of a cluster
-    dvc_files  dvc.yaml, params.yaml and dvc.lock
+    dvc_files  dvc.yaml, params.json and dvc.lock
     graph      the graph of the Snakefile here, for commands
     hermetic   a build that proves that rules declare what their steps read
     lineage    where files came from, as statements that a stranger can check

@@ -1,10 +1,11 @@
-"""dvc.yaml, params.yaml and dvc.lock: the graph and its current state, as DVC sees them.
+"""dvc.yaml, params.json and dvc.lock: the graph and its current state, as DVC sees them.
 
-params.yaml holds the settings that each step was given, so `dvc params diff` compares what counts. A stage of its own,
+params.json holds the settings that each step was given, so `dvc params diff` compares what counts. A stage of its own,
 `settings`, tells DVC that these files follow from the configuration. After an edit of that, `dvc status` says so, and
 `dvc repro` begins with this stage.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def stage_of(step: Step) -> dict[str, Any]:
     """
     stage: dict[str, Any] = {"cmd": literal(step.command), "deps": list(map(literal, step.deps))}
     if step.values:
-        stage["params"] = [step.name]
+        stage["params"] = [{PARAMS_FILE: [step.name]}]
     metrics = [path for path in step.outs if path in step.metrics]
     outs = [path for path in step.outs if path not in metrics]
     stage["outs"] = [{literal(path): {"cache": False}} if path in step.kept_here else literal(path) for path in outs]
@@ -75,14 +76,15 @@ class Pipeline:
         return stages
 
     def texts(self, steps: Iterable[Step]) -> dict[str, bytes]:
-        """Write the texts of dvc.yaml and params.yaml."""
+        """Write the texts of dvc.yaml and params.json."""
         steps = list(steps)
         pipeline: dict[str, Any] = {"stages": self.stages(steps)}
         if self.plots:
             pipeline["plots"] = self.plots
         values = {step.name: step.values for step in sorted(steps, key=lambda step: step.name) if step.values}
         note = NOTE.format(COMMAND).encode()
-        return {PIPELINE_FILE: note + yaml12.dump(pipeline), PARAMS_FILE: note + yaml12.dump(values)}
+        params = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+        return {PIPELINE_FILE: note + yaml12.dump(pipeline), PARAMS_FILE: params.encode()}
 
     def settings_entry(self) -> Entry:
         """Make the entry of dvc.lock for the stage `settings`."""

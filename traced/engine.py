@@ -251,7 +251,7 @@ class Tracer:
                 self.workspace.clean(step)
 
     def finish(self) -> None:
-        """Write dvc.yaml, params.yaml and dvc.lock with what this run knows."""
+        """Write dvc.yaml, params.json and dvc.lock with what this run knows."""
         if os.environ.get("DVC_STAGE"):
             return  # `dvc repro` writes its lock itself
         settings = self.workflow.config_settings

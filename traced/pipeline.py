@@ -1,4 +1,4 @@
-"""Write dvc.yaml and params.yaml of the graph that the Snakefile here makes of its configuration.
+"""Write dvc.yaml and params.json of the graph that the Snakefile here makes of its configuration.
 
     python -m traced.pipeline [--check]
 
@@ -14,7 +14,7 @@ from traced.graph import open_graph
 
 
 def main() -> None:
-    """Write or check dvc.yaml and params.yaml of the Snakefile here."""
+    """Write or check dvc.yaml and params.json of the Snakefile here."""
     with open_graph() as (tracer, steps, _):
         texts = tracer.pipeline.texts(steps)
     old = [name for name, text in texts.items() if not Path(name).exists() or Path(name).read_bytes() != text]

@@ -13,7 +13,8 @@ from traced.digest import write_whole
 
 # DVC leaves these keys out of its hashes, at any depth. So a setting of that name would not count.
 IGNORED_BY_DVC = {"size", "nfiles"}
-PARAMS_FILE = "params.yaml"
+# JSON: DVC reads this file again for every stage, and takes a hundred times as long for YAML.
+PARAMS_FILE = "params.json"
 # An output of this name holds figures, which `dvc metrics show` shows.
 METRICS = "report"
 PATHS = ("deps", "outs", "metrics", "kept_here", "unwatched")

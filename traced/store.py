@@ -60,8 +60,9 @@ def outs_of(entry: Entry) -> dict[str, Content]:
 
 
 def settings_of(entry: Entry) -> dict[str, Any]:
-    """Return the settings that a step was given."""
-    return next(iter(entry.get("params", {}).get(PARAMS_FILE, {}).values()), {})
+    """Return the settings that a step was given. Older traces have them from a file of another name."""
+    of_steps: dict[str, Any] = next(iter(entry.get("params", {}).values()), {})
+    return next(iter(of_steps.values()), {})
 
 
 def is_entry(value: Any) -> bool:

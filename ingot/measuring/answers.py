@@ -20,8 +20,8 @@ from ingot.settings.measure import Longest
 from ingot.text import chat
 from ingot.text.checkers import is_right
 
-# With `auto`, an answer may be so much longer than the longest reference, and a few tokens more.
-ROOM, MORE = 1.5, 16
+# With `auto`, an answer may be so much longer than the longest reference of its kind, and a few tokens more.
+ROOM, MORE = 1.5, 32
 LABELS = ("domain", "difficulty", "checker")
 
 
@@ -39,21 +39,37 @@ def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
     }
 
 
-def longest_of(tokenizer: Any, questions: list[Record], longest: Longest) -> int:
-    """Return how many tokens an answer may have: `longest`, or with `auto` what the references call for."""
+def limits_of(tokenizer: Any, questions: list[Record], longest: Longest) -> list[int]:
+    """Return how many tokens the answer to each question may have: `longest`, or with `auto` what its kind calls for.
+
+    Questions of a kind have the same domain and checker. A model that never ends then costs as little as possible.
+    """
     if longest != "auto":
-        return longest
-    lengths = [len(tokenizer(question["response"], add_special_tokens=False)["input_ids"]) for question in questions]
-    return round(ROOM * max(lengths, default=0)) + MORE
+        return [longest] * len(questions)
+    kinds = [(question["metadata"]["domain"], question["metadata"]["checker"]) for question in questions]
+    longest_of: dict[tuple[str, str], int] = defaultdict(int)
+    for kind, question in zip(kinds, questions, strict=True):
+        length = len(tokenizer(question["response"], add_special_tokens=False)["input_ids"])
+        longest_of[kind] = max(longest_of[kind], length)
+    return [round(ROOM * longest_of[kind]) + MORE for kind in kinds]
+
+
+def complete_all(model: Backend, prompts: list[str], limits: list[int], temperature: float) -> list[Answer]:
+    """Answer prompts, each with at most so many tokens. Those with the same limit are answered together."""
+    answers: dict[int, Answer] = {}
+    for limit in sorted(set(limits), reverse=True):  # if it is too much for the memory, it fails at once
+        places = [i for i, other in enumerate(limits) if other == limit]
+        answers |= zip(places, model.complete([prompts[i] for i in places], limit, temperature), strict=True)
+    return [answers[i] for i in range(len(prompts))]
 
 
 def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Record]:
     """Ask a model and return the rows of its answers, in the order of the questions.
 
     The model answers a question once, greedily. If the question has the key `ask`, it says how many `samples` to draw
-    at which `temperature`. An answer has at most `longest` tokens.
+    at which `temperature`. An answer has at most `longest` tokens, see `limits_of`.
     """
-    most = longest_of(model.tokenizer, questions, longest)
+    limits = limits_of(model.tokenizer, questions, longest)
     manners = [question.get("ask", {"samples": 1, "temperature": 0.0}) for question in questions]
     answers: dict[int, list[Answer]] = {}
     for temperature in sorted({manner["temperature"] for manner in manners}):
@@ -61,7 +77,8 @@ def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Recor
         prompts = [chat.prompt_text(model.tokenizer, questions[i]["instruction"]) for i in places]
         counts = [manners[i]["samples"] for i in places]
         repeated = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]
-        completions = iter(model.complete(repeated, most, temperature))
+        of_repeated = [limits[i] for i, count in zip(places, counts, strict=True) for _ in range(count)]
+        completions = iter(complete_all(model, repeated, of_repeated, temperature))
         for i, count in zip(places, counts, strict=True):
             answers[i] = [next(completions) for _ in range(count)]
     return [

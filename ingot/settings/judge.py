@@ -9,7 +9,7 @@ from ingot.settings.section import Section, Share, problem, setting
 
 
 def without_secrets(address: str) -> str:
-    """Refuse an address that could hold a password or a key: settings are written to params.yaml and dvc.lock."""
+    """Refuse an address that could hold a password or a key: settings are written to params.json and dvc.lock."""
     try:
         parts = urlsplit(address)
         plain = parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -12,7 +12,9 @@ Longest = Annotated[int, Field(ge=1)] | Literal["auto"]
 class Measure(Section):
     """Answers and predictions by which every model of the chain is compared with its parent."""
 
-    longest: Longest = setting("Longest answer; `auto`: half as long again as the longest reference", unit="tokens")
+    longest: Longest = setting(
+        "Longest answer; `auto`: half as long again as the longest reference of its domain and checker", unit="tokens"
+    )
     most: int | None = setting("Questions of each domain that are asked at most; null: all", unit="questions", ge=1)
     batch: int = setting("Questions that are answered together", unit="questions", ge=1)
     fidelity_tokens: int = setting("Held-out tokens along which models are compared", unit="tokens", ge=1)

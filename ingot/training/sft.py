@@ -172,8 +172,14 @@ def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
     """Translate the training settings of the preset into TRL's configuration."""
     from trl import SFTConfig
 
-    shared = shared_arguments(settings, work, seed)
-    return SFTConfig(**shared, packing=settings.packing, max_length=settings.length, completion_only_loss=True)
+    return SFTConfig(
+        **shared_arguments(settings, work, seed),
+        packing=settings.packing,
+        # Rows that are not packed are padded to the longest of their batch.
+        train_sampling_strategy="random" if settings.packing else "group_by_length",
+        max_length=settings.length,
+        completion_only_loss=True,
+    )
 
 
 def last_checkpoint(work: Path) -> str | None:

@@ -185,7 +185,7 @@ def test_any_change_of_a_setting_is_taken_or_refused_in_words(path, value, remov
 
 
 ENTRY = {
-    "cmd": "one", "deps": [{"path": "in", "md5": "0" * 32, "size": 1}], "params": {"params.yaml": {"one": {"a": 1}}},
+    "cmd": "one", "deps": [{"path": "in", "md5": "0" * 32, "size": 1}], "params": {"params.json": {"one": {"a": 1}}},
     "outs": [{"path": "out", "md5": "1" * 32, "size": 1}],
 }  # fmt: skip
 

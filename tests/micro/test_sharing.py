@@ -29,7 +29,7 @@ def test_dvc_runs_the_graph_and_agrees(workspace, whole):
     assert "Running stage 'release'" in said
     agree(workspace)
     changed = workspace.dvc("params", "diff")
-    assert re.search(r"params.yaml +release.\S*licence +\S+ +MIT", changed), changed
+    assert re.search(r"params.json +release.\S*licence +\S+ +MIT", changed), changed
     if not whole:
         return
     assert "perplexity" in workspace.dvc("metrics", "show", "--json")

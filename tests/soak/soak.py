@@ -41,7 +41,7 @@ def new_workspace(folder: Path) -> Workspace:
     copy_project(folder)
     work = Workspace(folder)
     work.edit("config.yaml", "preset: tiny", "preset: tests/micro/preset.yaml")
-    for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
+    for name in ("dvc.yaml", "params.json", "dvc.lock"):
         (folder / name).unlink(missing_ok=True)
     work.dvc("init", "-q", "--no-scm", "--force")
     return work

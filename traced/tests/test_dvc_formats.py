@@ -38,9 +38,13 @@ def step():
 def test_dvc_and_we_write_the_same_trace(project):
     """DVC runs the stage; its lock and its run-cache hold just what we would have written."""
     one = step()
-    stage = {"cmd": "mkdir -p out && cp a/x out/x && echo 1 > f", "deps": list(one.deps), "params": ["one"]}
+    stage = {
+        "cmd": "mkdir -p out && cp a/x out/x && echo 1 > f",
+        "deps": list(one.deps),
+        "params": [{"params.json": ["one"]}],
+    }
     project.folder.joinpath("dvc.yaml").write_bytes(yaml12.dump({"stages": {"one": stage | {"outs": list(one.outs)}}}))
-    project.folder.joinpath("params.yaml").write_bytes(yaml12.dump({"one": SETTINGS}))
+    project.folder.joinpath("params.json").write_text(json.dumps({"one": SETTINGS}))
     project.dvc("repro", "-q")
     digests = Digests(project / ".dvc/tmp/traced")
     ours = new_entry(one, digests.of_all(one.deps), digests.of_all(one.outs)) | {"cmd": stage["cmd"]}
@@ -62,9 +66,9 @@ def test_dvc_reads_what_we_record(project):
     (project / "f").write_text("1\n")
     layer.finish(one, before)
     layer.record(one, before)
-    stage = {"cmd": one.command, "deps": list(one.deps), "params": ["one"], "outs": list(one.outs)}
+    stage = {"cmd": one.command, "deps": list(one.deps), "params": [{"params.json": ["one"]}], "outs": list(one.outs)}
     (project / "dvc.yaml").write_bytes(yaml12.dump({"stages": {"one": stage}}))
-    (project / "params.yaml").write_bytes(yaml12.dump({"one": SETTINGS}))
+    (project / "params.json").write_text(json.dumps({"one": SETTINGS}))
     assert "is cached - skipping run" in project.dvc("repro")
     assert "up to date" in project.dvc("status")
     (project / "f").unlink()

@@ -1,7 +1,7 @@
 """Asking a model: what is asked how often, and the one format of all answers."""
 
 from ingot.inference.answer import Answer
-from ingot.measuring.answers import answer_row, ask, compare_domains, domain_shares, exact_match
+from ingot.measuring.answers import answer_row, ask, compare_domains, domain_shares, exact_match, limits_of
 
 
 class Echo:
@@ -29,6 +29,22 @@ def test_a_question_is_asked_once_greedily_unless_it_wants_samples(tokenizer, re
         ("a", 0, "0"), ("b", 0, "0"), ("b", 1, "1"), ("b", 2, "2"), ("c", 0, "1"),
     ]  # fmt: skip
     assert [row["right"] for row in rows] == [True, False, True, False, False]
+
+
+def test_auto_allows_an_answer_what_the_references_of_its_kind_call_for(tokenizer, record):
+    questions = [
+        record("a", "3", domain="math", checker="number"),
+        record("b", "12345678", domain="math", checker="number"),
+        record("c", "x", domain="logic", checker="number"),
+    ]
+    lengths = [len(tokenizer(question["response"])["input_ids"]) for question in questions]
+    assert limits_of(tokenizer, questions, 7) == [7, 7, 7]
+    found = limits_of(tokenizer, questions, "auto")
+    assert found == [round(1.5 * lengths[1]) + 32] * 2 + [round(1.5 * lengths[2]) + 32]
+    model = Echo(tokenizer)
+    rows = ask(model, questions, "auto")
+    assert [asked[1] for asked in model.asked] == sorted(set(found), reverse=True)
+    assert [row["instruction"] for row in rows] == ["a", "b", "c"]
 
 
 def test_all_answers_have_one_format(record):
