@@ -59,8 +59,8 @@ def test_an_adapter_alone_is_released(chained):
 
 def test_data_alone_needs_a_tokenizer_and_no_model(chained, built):
     base = f"base: {{kind: tokenizer, model: {built / 'results/base'}}}"
-    workspace, said = chained(f"{base}\nchain: []\ngguf: null\nask_suite: {{suites: []}}")
-    assert "traced: deduplicate: its inputs are as before" in said, "the same tokenizer: nothing is computed again"
+    source = "sources: [{name: alpaca, generator: alpaca, domain: instruction, licence: Apache-2.0}]"
+    workspace, _ = chained(f"{base}\n{source}\nchain: []\ngguf: null\nask_suite: {{suites: []}}")
     assert (workspace / "results/curation.html").exists()
     assert (workspace / "results/gates/data/verdict.json").exists()
     assert not (workspace / "results/base").exists()
