@@ -224,7 +224,9 @@ def files():
             yield Broken(f"flipped at {share}.jsonl.{kind}", write(flipped(data, int(len(data) * share))))
     yield Broken("wrong checksum.jsonl.gz", write(flipped(GZ, len(GZ) - 6)), said="damaged or cut off")
     yield Broken("bomb.jsonl.gz", write(gzip.compress(b" " * (100 << 20))), said="unpacks to more than")
-    yield Broken("bomb.jsonl.zst", write(zstandard.compress((b"\n" + b" " * 15) * (100 << 16))), said="unpacks to more than")
+    yield Broken(
+        "bomb.jsonl.zst", write(zstandard.compress((b"\n" + b" " * 15) * (100 << 16))), said="unpacks to more than"
+    )
     yield Broken("bomb of braces.json.gz", write(gzip.compress(b"[" + b"{" * (100 << 20))))
     yield Broken("packed twice.jsonl.gz", write(gzip.compress(gzip.compress(GOOD))), ["nul_byte"])
     yield Broken("bzip2.jsonl", write(bz2.compress(GOOD)), None)

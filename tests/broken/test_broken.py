@@ -44,6 +44,14 @@ def no_longer_than(seconds):
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def transformers_logs():
+    """Let transformers find a stream for its messages that outlives a single test: it keeps the first."""
+    from transformers.utils.logging import get_logger
+
+    get_logger()
+
+
 def refusal(script, spec, capsys):
     """Run a step as its rule does. Return what it said if it refused its input, or "". A traceback fails the test."""
     outputs = [Path(path) for path in spec["output"].values()]
