@@ -47,16 +47,23 @@ install(workflow)
 SNAKEFILE = HEAD + RULES
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A graph of three steps, built once; each step that runs adds a line to the file `runs`."""
-    work = Project(tmp_path / "project")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A graph of three steps, built; each step that runs adds a line to the file `runs`."""
+    work = Project(tmp_path_factory.mktemp("damage") / "project")
     work.folder.mkdir()
     (work / "in").write_text("content\n")
     (work / "Snakefile").write_text(SNAKEFILE)
     work.dvc("init", "-q", "--no-scm")
     work.snakemake()
     return work
+
+
+@pytest.fixture
+def project(built, tmp_path):
+    """A copy of that build. Nothing runs in it just because it is a copy."""
+    subprocess.run(["cp", "-a", built.folder, tmp_path / "project"], check=True)
+    return Project(tmp_path / "project")
 
 
 def runs(project):

@@ -78,7 +78,7 @@ def test_right_answers_become_likelier_than_wrong_ones(loss, checkpoint, before,
     assert log_odds([checkpoint, adapter], failures) > log_odds([checkpoint, before], failures) + 0.5
 
 
-@pytest.mark.parametrize("loss", ["dpo", "kto", "orpo"])
+@pytest.mark.parametrize("loss", ["dpo", *(pytest.param(loss, marks=pytest.mark.slow) for loss in ("kto", "orpo"))])
 def test_a_killed_training_goes_on_with_its_own_weights(loss, checkpoint, before, failures, tmp_path):
     """Of eight steps, four and then the rest: the same weights as eight at once."""
     from safetensors.torch import load_file
