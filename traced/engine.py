@@ -30,7 +30,7 @@ from traced.dvc_files import Pipeline
 from traced.lock import is_busy, wait_until_free
 from traced.plan import Plan, Planned, Verdict
 from traced.remote import DamagedError, UnreachableError
-from traced.step import Step, Trace, params
+from traced.step import Step, Trace, forget_arguments, params
 from traced.store import DamagedLockError, Entry, key_of, outs_of
 from traced.workspace import DVC, Workspace, same, scratch_of
 
@@ -243,7 +243,8 @@ class Tracer:
         return disk
 
     def clean(self) -> None:
-        """Remove what killed runs have left of steps whose traces and bytes are stored by now."""
+        """Remove what killed runs have left of steps whose traces and bytes are stored by now, and old arguments."""
+        forget_arguments()
         for step, planned in self.plan.of.items() if self.plan else ():
             if not planned.entry or not scratch_of(step).exists() or is_busy(step):
                 continue

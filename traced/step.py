@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -18,8 +20,8 @@ PARAMS_FILE = "params.json"
 # An output of this name holds figures, which `dvc metrics show` shows.
 METRICS = "report"
 PATHS = ("deps", "outs", "metrics", "kept_here", "unwatched")
-# Bytes of a text that stands on the command line itself. A command may have two of them and other words.
-LONGEST_ARGUMENT = 32_768
+# Bytes of a text that stands on the command line itself. Snakemake shows the command of a step that fails.
+LONGEST_ARGUMENT = 512
 ARGUMENTS = Path(".dvc/tmp/traced/arguments")
 # Bytes of a step's name. Files are called by it.
 LONGEST_NAME = 160
@@ -65,17 +67,30 @@ def ignored_keys(settings: Any) -> set[str]:
 
 
 def argument(text: str) -> str:
-    """Return a text in the form in which a command line can hold it: a long one is put into a file, as @FILE.
+    """Return a text in the form in which a person can read a command line: a long one is put into a file, as @FILE.
 
-    Linux takes no argument of more than 128 KiB, and a shell command with all its arguments is one.
+    Besides, Linux takes no argument of more than 128 KiB, and a shell command with all its arguments is one.
     """
     data = text.encode()
     if len(data) < LONGEST_ARGUMENT:
         return text
     path = ARGUMENTS / f"{hashlib.sha256(data).hexdigest()[:32]}.json"
-    if not (path.is_file() and path.read_bytes() == data):
-        write_whole(path, data)
+    try:
+        if path.is_file() and path.read_bytes() == data:
+            path.touch()
+        else:
+            write_whole(path, data)
+    except OSError:  # a dry run in a folder that may not be written to
+        return text
     return f"@{path}"
+
+
+def forget_arguments(days: int = 30) -> None:
+    """Remove the files of arguments that no command has had for so long."""
+    for path in ARGUMENTS.glob("*.json"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - 86_400 * days:
+                path.unlink()
 
 
 def of_argument(text: str) -> str:

@@ -8,6 +8,7 @@ The answers of every model have the same format. Each answer is a line of JSON:
     right                                                     whether the checker accepts the answer; null if it is open
 """
 
+import math
 from collections import defaultdict
 from statistics import fmean
 from typing import Any
@@ -18,7 +19,7 @@ from ingot.measuring.predictions import log_likelihood
 from ingot.measuring.significance import compare_means, compare_pairs, holm, proportion
 from ingot.settings.measure import Longest
 from ingot.text import chat
-from ingot.text.checkers import is_right
+from ingot.text.checkers import OPEN, is_right
 
 # With `auto`, an answer may be so much longer than the longest reference of its kind, and a few tokens more.
 ROOM, MORE = 1.5, 32
@@ -42,16 +43,22 @@ def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
 def limits_of(tokenizer: Any, questions: list[Record], longest: Longest) -> list[int]:
     """Return how many tokens the answer to each question may have: `longest`, or with `auto` what its kind calls for.
 
-    Questions of a kind have the same domain and checker. A model that never ends then costs as little as possible.
+    Questions of a kind have the same domain and checker. A model that never ends then costs as little as possible. The
+    longest reference of its kind counts; of open ones, which no checker waits for the end of, nine in ten are shorter.
     """
     if longest != "auto":
         return [longest] * len(questions)
     kinds = [(question["metadata"]["domain"], question["metadata"]["checker"]) for question in questions]
-    longest_of: dict[tuple[str, str], int] = defaultdict(int)
+    lengths: dict[tuple[str, str], list[int]] = defaultdict(list)
     for kind, question in zip(kinds, questions, strict=True):
-        length = len(tokenizer(question["response"], add_special_tokens=False)["input_ids"])
-        longest_of[kind] = max(longest_of[kind], length)
-    return [round(ROOM * longest_of[kind]) + MORE for kind in kinds]
+        lengths[kind].append(len(tokenizer(question["response"], add_special_tokens=False)["input_ids"]))
+    counts = {kind: max(of_kind) if kind[1] != OPEN else decile(of_kind) for kind, of_kind in lengths.items()}
+    return [round(ROOM * counts[kind]) + MORE for kind in kinds]
+
+
+def decile(lengths: list[int]) -> int:
+    """Return the length that nine in ten do not exceed."""
+    return sorted(lengths)[math.ceil(0.9 * len(lengths)) - 1]
 
 
 def complete_all(model: Backend, prompts: list[str], limits: list[int], temperature: float) -> list[Answer]:

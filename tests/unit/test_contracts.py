@@ -53,7 +53,9 @@ def jobs(tmp_path_factory):
             if "-m ingot.workflow.entry" in line:
                 words = shlex.split(line)
                 at = words.index("ingot.workflow.entry")
-                found.append((line, Path(words[at + 1]), json.loads(words[at + 2])))
+                spec = words[at + 2]
+                spec = (folder / spec[1:]).read_text() if spec.startswith("@") else spec
+                found.append((line, Path(words[at + 1]), json.loads(spec)))
     return found
 
 

@@ -41,6 +41,9 @@ def test_auto_allows_an_answer_what_the_references_of_its_kind_call_for(tokenize
     assert limits_of(tokenizer, questions, 7) == [7, 7, 7]
     found = limits_of(tokenizer, questions, "auto")
     assert found == [round(1.5 * lengths[1]) + 32] * 2 + [round(1.5 * lengths[2]) + 32]
+    tales = [record("t", "a tale " * length, checker="open") for length in range(1, 21)]
+    of_tale = len(tokenizer(tales[17]["response"])["input_ids"])
+    assert set(limits_of(tokenizer, tales, "auto")) == {round(1.5 * of_tale) + 32}, "nine in ten are no longer"
     model = Echo(tokenizer)
     rows = ask(model, questions, "auto")
     assert [asked[1] for asked in model.asked] == sorted(set(found), reverse=True)
