@@ -1,11 +1,15 @@
 """Ask a Hugging Face checkpoint, many prompts at a time."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ingot.inference.answer import Answer
 from ingot.inference.device import device
 from ingot.io.progress import progress
+
+# Tokens after which answers that have ended leave their batch, the first time.
+FIRST_STEPS = 64
 
 
 def load(folders: list[Path]) -> tuple[Any, Any]:
@@ -37,40 +41,56 @@ class Checkpoint:
 
         Answers are greedy at temperature 0, and sampled at any other. They have no confidence.
         """
-        # Prompts of similar length go into a batch, so that little of it is padding. The longest go first: if the batch
-        # is too large for the memory, it fails at once.
-        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        answers: dict[int, Answer] = {}
-        for start in progress(range(0, len(order), self.batch), "answers", "batch"):
-            group = order[start : start + self.batch]
-            answers.update(
-                zip(group, self.complete_batch([prompts[i] for i in group], longest, temperature), strict=True)
-            )
+        answered = self.answered(prompts, longest, temperature)
+        answers = dict(progress(answered, "answers", "question", len(prompts)))
         return [answers[i] for i in range(len(prompts))]
 
-    def complete_batch(self, prompts: list[str], longest: int, temperature: float) -> list[Answer]:
-        """Answer prompts in one call of the model."""
+    def answered(self, prompts: list[str], longest: int, temperature: float) -> Iterator[tuple[int, Answer]]:
+        """Yield (place of a prompt, its answer) as the answers end.
+
+        A batch takes as long as its longest answer. So all answers are begun, and those that have not ended after some
+        tokens go on together, in fewer batches, for twice as many.
+        """
+        prompted = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+        said: list[list[int]] = [[] for _ in prompts]
+        going, steps, length = list(range(len(prompts))), FIRST_STEPS, 0
+        while going:
+            steps = min(steps, longest - length)
+            length += steps
+            # Prompts of similar length go into a batch, so that little of it is padding. The longest go first: if the
+            # batch is too large for the memory, it fails at once.
+            going.sort(key=lambda i: -len(prompted[i]))
+            unfinished = []
+            for start in range(0, len(going), self.batch):
+                group = going[start : start + self.batch]
+                written = self.go_on([prompted[i] + said[i] for i in group], steps, temperature)
+                for i, ids in zip(group, written, strict=True):
+                    stopped = self.tokenizer.eos_token_id in ids
+                    said[i] += ids[: ids.index(self.tokenizer.eos_token_id)] if stopped else ids
+                    if stopped or length == longest:
+                        yield i, Answer(self.tokenizer.decode(said[i], skip_special_tokens=True).strip(), stopped)
+                    else:
+                        unfinished.append(i)
+            going, steps = unfinished, 2 * steps
+
+    def go_on(self, texts: list[list[int]], steps: int, temperature: float) -> list[list[int]]:
+        """Write so many tokens after each text, in one call of the model. An end token may come before the last."""
         import torch
 
-        tokenizer = self.tokenizer
-        tokenizer.padding_side = "left"
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        encoded = tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(self.model.device)
+        self.tokenizer.padding_side = "left"
+        padded = self.tokenizer.pad({"input_ids": texts}, return_tensors="pt").to(self.model.device)
         with torch.no_grad():
             out = self.model.generate(
-                input_ids=encoded["input_ids"],
-                attention_mask=encoded["attention_mask"],
-                max_new_tokens=longest,
+                input_ids=padded["input_ids"],
+                attention_mask=padded["attention_mask"],
+                max_new_tokens=steps,
                 **(sampling if temperature else {"do_sample": False}),
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.pad_token_id,
             )
-        answers = []
-        for row in out[:, encoded["input_ids"].shape[1] :].tolist():
-            stopped = tokenizer.eos_token_id in row
-            ids = row[: row.index(tokenizer.eos_token_id)] if stopped else row
-            answers.append(Answer(tokenizer.decode(ids, skip_special_tokens=True).strip(), stopped))
-        return answers
+        written: list[list[int]] = out[:, padded["input_ids"].shape[1] :].tolist()
+        return written
 
     def logits(self, ids: list[int]) -> Any:
         """Compute the logits [tokens, vocabulary] along token ids [tokens]."""
