@@ -32,4 +32,5 @@ engine.install(
     workflow,
     settings_files=settings_files(SETTINGS, ROOT),
     plots=BUILD.plots(),
+    refresh="make dvc.yaml",
 )

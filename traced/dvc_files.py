@@ -57,9 +57,9 @@ def stages_of(path: Path) -> dict[str, Any]:
 class Pipeline:
     """The three files, and how they follow from the steps of a graph."""
 
-    def __init__(self, settings_files: Iterable[Path], plots: list[dict[str, Any]]) -> None:
+    def __init__(self, settings_files: Iterable[Path], plots: list[dict[str, Any]], refresh: str = COMMAND) -> None:
         self.settings_files = [str(path) for path in settings_files]
-        self.plots = plots
+        self.plots, self.refresh = plots, refresh
         # As they were when the configuration was read. An edit during the run must show afterwards.
         self.settings = {path: yaml12.load(Path(path)) for path in self.settings_files}
 
@@ -113,7 +113,8 @@ class Pipeline:
             names = {name for name, stage in described.items() if name not in ours or stage == ours[name]}
             if left_out := sorted(set(known) - names):
                 message = (
-                    f"dvc.yaml is of another configuration, so dvc.lock leaves out {', '.join(left_out)}: run {COMMAND}"
+                    f"dvc.yaml is of another configuration, so dvc.lock leaves out {len(left_out)} steps, such as"
+                    f" {left_out[0]}: `{self.refresh}` writes it anew"
                 )
         stages = {name: entry for name, entry in sorted({**lock, **known}.items()) if name in names}
         if stages != lock:

@@ -19,14 +19,14 @@ from typing import Any
 
 import snakemake.workflow
 from snakemake.dag import DAG
-from snakemake.exceptions import WorkflowError, print_exception
+from snakemake.exceptions import MissingInputException, WorkflowError, print_exception
 from snakemake.jobs import Reason
 from snakemake.logging import logger
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from traced.digest import Content
-from traced.dvc_files import Pipeline
+from traced.dvc_files import COMMAND, Pipeline
 from traced.lock import is_busy, wait_until_free
 from traced.plan import Plan, Planned, Verdict
 from traced.remote import DamagedError, UnreachableError
@@ -97,14 +97,16 @@ class Because(Reason):  # type: ignore[misc]
 class Tracer:
     """What graph and scheduler of one workflow share."""
 
-    def __init__(self, workflow: Any, settings_files: list[Path], plots: list[dict[str, Any]]) -> None:
+    def __init__(self, workflow: Any, settings_files: list[Path], plots: list[dict[str, Any]], refresh: str) -> None:
         self.workflow = workflow
-        self.pipeline = Pipeline(settings_files, plots)
+        self.pipeline = Pipeline(settings_files, plots, refresh)
         self.workspace = Workspace()
         self.steps: dict[Any, Step] = {}
         self.plan: Plan | None = None
         self.expected: dict[Any, Entry] = {}
         """What each job that was handed on should read."""
+        self.lost: list[Exception] = []
+        """Why no job could be made for files that a rule writes and that are there."""
         self.claim: Any = None
 
     @property
@@ -146,6 +148,12 @@ class Tracer:
         self.claim.flush()
         for left in (Path(self.workflow.persistence.path) / "locks").glob("*.lock"):
             left.unlink()
+
+    def was_made(self, file: Any, jobs: Iterable[Any]) -> bool:
+        """Tell whether a file is the work of a step, rather than a source whose name a rule with wildcards fits."""
+        if any(not job.rule.has_wildcards() for job in jobs) or self.workflow.persistence.rule(file):
+            return True
+        return any(out["path"] == file for entry in self.workspace.store.locked.values() for out in entry["outs"])
 
     def jobs_of(self, dag: DAG) -> list[Any]:
         """List the jobs that write something, parents first."""
@@ -280,11 +288,27 @@ class TracedDAG(DAG):  # type: ignore[misc]
         if self.tracer is None:
             await super().check_incomplete()
 
+    async def update(self, jobs: Any, file: Any = None, *others: Any, **options: Any) -> Any:
+        """Find the job that writes a file. Keep in mind why if there is none, and Snakemake would not say so.
+
+        Snakemake takes a file that is there for an input that nobody makes if one of its own inputs is missing. A
+        source that was removed or renamed would then go unnoticed, and so would all edits before this file.
+        """
+        try:
+            return await super().update(jobs, file, *others, **options)
+        except (MissingInputException, WorkflowError) as error:
+            scheduling = self.tracer if self.tracer and self.tracer.is_main else None
+            if scheduling and file is not None and await file.exists() and scheduling.was_made(file, jobs):
+                scheduling.lost.append(error)
+            raise
+
     async def update_needrun(self, create_inventory: bool = False) -> None:
         """Decide which jobs need to run."""
         if self.tracer is None or self.workflow.touch:
             await super().update_needrun(create_inventory)
             return
+        if self.tracer.lost:
+            raise self.tracer.lost[0]
         needed = await self.needed_jobs()
         self._needrun.clear()
         self._checkpoint_jobs.clear()
@@ -409,13 +433,19 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
                 self.tracer.finish()
 
 
-def install(workflow: Any, settings_files: Iterable[Path] = (), plots: Iterable[dict[str, Any]] = ()) -> None:
+def install(
+    workflow: Any,
+    settings_files: Iterable[Path] = (),
+    plots: Iterable[dict[str, Any]] = (),
+    refresh: str = COMMAND,
+) -> None:
     """Let content decide for a workflow. Its Snakefile calls this once.
 
     Args:
         workflow: Snakemake's workflow.
         settings_files: the files that the configuration was read from, which `dvc status` watches.
         plots: entries for `plots:` of dvc.yaml, such as {"results/report.json": {"x": "step", "y": "loss"}}.
+        refresh: the command that a person is told to write dvc.yaml by.
     """
     if not version("snakemake").startswith(SNAKEMAKE):
         raise WorkflowError(f"traced is written for Snakemake {SNAKEMAKE}x, this is {version('snakemake')}")
@@ -426,7 +456,7 @@ def install(workflow: Any, settings_files: Iterable[Path] = (), plots: Iterable[
         if isinstance(trace, Trace) and rule.shellcmd:
             trace.shell = shell_digest(rule.shellcmd)
     try:
-        workflow.tracer = Tracer(workflow, list(settings_files), list(plots))
+        workflow.tracer = Tracer(workflow, list(settings_files), list(plots), refresh)
     except DamagedLockError as error:
         raise WorkflowError(str(error)) from None
     snakemake.workflow.DAG = TracedDAG

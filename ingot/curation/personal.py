@@ -72,9 +72,9 @@ PERSONAL: dict[str, tuple[re.Pattern[str], re.Pattern[str], Callable[[str], bool
         is_public_address,
     ),
 }
-# A phone number has seven digits or more, with the usual signs between them.
+# A phone number has seven digits or more, with the usual signs between them. What has a result is a sum.
 SEVEN_DIGITS = re.compile(r"\d(?:[\s().\-/]{0,2}\d){6}")
-MAYBE_PHONE = re.compile(r"(?<![\w.,$€£])[+(]?\d(?:[\s().\-/]{0,2}\d){6,16}(?![\w%]|[.,]\d)")
+MAYBE_PHONE = re.compile(r"(?<![\w.,$€£])[+(]?\d(?:[\s().\-/]{0,2}\d){6,16}(?![\w%]|[.,]\d|\s*=)")
 
 # These formats are documented by their issuers; the patterns follow the rules of gitleaks (MIT licence).
 SECRETS: dict[str, re.Pattern[str]] = {

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ NAMES_OF_FIELDS = {name: frozenset(fields.model_dump(exclude_none=True).values()
 # As suites/function_calls.yaml asks.
 CALL_WANTED = 'Answer with nothing but the call that is needed, as JSON: {"name": ..., "arguments": {...}}'
 DIFFICULTIES = ("easy", "medium", "hard")
+LONGEST_SEEN = 200
+KINDS = {list: "list", dict: "mapping", bool: "yes or no", bytes: "binary value", float: "number that is not finite"}
 ROLES = {"human": "user", "gpt": "assistant"}
 
 
@@ -84,9 +87,16 @@ def find_call(row: Record) -> tuple[Any, Any] | None:
     return f"These functions can be called:\n{shown}\n\n{asked.get('content')}\n\n{CALL_WANTED}", answer
 
 
+def text_of(value: Any) -> Any:
+    """Write a finite number as a text, as a CSV file would hold it. Return anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return value
+    return str(int(value)) if value == int(value) else str(value)
+
+
 def joined(*pieces: Any) -> Any:
     """Join the pieces of a question to one text. If one of them is no text, return that one, so that it is refused."""
-    given = [piece for piece in pieces if piece is not None]
+    given = [text_of(piece) for piece in pieces if piece is not None]
     wrong = next((piece for piece in given if not isinstance(piece, str)), None)
     return "\n\n".join(filter(None, given)) if wrong is None and given else wrong
 
@@ -96,7 +106,7 @@ def take(row: Record, fields: Fields) -> tuple[Any, Any] | None:
     if fields.instruction not in row or fields.response not in row:
         return None
     before, after = (row.get(name) if name is not None else None for name in (fields.system, fields.input))
-    return joined(before, row[fields.instruction], after), row[fields.response]
+    return joined(before, row[fields.instruction], after), text_of(row[fields.response])
 
 
 Finder = Callable[[Record], tuple[Any, Any] | None]
@@ -188,6 +198,22 @@ def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record
     metadata["checker"] = metadata["checker"] or implied(instruction, response)
     identity = record_id(instruction, response)
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""
+
+
+def seen(row: Row, reason: str, shape: Shape | None) -> str:
+    """Say what about a row that is no record a person can mend: which fields are there, or what kind of value."""
+    if not isinstance(row.value, dict):
+        return ""
+    if reason == "missing_fields":
+        wanted = (shape.instruction, shape.response) if isinstance(shape, Fields) else ()
+        lacking = ", ".join(name for name in wanted if name not in row.value)
+        there = ", ".join(map(str, row.value))[:LONGEST_SEEN] or "no fields"
+        return f"no {lacking}; there are {there}" if lacking else f"there are {there}"
+    if reason == "not_text":
+        kinds = [f"{name} is a {KINDS.get(type(value), 'value')}" for name, value in row.value.items()
+                 if not isinstance(text_of(value), str | None)]  # fmt: skip
+        return ", ".join(kinds)[:LONGEST_SEEN]
+    return ""
 
 
 def record_of(row: Row, labels: Labels, shape: Shape | None) -> tuple[Record | None, str]:

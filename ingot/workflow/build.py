@@ -289,12 +289,20 @@ class Build:
             yield f"modifier_{domain}", None, f"results/modifiers/{domain}/lora.gguf"
             yield f"modifier_{domain}.zst", f"modifier_{domain}", f"results/modifiers/{domain}/lora.gguf.zst"
 
+    def unused_data(self) -> list[str]:
+        """List what this build lacks in data, or does not use of them."""
+        share = self.settings.split.shares.routing
+        if not self.has_data:
+            return ["No data stage: `sources` is empty, so nothing was trained on your own data."]
+        if share and not self.has_router:
+            unused = f"No router, so nothing used the {share:.0%} of the records that are set aside for it"
+            return [f"{unused}; `split.shares.routing: 0` trains on them."]
+        return []
+
     def left_out(self) -> list[str]:
         """List what this build does not make or does not measure, and why, in one sentence each."""
         settings = self.settings
-        lines = []
-        if not self.has_data:
-            lines.append("No data stage: `sources` is empty, so nothing was trained on your own data.")
+        lines = self.unused_data()
         if self.has_model and not self.benchmark:
             lines.append("Nothing was measured, and no gate was passed: there are neither `benchmarks` nor `sources`.")
         elif self.has_model and not settings.benchmarks:

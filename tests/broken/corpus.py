@@ -125,7 +125,7 @@ LINES = {
         "instances of text": b'{"instruction": "a", "instances": ["b"]}',
     },
     "not_text": {
-        "question is a number": line(question=5),
+        "question is true": line(question=True),
         "question is a list": line(question=["a"]),
         "question is an object": line(question={"text": "a"}),
         "answer is null": line(answer=None),

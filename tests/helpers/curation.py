@@ -31,7 +31,7 @@ def results(paths):
     return kept, rejected, report
 
 
-def read_file(path, folder, sample=1.0, part=WHOLE, **settings):
+def read_file(path, folder, sample=1.0, part=WHOLE, shape=None, **settings):
     """Read a source, and return what `read` wrote."""
     from workflow_scripts.data.read import read
 
@@ -43,7 +43,7 @@ def read_file(path, folder, sample=1.0, part=WHOLE, **settings):
         *paths,
         settings=settings,
         format=None,
-        shape=None,
+        shape=shape,
         sample=sample,
         labels=LABELS,
         part=part,

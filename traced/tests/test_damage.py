@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -128,6 +129,36 @@ def test_a_damaged_remote_is_noticed_and_what_it_lacks_is_made_again(project, tm
     assert (project / "out/total").read_bytes() == expected
     assert "damaged" in said or how == "a folder"
     assert runs(project) == 2
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("how", ["removed", "renamed in the rule"])
+def test_a_source_that_is_not_there_is_named_though_all_results_are(project, how):
+    """Snakemake itself takes results for sources then, and finds nothing to be done."""
+    if how == "removed":
+        (project / "in").unlink()
+    else:
+        project.edit("Snakefile", 'input: "in"', 'input: "on"')
+    for command in (["total"], ["--dry-run"], ["out/total"]):
+        said = project.snakemake(*command, check=False)
+        assert "Missing input files" in said and "Nothing to be done" not in said
+        assert re.search(r"^ +(in|on)$", said, re.MULTILINE), said
+    said = project.call("python", "-m", "traced.why", check=False)
+    assert said.startswith("Missing input files") and "Traceback" not in said
+
+
+@pytest.mark.graph
+def test_a_source_whose_name_a_rule_fits_stays_a_source(tmp_path):
+    project = Project(tmp_path)
+    rule = 'rule unpack:\n    input: "{name}.packed"\n    output: "{name}.txt"\n    params: **params()\n'
+    (tmp_path / "Snakefile").write_text(
+        HEAD + 'rule copy:\n    input: "a.txt"\n    output: "out"\n    params: **params()\n'
+        f'    shell: TRACED + "cp {{input}} {{output}}"\n{rule}    shell: TRACED + "cp {{input}} {{output}}"\n'
+        "install(workflow)\n"
+    )
+    (tmp_path / "a.txt").write_text("a source\n")
+    project.snakemake()
+    assert project.nothing_to_do()
 
 
 @pytest.mark.graph

@@ -6,12 +6,21 @@ from pathlib import Path
 
 from ingot.curation.accounting import Books
 from ingot.curation.personal import find_personal, find_secrets
-from ingot.curation.shapes import Labels, record_of
+from ingot.curation.shapes import Labels, record_of, seen
+from ingot.errors import InputError
 from ingot.io.formats import Part, Row, by_id, rows
 from ingot.io.progress import progress
 from ingot.io.records import Record
-from ingot.settings.data import Read, Shape
+from ingot.settings.data import Fields, Read, Shape
 from ingot.text.forms import unit_hash
+
+LEAST_ROWS = 10
+"""Rows of a part, all of them no records, that are no accident."""
+
+
+def optional_fields(shape: Shape | None) -> list[str]:
+    """List the fields that a source names for what goes before or after a question. A row may lack them."""
+    return [name for name in (shape.system, shape.input) if name] if isinstance(shape, Fields) else []
 
 
 def place_of(row: Row, path: Path) -> Record:
@@ -36,6 +45,15 @@ def clear(record: Record, region: str) -> None:
         del record["metadata"]["accepted"]
 
 
+def no_record(source: Path, books: Books, hint: str) -> str:
+    """Say why no row of a part can become a record."""
+    reasons = ", ".join(f"{reason} {count} times" for reason, count in books.reasons["read"].most_common())
+    return (
+        f"{source}: none of {books.rejected} rows can become a record: {reasons}{f' ({hint})' if hint else ''}; the"
+        " `shape` of its source can name the fields, see docs/data.md"
+    )
+
+
 def read(
     source: Path,
     answers: list[Path],
@@ -57,14 +75,23 @@ def read(
     fields of the object with its `id` in the files of `answers`.
     """
     known = by_id(answers, settings, format)
+    usable, unseen, hint = False, set(optional_fields(shape)), ""
     with Books(records, rejected, report, region) as books:
         for row in progress(rows(source, format, settings, part), source.name, "row"):
-            record, reason = record_of(with_answer(row, known), labels, shape)
+            whole = with_answer(row, known)
+            record, reason = record_of(whole, labels, shape)
             if record is not None:
+                usable = True
+                unseen -= whole.value.keys()
                 clear(record, region)
             if record is None:
-                books.reject(place_of(row, source), "read", reason, size=len(row.excerpt))
+                hint = seen(whole, reason, shape)
+                books.reject(place_of(row, source), "read", reason, hint, len(row.excerpt))
             elif sample < 1 and unit_hash(record["id"]) >= sample:
                 books.reject(record, "read", "not_sampled")
             else:
                 books.keep(record)
+        if usable and unseen:
+            raise InputError(f"{source}: no row has the field {min(unseen)!r}, which the `shape` of its source names")
+        if not usable and books.rejected >= LEAST_ROWS:
+            raise InputError(no_record(source, books, hint))

@@ -66,8 +66,10 @@ def test_another_shape_than_the_named_one_is_not_guessed():
         ({"messages": [{"role": "user", "content": "Q"}]}, "missing_fields"),
         ({"messages": "no list"}, "missing_fields"),
         ({"instances": []}, "missing_fields"),
-        ({"question": 5, "answer": "A"}, "not_text"),
-        ({"instruction": "Q", "input": 5, "output": "A"}, "not_text"),
+        ({"question": [5], "answer": "A"}, "not_text"),
+        ({"question": "Q", "answer": True}, "not_text"),
+        ({"question": "Q", "answer": float("inf")}, "not_text"),
+        ({"instruction": "Q", "input": {"a": 5}, "output": "A"}, "not_text"),
         ({"question": " ", "answer": "A"}, "empty_text"),
         ({"question": "\ud800", "answer": "A"}, "lone_surrogate"),
         ({"question": "Q", "answer": "A", "quality_score": "9"}, "bad_metadata"),
@@ -86,6 +88,39 @@ def test_what_a_source_leaves_null_gets_its_default():
     source = {"question": "Q", "answer": "A", "domain": None, "difficulty": None, "quality_score": 7.5}
     metadata = standardise(source, LABELS, None)[0]["metadata"]
     assert (metadata["domain"], metadata["difficulty"], metadata["quality_score"]) == ("code", "medium", 7.5)
+
+
+def test_a_number_is_the_text_that_a_csv_file_would_hold():
+    record, _ = standardise({"instruction": "Q", "input": 5, "output": 72.0}, LABELS, "alpaca")
+    assert (record["instruction"], record["response"], record["metadata"]["checker"]) == ("Q\n\n5", "72", "number")
+    assert standardise({"question": "Q", "answer": 0.25}, LABELS, None)[0]["response"] == "0.25"
+
+
+def test_a_source_of_which_no_row_is_a_record_stops_and_says_what_is_there(tmp_path):
+    (tmp_path / "s.csv").write_text("qid,question,answer\n" + "1,Q,A\n" * 30)
+    with pytest.raises(
+        InputError, match=r"s\.csv: none of 30 rows .* missing_fields 30 times \(no query; there are qid,"
+    ):
+        read_file(tmp_path / "s.csv", tmp_path / "a", shape=Fields(instruction="query", response="answer"))
+    (tmp_path / "few.csv").write_text("qid,question,answer\n" + "1,Q,A\n" * 3)
+    shape = Fields(instruction="query", response="answer")
+    kept, rejected, _ = read_file(tmp_path / "few.csv", tmp_path / "b", shape=shape)
+    assert not kept
+    assert {one["evidence"] for one in rejected} == {"no query; there are qid, question, answer"}
+    (tmp_path / "lists.jsonl").write_text('{"question": "Q", "answer": ["A"], "n": 1}\n')
+    assert read_file(tmp_path / "lists.jsonl", tmp_path / "c")[1][0]["evidence"] == "answer is a list"
+
+
+def test_a_field_that_no_row_has_is_named(tmp_path):
+    """A row may lack what goes before or after its question; if all do, the name is wrong."""
+    (tmp_path / "s.jsonl").write_text(
+        '{"question": "Q", "options": "(A) x", "answer": "A"}\n{"question": "R", "answer": "B"}\n'
+    )
+    right, wrong = (Fields(instruction="question", input=name, response="answer") for name in ("options", "option"))
+    kept, _, _ = read_file(tmp_path / "s.jsonl", tmp_path / "a", shape=right)
+    assert sorted(record["instruction"] for record in kept) == ["Q\n\n(A) x", "R"]
+    with pytest.raises(InputError, match="no row has the field 'option', which the `shape`"):
+        read_file(tmp_path / "s.jsonl", tmp_path / "b", shape=wrong)
 
 
 def write_questions(path, count):

@@ -155,6 +155,6 @@ def test_a_table_that_unpacks_to_too_much_is_refused(tmp_path):
 
 
 def test_a_hundred_thousand_empty_records_leave_counts_that_add_up(tmp_path):
-    (tmp_path / "s.jsonl").write_text("{}\n" * 100_000)
+    (tmp_path / "s.jsonl").write_text("{}\n" * 100_000 + '{"question": "Q", "answer": "A"}\n')
     kept, rejected, _ = read_file(tmp_path / "s.jsonl", tmp_path)
-    assert (len(kept), len(rejected)) == (0, 100_000)
+    assert (len(kept), len(rejected)) == (1, 100_000)
