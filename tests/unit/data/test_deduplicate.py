@@ -123,6 +123,7 @@ def test_a_mix_that_moves_too_far_stops_the_build(tmp_path, record):
         run(tmp_path, records, limits={"domain": 0.02})
 
 
+@pytest.mark.graph
 def test_a_corpus_of_near_copies_needs_little_memory(tmp_path, record):
     """60,000 records of one cluster: 36 MB of texts and as much of keys, of which one band at a time is in memory."""
     text = " ".join(f"word{i}" for i in range(60))
@@ -161,6 +162,7 @@ run(sys.argv[2:], Path(sys.argv[1]).parent / "limited")
 """
 
 
+@pytest.mark.graph
 def test_signatures_may_exceed_the_memory(tmp_path, record):
     """They stay on disk: only one band of them, and some columns, are in memory at a time."""
     room, parts, each = 32 << 20, 4, 15_000
