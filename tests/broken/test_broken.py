@@ -104,6 +104,7 @@ def test_a_broken_source_is_refused_by_name_or_its_rows_are_counted(broken: Brok
         assert len(kept) == broken.kept
 
 
+@pytest.mark.graph
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_broken_checkpoint_is_refused_before_anything_long(name, checkpoint, tmp_path, monkeypatch, capsys):
     make, said = CHECKPOINTS[name]
