@@ -89,9 +89,9 @@ def find_call(row: Record) -> tuple[Any, Any] | None:
 
 def text_of(value: Any) -> Any:
     """Write a finite number as a text, as a CSV file would hold it. Return anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return value
-    return str(int(value)) if value == int(value) else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value) if value.is_integer() else value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def joined(*pieces: Any) -> Any:

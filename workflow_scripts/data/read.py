@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ingot.curation.accounting import Books
 from ingot.curation.personal import find_personal, find_secrets
+from ingot.curation.redaction import redacted
 from ingot.curation.shapes import Labels, record_of, seen
 from ingot.errors import InputError
 from ingot.io.formats import Part, Row, by_id, rows
@@ -94,4 +95,4 @@ def read(
         if usable and unseen:
             raise InputError(f"{source}: no row has the field {min(unseen)!r}, which the `shape` of its source names")
         if not usable and books.rejected >= LEAST_ROWS:
-            raise InputError(no_record(source, books, hint))
+            raise InputError(no_record(source, books, redacted(hint, region)))

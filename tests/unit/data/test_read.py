@@ -93,6 +93,7 @@ def test_what_a_source_leaves_null_gets_its_default():
 def test_a_number_is_the_text_that_a_csv_file_would_hold():
     record, _ = standardise({"instruction": "Q", "input": 5, "output": 72.0}, LABELS, "alpaca")
     assert (record["instruction"], record["response"], record["metadata"]["checker"]) == ("Q\n\n5", "72", "number")
+    assert standardise({"question": "Q", "answer": 10**400}, LABELS, None)[0]["response"] == "1" + 400 * "0"
     assert standardise({"question": "Q", "answer": 0.25}, LABELS, None)[0]["response"] == "0.25"
 
 
@@ -109,6 +110,14 @@ def test_a_source_of_which_no_row_is_a_record_stops_and_says_what_is_there(tmp_p
     assert {one["evidence"] for one in rejected} == {"no query; there are qid, question, answer"}
     (tmp_path / "lists.jsonl").write_text('{"question": "Q", "answer": ["A"], "n": 1}\n')
     assert read_file(tmp_path / "lists.jsonl", tmp_path / "c")[1][0]["evidence"] == "answer is a list"
+
+
+def test_a_secret_among_the_names_of_fields_is_not_shown(tmp_path):
+    secret = "hf_" + "ingotsecretvalue" + "0123456789" * 2
+    (tmp_path / "s.jsonl").write_text(f'{{"{secret}": "x"}}\n' * 30)
+    with pytest.raises(InputError, match="none of 30 rows") as error:
+        read_file(tmp_path / "s.jsonl", tmp_path)
+    assert secret not in str(error.value)
 
 
 def test_a_field_that_no_row_has_is_named(tmp_path):
