@@ -1,6 +1,6 @@
 """Measure the steps that need a GPU, as the rules start them: seconds, tokens a second, memory of machine and GPU.
 
-    python bench/bench_gpu.py PRESET RECORDS TOKENIZER FIGURES [STEP ...]
+    python bench/bench_gpu.py PRESET RECORDS TOKENIZER FIGURES [--longest SECONDS] [STEP ...]
 
 The model has the shape of the preset's base and random weights, because only speed and memory are measured. Each step
 does a few of the preset's steps on RECORDS (JSONL, as the data stage leaves them), in a process of its own, so that
@@ -33,8 +33,6 @@ SHARED = {"num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddin
 Job = tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]
 OPTIMIZER_STEPS = 6
 CALIBRATION_RECORDS = 16
-LONGEST_STEP = 600
-"""Seconds after which a step is stopped."""
 
 
 def make_base(preset: str, tokenizer: Path, folder: Path) -> None:
@@ -126,8 +124,8 @@ def run_one(script: str, spec: dict[str, Any], figures: Path) -> None:
         figures.write_text(json.dumps({"seconds": time.monotonic() - began, **seconds, **peak}))
 
 
-def measure(name: str, job: Job, folder: Path) -> dict[str, Any]:
-    """Run a step in a process of its own, and return its figures, or why it failed."""
+def measure(name: str, job: Job, folder: Path, longest: int) -> dict[str, Any]:
+    """Run a step in a process of its own for at most `longest` seconds. Return its figures, or why it failed."""
     script, inputs, outputs, params = job
     spec = json.dumps({"input": inputs, "output": outputs, "params": params})
     figures = folder / "figures.json"
@@ -137,12 +135,12 @@ def measure(name: str, job: Job, folder: Path) -> dict[str, Any]:
     command = [sys.executable, __file__, "--one", f"workflow_scripts/{script}.py", spec, str(figures)]
     try:
         ran = subprocess.run(
-            command, cwd=ROOT, env=environment, timeout=LONGEST_STEP, capture_output=True, text=True, check=False
+            command, cwd=ROOT, env=environment, timeout=longest, capture_output=True, text=True, check=False
         )
         said = ran.stdout + ran.stderr
         failed = {} if ran.returncode == 0 else {"failed": said.strip()[-1500:]}
     except subprocess.TimeoutExpired as error:
-        failed = {"failed": f"stopped after {LONGEST_STEP} s: {(error.stderr or b'')[-600:].decode(errors='replace')}"}
+        failed = {"failed": f"stopped after {longest} s: {(error.stderr or b'')[-600:].decode(errors='replace')}"}
     row = {"step": name, **(json.loads(figures.read_text()) if figures.exists() else {}), **failed}
     report = Path(outputs["report"])
     if report.exists():
@@ -170,6 +168,7 @@ def bench() -> None:
     for name in ("records", "tokenizer", "figures"):
         parser.add_argument(name, type=lambda text: Path(text).resolve())
     parser.add_argument("steps", nargs="*")
+    parser.add_argument("--longest", type=int, default=600, help="seconds after which a step is stopped")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-gpu-") as place, options.figures.open("a") as written:
         folder = Path(place)
@@ -182,7 +181,7 @@ def bench() -> None:
         for name, job in jobs(options.preset, options.records, folder).items():
             if options.steps and not any(name.startswith(wanted) for wanted in options.steps):
                 continue
-            row = {"preset": options.preset, **measure(name, job, folder)}
+            row = {"preset": options.preset, **measure(name, job, folder, options.longest)}
             print(json.dumps(row), flush=True)
             written.write(json.dumps(row) + "\n")
             written.flush()
