@@ -82,7 +82,7 @@ def jobs(preset: str, records: Path, folder: Path) -> dict[str, Job]:
         "adapt, as the preset": adapter("preset"),
         "adapt, an eighth of the batch": adapter("small", **smaller),
         "adapt, an eighth of the batch, not packed": adapter("rows", **smaller, packing=False),
-        "adapt, an eighth of the batch, base in 16 bit": adapter("whole", **smaller, quantization=None),
+        "adapt, an eighth of the batch, base not quantised": adapter("whole", **smaller, quantization=None),
         "adapt by unsloth, an eighth of the batch": adapter("unsloth", "unsloth", **smaller),
         "prune": compressed("prune", "pruned", settings={**settings["prune"], "calibration": few_texts}),
         "recover": compressed("recover", "recovered", training=recovery, difficulties=adapt["difficulties"],
