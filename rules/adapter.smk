@@ -28,6 +28,7 @@ if "adapt" in CHAIN:
         log:
             "logs/adapt.log",
         threads: SETTINGS.threads
+        priority: LONG_WAY
         resources:
             **gpu(),
         params:

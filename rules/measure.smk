@@ -48,6 +48,7 @@ if BUILD.measured:
             tokenizer=BUILD.tokenizer,
             texts=BUILD.held_out_texts,
             benchmark=BUILD.asked,
+            gate="results/gates/data/verdict.json" if BUILD.has_data else [],
             code=code("ml", "measure/measure"),
         output:
             report=FIGURES,
