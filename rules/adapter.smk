@@ -27,8 +27,8 @@ if "adapt" in CHAIN:
             report="results/reports/adapt.json",
         log:
             "logs/adapt.log",
-        threads: SETTINGS.threads
         priority: LONG_WAY
+        threads: SETTINGS.threads
         resources:
             **gpu(),
         params:
@@ -109,6 +109,7 @@ if "target" in CHAIN or "prefer" in CHAIN:
             answers="results/rounds/{turn}/answers.jsonl",
         log:
             "logs/ask_checkpoint_{turn}.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),
@@ -141,7 +142,7 @@ if "target" in CHAIN or "prefer" in CHAIN:
                     turn=wildcard("turn"),
                     judge=SETTINGS.judge,
                     malformed=SETTINGS.target.judged.malformed,
-                    remembered=ANSWERS,
+                    remembered=REMEMBERED,
                     network=True,
                 ),
             message:
@@ -173,6 +174,7 @@ if "target" in CHAIN:
             report="results/reports/target_{turn}.json",
         log:
             "logs/target_{turn}.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),
@@ -268,7 +270,7 @@ if "prefer" in CHAIN:
                     turn=str(CHAIN.rounds + 1),
                     judge=SETTINGS.judge,
                     malformed=SETTINGS.target.judged.malformed,
-                    remembered=ANSWERS,
+                    remembered=REMEMBERED,
                     network=True,
                 ),
             message:
@@ -293,6 +295,7 @@ if "prefer" in CHAIN:
             report="results/reports/prefer.json",
         log:
             "logs/prefer.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),

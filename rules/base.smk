@@ -46,6 +46,7 @@ if BUILD.pretrained:
             report="results/reports/base.json",
         log:
             "logs/pretrain.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),

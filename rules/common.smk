@@ -75,7 +75,7 @@ def page(environment, script, *templates):
 # The settings' classes only check values, and the values are in the trace.
 UNWATCHED = [here("ingot/settings")]
 # Where the answers of endpoints are kept. They are found by the bytes of the request, so they are no input.
-ANSWERS = ".cache/answers"
+REMEMBERED = ".cache/answers"
 
 
 def step(network=False, kept_here=(), **values):
@@ -112,7 +112,7 @@ def step(network=False, kept_here=(), **values):
             )
         )
 
-    unwatched = [*UNWATCHED, *([ANSWERS] if network else [])]
+    unwatched = [*UNWATCHED, *([REMEMBERED] if network else [])]
     return {"spec": spec, "trace": Trace(values, network, unwatched, kept_here)}
 
 

@@ -20,6 +20,7 @@ if "prune" in CHAIN:
             report="results/reports/prune.json",
         log:
             "logs/prune.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),
@@ -44,6 +45,7 @@ if "recover" in CHAIN:
             report="results/reports/recover.json",
         log:
             "logs/recover.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),
@@ -74,6 +76,7 @@ if "quantize_awq" in CHAIN:
             report="results/reports/quantize_awq.json",
         log:
             "logs/quantize_awq.log",
+        priority: LONG_WAY
         threads: SETTINGS.threads
         resources:
             **gpu(),

@@ -106,7 +106,7 @@ rule read:
                 "source": wildcards.source,
                 **{
                     name: of_source(name)(wildcards)
-                    for name in ("domain", "difficulty", "licence")
+                    for name in ("domain", "difficulty", "licence", "checker")
                 },
             },
             part=lambda wildcards: {
@@ -208,7 +208,7 @@ if SETTINGS.score:
                 settings=SETTINGS.score,
                 judge=SETTINGS.judge,
                 appeals=SETTINGS.filter.appeals,
-                remembered=ANSWERS,
+                remembered=REMEMBERED,
                 network=True,
             ),
         message:

@@ -6,6 +6,7 @@ Outputs:  results/data/asked.jsonl                      the questions that are a
           results/measured/{model}.json                 its figures
           results/measured/{model}.safetensors          its predictions of held-out texts
           results/measured/{model}.versus_parent.json   its gains and losses, and how alike the two models are
+          results/measured/{model}.judged.json          what a judge makes of its open answers, with `judge_open`
           results/gates/{model}.json                    exists only if the gate is open
 """
 
@@ -92,6 +93,9 @@ if BUILD.measured:
         input:
             child=measurement("{model}"),
             parent=lambda wildcards: measurement(BUILD.models[wildcards.model].parent),
+            judged=(
+                ["results/measured/{model}.judged.json"] if SETTINGS.judge_open else []
+            ),
             code=code("data", "measure/versus_parent"),
         output:
             report="results/measured/{model}.versus_parent.json",
@@ -103,6 +107,34 @@ if BUILD.measured:
             "Compare {wildcards.model} with its parent"
         shell:
             RUN
+
+    if SETTINGS.judge_open:
+
+        rule judge_open:
+            input:
+                ours="results/answers/{model}/benchmark.jsonl",
+                theirs=lambda wildcards: measurement(
+                    BUILD.models[wildcards.model].parent
+                )[2],
+                code=code("data", "measure/judge_open"),
+            output:
+                report="results/measured/{model}.judged.json",
+                judgements="results/measured/{model}.judgements.jsonl",
+            log:
+                "logs/judge_open_{model}.log",
+            resources:
+                judges=1,
+            params:
+                **step(
+                    judge=SETTINGS.judge,
+                    settings=SETTINGS.judge_open,
+                    remembered=REMEMBERED,
+                    network=True,
+                ),
+            message:
+                f"Let {SETTINGS.judge.model} compare open answers of {{wildcards.model}} with its parent's"
+            shell:
+                RUN
 
     rule gate:
         input:

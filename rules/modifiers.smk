@@ -144,7 +144,7 @@ if BUILD.domains:
                 settings=TEACH,
                 batch=SETTINGS.measure.batch,
                 longest=SETTINGS.measure.longest,
-                remembered=ANSWERS,
+                remembered=REMEMBERED,
                 network=ASKS_ENDPOINT,
                 seed=SETTINGS.seed,
                 threads=1,

@@ -107,7 +107,7 @@ if SETTINGS.compare:
                 names=COMPARED,
                 judge=SETTINGS.judge,
                 settings=SETTINGS.compare,
-                remembered=ANSWERS,
+                remembered=REMEMBERED,
                 network=True,
             ),
         message:

@@ -372,6 +372,19 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
         tracer: Tracer | None = getattr(self.workflow, "tracer", None)
         return tracer if tracer and tracer.is_main and not self.dryrun else None
 
+    def job_selector(self, jobs: Iterable[Any]) -> Any:
+        """Choose the jobs that start now. One that waits for cores or memory is not overtaken by less important ones.
+
+        Without that, a training that needs all cores would wait for as long as there is something to do on one of them.
+        """
+        important = max((job.priority for job in jobs if self.running and not self.fits(job)), default=None)
+        return super().job_selector({job for job in jobs if important is None or job.priority >= important})
+
+    def fits(self, job: Any) -> bool:
+        """Tell whether there is enough for a job now: cores, memory and what else it asks for."""
+        needed = job.scheduler_resources
+        return all(needed.get(name, 0) <= free for name, free in self.resources.items() if name != "_job_count")
+
     def run(self, jobs: Iterable[Any], executor: Any = None) -> None:
         """Finish the jobs whose trace is known. Hand the others on."""
         remaining = []

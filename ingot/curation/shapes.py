@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ingot.curation.options import NoOptionError, ask_for_letter
 from ingot.io.formats import Row
 from ingot.io.records import Record
 from ingot.settings.data import Fields, Shape
+from ingot.settings.section import NAME
 from ingot.text.calls import first_accepted
-from ingot.text.checkers import NAMES, implied, number_in
+from ingot.text.checkers import NAMES, implied, is_readable
 from ingot.text.forms import record_id
 
 # Shapes by their usual names: the field of the question, of what goes before or after it (if any), and of the answer.
@@ -28,7 +30,10 @@ SHAPES = {
     "input_target": Fields(instruction="input", response="target"),
     "human_eval": Fields(instruction="prompt", response="canonical_solution"),
 }
-NAMES_OF_FIELDS = {name: frozenset(fields.model_dump(exclude_none=True).values()) for name, fields in SHAPES.items()}
+NAMES_OF_FIELDS = {
+    name: frozenset(fields.model_dump(exclude_none=True, exclude_defaults=True).values())
+    for name, fields in SHAPES.items()
+}
 # As suites/function_calls.yaml asks.
 CALL_WANTED = 'Answer with nothing but the call that is needed, as JSON: {"name": ..., "arguments": {...}}'
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -45,6 +50,7 @@ class Labels:
     domain: str
     difficulty: str
     licence: str | None
+    checker: str | None = None
 
 
 def find_turns(turns: Any) -> tuple[Any, Any] | None:
@@ -102,11 +108,17 @@ def joined(*pieces: Any) -> Any:
 
 
 def take(row: Record, fields: Fields) -> tuple[Any, Any] | None:
-    """Take question and answer by the names of their fields; None if one of these fields is not there."""
+    """Take question and answer by the names of their fields; None if one of these fields is not there.
+
+    Raises NoOptionError if the question has options, and the answer is none of them.
+    """
     if fields.instruction not in row or fields.response not in row:
         return None
     before, after = (row.get(name) if name is not None else None for name in (fields.system, fields.input))
-    return joined(before, row[fields.instruction], after), text_of(row[fields.response])
+    question = joined(before, row[fields.instruction], after)
+    if fields.choices is None or not isinstance(question, str):
+        return question, text_of(row[fields.response])
+    return ask_for_letter(question, row, fields)
 
 
 Finder = Callable[[Record], tuple[Any, Any] | None]
@@ -140,10 +152,10 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 LARGEST_SCORE = 1e9
 
 
-def describe(row: Record, labels: Labels) -> Record | None:
-    """Make the metadata of a row, with labels where it says nothing; None if what it says is nonsense."""
+def describe(row: Record, labels: Labels) -> Record:
+    """Make the metadata of a row, with labels where it says nothing."""
     given = {key: value for key, value in row.items() if value is not None}
-    metadata = {
+    return {
         "domain": given.get("domain", labels.domain),
         "difficulty": given.get("difficulty", labels.difficulty),
         "teacher": given.get("teacher"),
@@ -151,22 +163,25 @@ def describe(row: Record, labels: Labels) -> Record | None:
         "tokens": None,  # counted by `filter`, which knows the tokenizer
         "source": labels.source,
         "licence": labels.licence,
-        "checker": given.get("checker"),
+        "checker": given.get("checker", labels.checker),
     }
-    score = metadata["quality_score"]
+
+
+def nonsense(metadata: Record) -> str:
+    """Name the first of the metadata that cannot be what it says; "" if all can."""
+    domain, teacher, score = metadata["domain"], metadata["teacher"], metadata["quality_score"]
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and abs(score) < LARGEST_SCORE
-    texts = [text for text in (metadata["domain"], metadata["teacher"]) if text is not None]
-    sound = (
-        isinstance(metadata["domain"], str)
-        and all(isinstance(text, str) and not LONE_SURROGATE.search(text) for text in texts)
-        and metadata["difficulty"] in DIFFICULTIES
-        and metadata["checker"] in (None, *NAMES)
-        and (score is None or is_number)
-    )
-    return metadata if sound else None
+    sound = {
+        "domain": isinstance(domain, str) and re.fullmatch(NAME, domain),
+        "teacher": teacher is None or (isinstance(teacher, str) and not LONE_SURROGATE.search(teacher)),
+        "difficulty": metadata["difficulty"] in DIFFICULTIES,
+        "checker": metadata["checker"] in (None, *NAMES),
+        "quality_score": score is None or is_number,
+    }
+    return next((name for name, fits in sound.items() if not fits), "")
 
 
-def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
+def fault(instruction: Any, response: Any, metadata: Record) -> str:
     """Say why question, answer and metadata cannot make a record; "" if they can."""
     if not isinstance(instruction, str) or not isinstance(response, str):
         return "not_text"
@@ -174,10 +189,10 @@ def fault(instruction: Any, response: Any, metadata: Record | None) -> str:
         return "empty_text"
     if not (instruction + response).isascii() and LONE_SURROGATE.search(instruction + response):
         return "lone_surrogate"
-    if metadata is None:
+    if nonsense(metadata):
         return "bad_metadata"
-    if metadata["checker"] == "number" and number_in(response) is None:
-        return "answer_is_no_number"
+    if metadata["checker"] and not is_readable(metadata["checker"], response):
+        return "answer_does_not_fit_checker"
     return ""
 
 
@@ -185,14 +200,16 @@ def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record
     """Make a record of the value of a row: return (record, ""), or (None, reason)."""
     if not isinstance(value, dict):
         return None, "not_an_object"
-    pair = find_pair(value, shape)
+    try:
+        pair = find_pair(value, shape)
+    except NoOptionError:
+        return None, "answer_is_no_option"
     if pair is None:
         return None, "missing_fields"
     instruction, response = pair
     metadata = describe(value, labels)
     if reason := fault(instruction, response, metadata):
         return None, reason
-    assert metadata is not None
     if "ground_truth" in value and pair == find_call(value):
         metadata |= {"checker": "call", "accepted": value["ground_truth"]}
     metadata["checker"] = metadata["checker"] or implied(instruction, response)
@@ -200,7 +217,7 @@ def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record
     return {"id": identity, "instruction": instruction, "response": response, "metadata": metadata}, ""
 
 
-def seen(row: Row, reason: str, shape: Shape | None) -> str:
+def seen(row: Row, reason: str, shape: Shape | None, labels: Labels) -> str:
     """Say what about a row that is no record a person can mend: which fields are there, or what kind of value."""
     if not isinstance(row.value, dict):
         return ""
@@ -213,6 +230,15 @@ def seen(row: Row, reason: str, shape: Shape | None) -> str:
         kinds = [f"{name} is a {KINDS.get(type(value), 'value')}" for name, value in row.value.items()
                  if not isinstance(text_of(value), str | None)]  # fmt: skip
         return ", ".join(kinds)[:LONGEST_SEEN]
+    if reason == "answer_is_no_option":
+        try:
+            find_pair(row.value, shape)
+        except NoOptionError as error:
+            return str(error)[:LONGEST_SEEN]
+    if reason in ("bad_metadata", "answer_does_not_fit_checker"):
+        metadata = describe(row.value, labels)
+        name = nonsense(metadata) or "checker"
+        return f"{name} is {metadata[name]!r}"[:LONGEST_SEEN]
     return ""
 
 

@@ -1,15 +1,17 @@
 """Ask a Hugging Face checkpoint, many prompts at a time."""
 
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ingot.inference.answer import Answer
+from ingot.inference.batch import Batch
 from ingot.inference.device import device
 from ingot.io.progress import progress
 
-# Tokens after which answers that have ended leave their batch, the first time.
-FIRST_STEPS = 64
+EMPTY = 0.25
+"""Share of the places of a batch that may be empty."""
 
 
 def load(folders: list[Path]) -> tuple[Any, Any]:
@@ -61,49 +63,33 @@ class Checkpoint:
     def answered(self, prompts: list[str], longest: int, temperature: float) -> Iterator[tuple[int, Answer]]:
         """Yield (place of a prompt, its answer) as the answers end.
 
-        A batch takes as long as its longest answer. So all answers are begun, and those that have not ended after some
-        tokens go on together, in fewer batches, for twice as many.
+        Some places of the batch may be empty before others fill them: to fill one takes a copy of all keys and values.
         """
-        prompted = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-        said: list[list[int]] = [[] for _ in prompts]
-        going, steps, length = list(range(len(prompts))), FIRST_STEPS, 0
-        while going:
-            steps = min(steps, longest - length)
-            length += steps
-            # Prompts of similar length go into a batch, so that little of it is padding. The longest go first: if the
-            # batch is too large for the memory, it fails at once.
-            going.sort(key=lambda i: -len(prompted[i]))
-            unfinished = []
-            for start in range(0, len(going), self.batch):
-                group = going[start : start + self.batch]
-                written = self.go_on([prompted[i] + said[i] for i in group], steps, temperature)
-                for i, ids in zip(group, written, strict=True):
-                    stopped = self.tokenizer.eos_token_id in ids
-                    said[i] += ids[: ids.index(self.tokenizer.eos_token_id)] if stopped else ids
-                    if stopped or length == longest:
-                        yield i, Answer(self.tokenizer.decode(said[i], skip_special_tokens=True).strip(), stopped)
-                    else:
-                        unfinished.append(i)
-            going, steps = unfinished, 2 * steps
-
-    def go_on(self, texts: list[list[int]], steps: int, temperature: float) -> list[list[int]]:
-        """Write so many tokens after each text, in one call of the model. An end token may come before the last."""
-        import torch
-
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
-        self.tokenizer.padding_side = "left"
-        padded = self.tokenizer.pad({"input_ids": texts}, return_tensors="pt").to(self.model.device)
-        with torch.no_grad():
-            out = self.model.generate(
-                input_ids=padded["input_ids"],
-                attention_mask=padded["attention_mask"],
-                max_new_tokens=steps,
-                **(sampling if temperature else {"do_sample": False}),
-                eos_token_id=self.tokenizer.eos_token_id,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )
-        written: list[list[int]] = out[:, padded["input_ids"].shape[1] :].tolist()
-        return written
+        texts = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+        # Prompts of similar length go into a batch, so that little of it is padding. The longest go first: if the batch
+        # is too large for the memory, it fails at once.
+        waiting = deque(sorted(range(len(prompts)), key=lambda place: -len(texts[place])))
+        batch, places = Batch(self.model, self.tokenizer.pad_token_id), list[int]()
+        said: dict[int, list[int]] = {}
+        while waiting or said:
+            room = len(said) <= (1 - EMPTY) * (self.batch if waiting else len(places))
+            if room:
+                batch.keep([row for row, place in enumerate(places) if place in said])
+                places = [place for place in places if place in said]
+            if room and waiting:
+                new = [waiting.popleft() for _ in range(min(len(waiting), self.batch - len(said)))]
+                said |= {place: [] for place in new}
+                places += new
+                written = dict(zip(new, batch.add([texts[place] for place in new], temperature), strict=True))
+            else:
+                written = dict(zip(places, batch.step(temperature), strict=True))
+            for place in [place for place in written if place in said]:
+                stopped = written[place] == self.tokenizer.eos_token_id
+                if not stopped:
+                    said[place].append(written[place])
+                if stopped or len(said[place]) == longest:
+                    text = self.tokenizer.decode(said.pop(place), skip_special_tokens=True)
+                    yield place, Answer(text.strip(), stopped)
 
     def logits(self, ids: list[int]) -> Any:
         """Compute the logits [tokens, vocabulary] along token ids [tokens]."""

@@ -1,5 +1,6 @@
 """Read the rows of a source file in any common format: as a stream, within limits, naming damage by file and place."""
 
+import codecs
 import csv
 import io
 import json
@@ -114,7 +115,10 @@ def open_source(path: Path, unpacking: int) -> IO[bytes]:
         raise InputError(f"{path}: no such source; correct `sources` in config.yaml")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the source is empty; remove it from `sources` or fill it")
-    return io.BufferedReader(Bounded(path, unpacking), CHUNK)
+    file = io.BufferedReader(Bounded(path, unpacking), CHUNK)
+    if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise InputError(f"{path}: its text is UTF-16, not UTF-8; write it anew, such as by `iconv -f UTF-16 -t UTF-8`")
+    return file
 
 
 def format_of(path: Path, unpacking: int) -> str:

@@ -1,13 +1,16 @@
 """Let a model behind an endpoint compare answers in pairs. It does not see whose they are, and sees both orders."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.chat_client import ChatClient, Request, fill, response_format
 from ingot.io.progress import progress
-from ingot.io.records import Record
+from ingot.io.records import Record, read_records
+from ingot.measuring.significance import mean_interval
 from ingot.settings.judge import Judge
 
 CRITERIA = ("correctness", "completeness", "clarity", "usefulness")
@@ -129,3 +132,35 @@ def require_judgements(pairs: int, judged: int, most: float, key: str) -> None:
             f"{pairs - judged} of {pairs} pairs got no usable judgement, at most {most:.0%} may ({key}): take another"
             " model as judge"
         )
+
+
+def paired_answers(ours: Path, theirs: Path) -> list[tuple[Record, Record]]:
+    """Pair the answers of two models by question. Raises InputError if they were not asked the same questions."""
+    our_rows, their_rows = list(read_records(ours)), list(read_records(theirs))
+    pairs = list(zip(our_rows, their_rows, strict=False))
+    if len(our_rows) != len(their_rows) or not pairs or any(a["instruction"] != b["instruction"] for a, b in pairs):
+        raise InputError(f"{ours} and {theirs} do not answer the same questions; build both of them again")
+    return pairs
+
+
+def share(rows: list[Record]) -> dict[str, float]:
+    """Count wins, ties and losses, and compute the score with its 95 % interval. A tie counts as half a win."""
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in ("win", "tie", "loss")}
+    worth = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+    return {**counts, **mean_interval([worth[row["verdict"]] for row in rows])}
+
+
+def summary(rows: list[Record]) -> dict[str, Any]:
+    """Summarise the judgements: the score over all and per domain, and how the order of answers changes verdicts."""
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for row in rows:
+        groups[row["domain"]].append(row)
+    agreeing = sum(verdict_of(row["ours_first"]) == verdict_of(row["theirs_first"]) for row in rows)
+    # An answer gains by being shown first, whoever wrote it. The gain is half the difference between the two orders.
+    first_place_worth = sum(row["ours_first"] - row["theirs_first"] for row in rows) / 2 / max(1, len(rows))
+    return {
+        "all": share(rows),
+        "domains": {name: share(rows_of_domain) for name, rows_of_domain in sorted(groups.items())},
+        "orders_agree": round(agreeing / max(1, len(rows)), 4),
+        "first_place_worth": round(first_place_worth, 3),
+    }

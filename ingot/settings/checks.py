@@ -15,6 +15,7 @@ def problems(settings: Settings) -> list[str]:
         *of_filters(settings),
         *of_base(settings),
         *of_trainings(settings),
+        *of_gates(settings),
         *of_compression(settings),
         *of_modifiers(settings),
         *of_names(settings),
@@ -89,6 +90,14 @@ def of_compression(settings: Settings) -> Iterator[str]:
         yield "prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
     if gguf and gguf.serve not in gguf.types:
         yield f"gguf.serve: {gguf.serve!r} is not among gguf.types: {', '.join(gguf.types)}"
+
+
+def of_gates(settings: Settings) -> Iterator[str]:
+    """Find limits on what nothing measures."""
+    if settings.judge_open is None:
+        for step, gate in settings.gates.items():
+            if gate.min_open_score is not None:
+                yield f"gates.{step}.min_open_score: nobody compares open answers; set `judge_open`, or take it out"
 
 
 def of_modifiers(settings: Settings) -> Iterator[str]:

@@ -23,6 +23,8 @@ KnownShape = Literal[
     "human_eval",
     "function_calls",
 ]
+Checker = Literal["text", "phrase", "number", "choice", "json", "call", "python", "open"]
+"""What compares an answer with its reference: see ingot.text.checkers."""
 MixedBy = Literal["domain", "difficulty", "source"]
 
 
@@ -41,6 +43,12 @@ class Fields(Section):
     response: str = setting("Field of the answer")
     system: str | None = setting("Field of what goes before the question", default=None)
     input: str | None = setting("Field of what goes after the question", default=None)
+    choices: str | list[str] | None = setting(
+        "Field of the options, a list of texts; or the fields of the options, in order. They are written out with"
+        " letters, and the answer, which may be a letter, a text or a number, becomes a letter",
+        default=None,
+    )
+    first_choice: Literal[0, 1] = setting("Number of the first option, where answers are numbers", default=0)
 
 
 def kind_of_shape(value: Any) -> str:
@@ -90,6 +98,9 @@ class Source(Section):
     licence: str | None = setting("Licence of the records; null: not stated", default=None)
     domain: Name = setting("Domain of the records that do not say theirs")
     difficulty: Difficulty = setting("Difficulty of the records that do not say theirs", default="medium")
+    checker: Checker | None = setting(
+        "Checker of the answers of records that name none; null: implied by the answer", default=None
+    )
 
     @model_validator(mode="after")
     def one_origin(self) -> "Source":

@@ -7,7 +7,7 @@ from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign,
 from ingot.settings.filters import Filter
 from ingot.settings.gguf import Gguf, Importance, Pack
 from ingot.settings.judge import Judge, Score
-from ingot.settings.measure import AskSuite, Compare, Gate, GateSystem, Measure
+from ingot.settings.measure import AskSuite, Compare, Gate, GateSystem, JudgeOpen, Measure
 from ingot.settings.modifiers import Modifiers
 from ingot.settings.resources import Resources
 from ingot.settings.router import Detector, Router
@@ -57,6 +57,7 @@ class Settings(Section):
     measure: Measure
     ask_suite: AskSuite
     compare: Compare | None
+    judge_open: JudgeOpen | None
     gates: dict[str, Gate] = setting("Limits on the result of each step, by the name of the step")
     gate_system: GateSystem
     resources: Resources

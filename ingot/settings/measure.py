@@ -63,6 +63,13 @@ class Compare(Section):
     next_round: NextRound
 
 
+class JudgeOpen(Section):
+    """Open answers of every model, compared in pairs with its parent's by the judge; null: none are compared."""
+
+    most: int = setting("Pairs of a model that are judged at most", unit="pairs", ge=1)
+    malformed: Share = setting("Largest share of pairs without a usable judgement; with more the build stops")
+
+
 class Gate(Section):
     """Limits on what a step makes of its parent. One that is left out, or null, is not asked for.
 
@@ -84,6 +91,12 @@ class Gate(Section):
         "What the references of open questions may lose in likelihood against the parent, per token",
         default=None,
         unit="nats",
+    )
+    min_open_score: float | None = setting(
+        "Least score of its open answers against the parent's, by `judge_open`; of two equal models each has 0.5",
+        default=None,
+        ge=0,
+        le=1,
     )
     min_interval_gap: float | None = setting(
         "How far the low end of its 95 % interval must be above the high end of the parent's",

@@ -20,6 +20,7 @@ FINAL = re.compile(r"####\s*(.+)")
 SAID = re.compile(r"\banswer\s*(?:is|:|=)?\s*:?\s*\**\(?([A-Z])\b\)?", re.IGNORECASE)
 LETTER = re.compile(r"\(([A-Z])\)")
 ALONE = re.compile(r"\(?([A-Z])\)?(?:[.:)]\s.*|[.:)]?)", re.DOTALL)
+BARE = re.compile(r"\(?([a-z])\)?")
 THE_ANSWER = re.compile(r"\bthe answer is:?\s*(.+?)\.?\s*$", re.IGNORECASE | re.MULTILINE)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 # A reference of at most so many words is a phrase that another answer can be compared with.
@@ -48,15 +49,15 @@ def same_number(answer: str, reference: str) -> bool:
 
 
 def letter_in(text: str) -> str | None:
-    """Read which option a text chooses: "(B)", "B", "B. Paris", "The answer is (B) Paris.".
+    """Read which option a text chooses: "(B)", "B", "b", "B. Paris", "The answer is (B) Paris.".
 
     It is what the text last calls the answer, or the only option that it names. None if it names none, or several.
     """
     text = text.strip()
     if said := SAID.findall(text):
         return str(said[-1]).upper()
-    if alone := ALONE.fullmatch(text):
-        return str(alone[1])
+    if alone := ALONE.fullmatch(text) or BARE.fullmatch(text):
+        return str(alone[1]).upper()
     named = set(LETTER.findall(text))
     return named.pop() if len(named) == 1 else None
 

@@ -326,7 +326,7 @@ class Build:
             lines.append("No escalation detector: `detector` is null.")
         if self.has_model and not self.asked_suites:
             lines.append("No public suites were asked.")
-        if self.has_model and not settings.compare:
+        if self.has_model and not (settings.compare or settings.judge_open):
             lines.append("No judge compared the answers of two models.")
         return lines
 

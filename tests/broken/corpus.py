@@ -166,7 +166,11 @@ LINES = {
         "score is 1e999": b'{"question": "a", "answer": "b", "quality_score": 1e999}',
         "score is no number": b'{"question": "a", "answer": "b", "quality_score": NaN}',
     },
-    "answer_is_no_number": {"a number in words": line(checker="number", answer="three")},
+    "answer_does_not_fit_checker": {
+        "a number in words": line(checker="number", answer="three"),
+        "JSON cut off": line(checker="json", answer='{"a": 1'),
+        "a choice of nothing": line(checker="choice", answer="whichever"),
+    },
     "row_too_long": {"two megabytes": line(answer="x" * (2 << 20))},
 }
 
@@ -236,8 +240,8 @@ def files():
     yield Broken("picture.png", write(b"\x89PNG\r\n\x1a\n" + bytes(100)), said="format is not known")
     yield Broken("pickled.pkl", write(pickle.dumps(Runs())), said="format is not known")
     yield Broken("pickled.jsonl", write(pickle.dumps(Runs())), None)
-    yield Broken("utf16.jsonl", write((GOOD.decode() + "\n").encode("utf-16")), None)
-    yield Broken("utf32.jsonl", write((GOOD.decode() + "\n").encode("utf-32")), None)
+    yield Broken("utf16.jsonl", write((GOOD.decode() + "\n").encode("utf-16")), said="is UTF-16")
+    yield Broken("utf32.jsonl", write((GOOD.decode() + "\n").encode("utf-32-be")), None)
     yield Broken("text.txt", write(b"How many?\nThree.\n"), said="format is not known")
     # JSON documents
     yield Broken("a text.json", write(b'"hello"'), said="must be a list")

@@ -72,6 +72,7 @@ def measured(name, parent, right):
         figures |= {"exact_match_gain": compared.pop("gain"), **compared, "top1_agreement": 0.98, "kl": 0.01}
         figures["domains"] = {domain: pair(2.0) | {"p_adjusted": 0.003} for domain in DOMAINS}
         figures["open"] = {"instruction": {"of": 40, **pair(0.02)}}
+        figures["judged"] = {"instruction": share(0.55, 40)}
     return figures
 
 

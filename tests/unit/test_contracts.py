@@ -20,6 +20,7 @@ OTHER_DATA = f"""
 score: {{least: 7, malformed: 0.1}}
 target: {{rounds: 2, judged: {{domains: [instruction], malformed: 0.1}}}}
 compare: {{model: IQ4_XS, reference: merged, malformed: 0.1, next_round: {{skip: 0.5, required: 0.5}}}}
+judge_open: {{most: 10, malformed: 0.1}}
 ask_suite:
   suites:
     - {{name: sums, task: gsm8k, data: {ROOT}/README.md}}
@@ -66,6 +67,12 @@ def test_every_job_gives_its_step_exactly_the_arguments_that_it_takes(jobs):
         given = {*spec["input"], *spec["output"], *spec["params"]}
         # The entry gives a folder to go on from.
         assert given == set(inspect.signature(function).parameters) - {"work"}, step
+
+
+def test_answers_of_endpoints_are_all_kept_in_one_place(jobs):
+    places = {step.stem: spec["params"]["remembered"] for _, step, spec in jobs if "remembered" in spec["params"]}
+    assert places.keys() >= {"score", "judge_round", "judge_open", "compare", "teach"}
+    assert set(places.values()) == {".cache/answers"}
 
 
 def test_a_step_has_no_defaults(jobs):

@@ -35,6 +35,20 @@ install(workflow)
 """
 
 
+WIDE = """
+rule wide:
+    input: "out/0.txt"
+    output: "out/wide.txt"
+    log: "logs/wide.log"
+    threads: 2
+    priority: 1
+    params: **params()
+    shell: TRACED + "cp {input} {output} &> {log}"
+
+install(workflow)
+"""
+
+
 @pytest.fixture
 def project(tmp_path):
     (tmp_path / "in").mkdir()
@@ -59,6 +73,13 @@ def test_eight_jobs_at_once_record_and_restore(project):
     assert ran == set(), said
     assert (project / "out/total.txt").read_text() == expected
     assert not list(project.folder.glob("out/?.txt")), "only what was asked for is fetched from the cache"
+
+
+def test_an_important_job_that_needs_all_cores_is_not_overtaken(project):
+    project.edit("Snakefile", "install(workflow)\n", WIDE)
+    project.build("out/total.txt", "out/wide.txt")
+    ended = sorted(project.logs(), key=project.logs().get)
+    assert ended.index("wide") - ended.index("0") <= 5, ended
 
 
 def test_a_rule_without_trace_is_refused(project):

@@ -86,7 +86,7 @@ def read(
                 unseen -= whole.value.keys()
                 clear(record, region)
             if record is None:
-                hint = seen(whole, reason, shape)
+                hint = seen(whole, reason, shape, labels)
                 books.reject(place_of(row, source), "read", reason, hint, len(row.excerpt))
             elif sample < 1 and unit_hash(record["id"]) >= sample:
                 books.reject(record, "read", "not_sampled")

@@ -15,6 +15,7 @@ LIMITS = {
     "max_exact_match_loss": ("exact_match_loss", 1, "a milder setting of this step, or longer recovery"),
     "min_exact_match_gain": ("exact_match_gain", -1, "more steps, a higher rank or learning rate, or more data"),
     "max_open_loss": ("open_loss", 1, "a milder setting of this step, or longer recovery"),
+    "min_open_score": ("open_score", -1, "a milder setting of this step, longer recovery, or more data of its domain"),
     "min_interval_gap": ("interval_gap", -1, "a larger gain, or more benchmark items for a narrower interval"),
     "max_p_value": ("p_value", 1, "a larger gain, or more benchmark items"),
     "max_forgetting": ("forgetting", 1, "more rehearsal, a lower learning rate, or fewer steps"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -7,9 +8,9 @@ from helpers.curation import LABELS, READ, read_file, write_rows
 from ingot.curation.shapes import DIFFICULTIES, FINDERS, SHAPES, standardise
 from ingot.errors import InputError
 from ingot.io.formats import WHOLE, Part, by_id, rows
-from ingot.settings.data import Fields, KnownShape
+from ingot.settings.data import Checker, Fields, KnownShape
 from ingot.settings.world import Difficulty
-from ingot.text.checkers import is_right
+from ingot.text.checkers import NAMES, is_right
 
 
 @pytest.mark.parametrize(
@@ -75,9 +76,10 @@ def test_another_shape_than_the_named_one_is_not_guessed():
         ({"question": "Q", "answer": "A", "quality_score": "9"}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "quality_score": float("nan")}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "domain": ["code"]}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "domain": "../Code (new)"}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "difficulty": []}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "checker": "vibes"}, "bad_metadata"),
-        ({"question": "Q", "answer": "#### many", "checker": "number"}, "answer_is_no_number"),
+        ({"question": "Q", "answer": "#### many", "checker": "number"}, "answer_does_not_fit_checker"),
     ],
 )
 def test_a_record_that_cannot_be_used_is_refused_with_its_reason(source, reason):
@@ -88,6 +90,19 @@ def test_what_a_source_leaves_null_gets_its_default():
     source = {"question": "Q", "answer": "A", "domain": None, "difficulty": None, "quality_score": 7.5}
     metadata = standardise(source, LABELS, None)[0]["metadata"]
     assert (metadata["domain"], metadata["difficulty"], metadata["quality_score"]) == ("code", "medium", 7.5)
+
+
+def test_a_source_names_the_checker_of_records_that_name_none():
+    labels = replace(LABELS, checker="open")
+    assert standardise({"question": "Q", "answer": "A"}, labels, None)[0]["metadata"]["checker"] == "open"
+    row = {"question": "Q", "answer": "A", "checker": "text"}
+    assert standardise(row, labels, None)[0]["metadata"]["checker"] == "text"
+    assert get_args(Checker) == NAMES
+
+
+def test_what_metadata_say_that_cannot_be_is_shown(tmp_path):
+    (tmp_path / "s.jsonl").write_text('{"question": "Q", "answer": "A", "domain": "Computer Science"}\n')
+    assert read_file(tmp_path / "s.jsonl", tmp_path)[1][0]["evidence"] == "domain is 'Computer Science'"
 
 
 def test_a_number_is_the_text_that_a_csv_file_would_hold():

@@ -3,23 +3,78 @@
 import pytest
 
 from ingot.inference import checkpoint as module
+from ingot.inference.batch import Batch
 from ingot.inference.checkpoint import Checkpoint
 from ingot.text import chat
 
 QUESTIONS = ["Sort: 3 1 2", "What is 1 + 2? Ann asks.", "Write a lambda f.", "Portugal: name its capital. " * 5]
 
 
-def test_answers_that_go_on_in_other_batches_are_the_same(checkpoint, monkeypatch):
-    model = Checkpoint([checkpoint], 1)  # alone in its batch, so that no padding changes the last digits
-    prompts = [chat.prompt_text(model.tokenizer, question) for question in QUESTIONS]
-    whole = model.complete(prompts, 24)
-    asked = []
-    go_on = model.go_on
-    monkeypatch.setattr(model, "go_on", lambda texts, steps, heat: asked.append(steps) or go_on(texts, steps, heat))
-    monkeypatch.setattr(module, "FIRST_STEPS", 3)
-    assert model.complete(prompts, 24) == whole
-    assert asked[:4] == [3] * 4
-    assert set(asked) <= {3, 6, 12}, "3 tokens, then 6, then 12, and the 3 that are left"
+LONGEST = 24
+
+
+@pytest.fixture
+def ask(checkpoint):
+    """Ask so many questions at a time; return the token ids of prompts and answers, and whether they ended."""
+
+    def ask(batch, temperature=0.0):
+        model = Checkpoint([checkpoint], batch)
+        prompts = [chat.prompt_text(model.tokenizer, question) for question in QUESTIONS]
+        answers = model.complete(prompts, LONGEST, temperature)
+        return model, prompts, answers
+
+    return ask
+
+
+def test_answers_are_those_that_transformers_generates(ask):
+    import torch
+
+    model, prompts, answers = ask(1)  # alone in its batch, so that no padding changes the last digits
+    for prompt, answer in zip(prompts, answers, strict=True):
+        ids = model.tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
+        with torch.no_grad():
+            whole = model.model.generate(**ids, max_new_tokens=LONGEST, do_sample=False)
+        written = whole[0, ids["input_ids"].shape[1] :]
+        assert answer.text == model.tokenizer.decode(written, skip_special_tokens=True).strip()
+        assert answer.stopped == (model.tokenizer.eos_token_id in written.tolist())
+
+
+@pytest.mark.parametrize("batch", [2, 3, 32])
+def test_every_token_of_a_batch_is_the_likeliest_after_its_own_text(checkpoint, batch, monkeypatch):
+    """Rows come and go, and are padded to the longest: none may see the padding, or another row."""
+    model = Checkpoint([checkpoint], batch)
+    prompts = [chat.prompt_text(model.tokenizer, f"{question} {i}") for i in range(3) for question in QUESTIONS]
+    added, kept = [], []
+    monkeypatch.setattr(Batch, "add", counted(Batch.add, added))
+    monkeypatch.setattr(Batch, "keep", counted(Batch.keep, kept))
+    decode, decoded = model.tokenizer.decode, []
+    monkeypatch.setattr(model.tokenizer, "decode", lambda ids, **named: decoded.append(ids) or decode(ids, **named))
+    for place, _ in model.answered(prompts, LONGEST, 0.0):
+        ids, said = model.tokenizer(prompts[place], add_special_tokens=False)["input_ids"], decoded[-1]
+        logits = model.logits([*ids, *said])[len(ids) - 1 :]
+        for i, token in enumerate(said):
+            assert logits[i][token] >= logits[i].max() - 1e-3, (prompts[place], said, i)
+    assert len(decoded) == len(prompts)
+    assert len(added) > 1 or batch == 32
+    assert kept
+
+
+def counted(function, calls):
+    def call(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return call
+
+
+def test_samples_are_drawn_by_the_seed(ask):
+    import torch
+
+    def texts(temperature):
+        torch.manual_seed(0)
+        return [answer.text for answer in ask(3, temperature)[2]]
+
+    assert texts(1.5) == texts(1.5) != texts(0.0)
 
 
 def test_shared_keys_give_the_same_bits(checkpoint, monkeypatch):

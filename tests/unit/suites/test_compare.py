@@ -10,8 +10,9 @@ from ingot.errors import InputError
 from ingot.io.records import read_json, read_records, write_records
 from ingot.measuring.judging import CRITERIA, means_of, verdict_of
 from ingot.measuring.significance import mean_interval
-from ingot.settings.measure import Compare, NextRound
+from ingot.settings.measure import Compare, JudgeOpen, NextRound
 from workflow_scripts.adapter.judge_round import judge_round
+from workflow_scripts.measure.judge_open import judge_open
 from workflow_scripts.suites.compare import compare, decide
 
 pytestmark = pytest.mark.graph
@@ -61,6 +62,23 @@ class Opinion(endpoints.FaultyProxy):
         points = self.points(*shown)
         content = json.dumps({side: dict.fromkeys(CRITERIA, one) for side, one in zip("ab", points, strict=True)})
         self.reply(handler, content, 100, 20)
+
+
+def test_only_open_answers_are_judged_beside_the_parents_and_a_sample_of_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUDGE_KEY", endpoints.KEY)
+    for name, word in (("ours", "good"), ("theirs", "bad")):
+        labels = [{"domain": "ab"[i % 2], "difficulty": "easy", "right": None if i % 3 else True} for i in range(12)]
+        rows = [{"instruction": f"Q{i}?", "answer": word, **one} for i, one in enumerate(labels)]
+        write_records(tmp_path / f"{name}.jsonl", rows)
+    paths = [tmp_path / name for name in ("ours.jsonl", "theirs.jsonl", "report", "judgements")]
+    settings, kept = JudgeOpen(most=6, malformed=0.0), str(tmp_path / "answers")
+    proxy = Opinion(lambda a, b: (9, 5) if a == "good" else (5, 9))
+    with proxy.running() as address:
+        judge_open(*paths, judge=endpoints.judge_at(address, retries=1), settings=settings, remembered=kept)
+    report, judgements = read_json(paths[2]), list(read_records(paths[3]))
+    assert [row["instruction"] for row in judgements] == ["Q1?", "Q2?", "Q4?", "Q5?", "Q7?", "Q8?"]
+    assert (report["all"]["win"], report["all"]["share"], report["all"]["of"]) == (6, 1.0, 6)
+    assert set(report["domains"]) == {"a", "b"}
 
 
 def test_in_a_round_what_is_no_better_than_its_reference_is_a_failure(tmp_path, record, monkeypatch):
