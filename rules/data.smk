@@ -334,6 +334,7 @@ rule gate_data:
         pretrained=["results/world/pretraining.jsonl"] if BUILD.pretrained else [],
         benchmarks=BUILD.held_out,
         test="results/data/test.jsonl",
+        benchmark=BUILD.benchmark,
         code=code("data", "data/gate_data"),
     output:
         verdict="results/gates/data/verdict.json",
@@ -342,7 +343,15 @@ rule gate_data:
     resources:
         mem_mb=2000,
     params:
-        **step(settings=SETTINGS.decontaminate),
+        **step(
+            settings=SETTINGS.decontaminate,
+            right_answers=any(
+                BUILD.limits_of(model).counts_right_answers for model in BUILD.gated
+            ),
+            open_answers=any(
+                BUILD.limits_of(model).counts_open_answers for model in BUILD.gated
+            ),
+        ),
     message:
         "Check that nothing is trained on that is measured with"
     shell:

@@ -1,8 +1,8 @@
 """Where Snakemake asks the layer. Its graph decides by content, and its scheduler looks a trace up before each job.
 
-This replaces three things of Snakemake: which jobs must run (`DAG.update_needrun`), what happens to a job that is ready
-(`JobScheduler.run`), and what happens to one that has ended (`_proceed`). It is written for the Snakemake that
-pyproject.toml names, and `install` refuses any other.
+This replaces four things of Snakemake: which jobs must run (`DAG.update_needrun`), which of them may start now
+(`JobScheduler.job_selector`), what happens to a job that is ready (`run`), and what happens to one that has ended
+(`_proceed`). It is written for the Snakemake that pyproject.toml names, and `install` refuses any other.
 """
 
 import fcntl
@@ -377,13 +377,23 @@ class TracedScheduler(JobScheduler):  # type: ignore[misc]
 
         Without that, a training that needs all cores would wait for as long as there is something to do on one of them.
         """
-        important = max((job.priority for job in jobs if self.running and not self.fits(job)), default=None)
-        return super().job_selector({job for job in jobs if important is None or job.priority >= important})
+        for job in jobs:
+            self.validate_job(job)
+        reserved: dict[str, int] = {}  # {what a job waits for: the priority of the most important that does}
+        for job in jobs if self.running else ():
+            for name in self.lacking(job):
+                reserved[name] = max(job.priority, reserved.get(name, job.priority))
+        overtaking = {
+            job
+            for job in jobs
+            if any(job.scheduler_resources.get(name, 0) and job.priority < least for name, least in reserved.items())
+        }
+        return super().job_selector(set(jobs) - overtaking)
 
-    def fits(self, job: Any) -> bool:
-        """Tell whether there is enough for a job now: cores, memory and what else it asks for."""
+    def lacking(self, job: Any) -> list[str]:
+        """List of what there is too little for a job now: cores, memory, or what else it asks for."""
         needed = job.scheduler_resources
-        return all(needed.get(name, 0) <= free for name, free in self.resources.items() if name != "_job_count")
+        return [name for name, free in self.resources.items() if name != "_job_count" and needed.get(name, 0) > free]
 
     def run(self, jobs: Iterable[Any], executor: Any = None) -> None:
         """Finish the jobs whose trace is known. Hand the others on."""

@@ -3,18 +3,27 @@
 import string
 from typing import Any
 
+from ingot.io.formats import cell_text
 from ingot.io.records import Record
 from ingot.settings.data import Fields
 from ingot.text.checkers import letter_in
 
 LETTERS = string.ascii_uppercase
+LONGEST_SHOWN = 40
+"""Characters of a value that an error shows. Of a longer one it shows nothing: a part of a secret is not recognised."""
 
 
 class NoOptionError(ValueError):
-    """An answer is none of the options of its question, or there are no options."""
+    """An answer is none of the options of its question, or not surely one, or there are no options."""
 
 
-def texts_of(row: Record, choices: str | list[str]) -> tuple[list[str], list[str]]:
+def shown(value: Any) -> str:
+    """Show a value of a row, if it is short."""
+    text = str(value)
+    return repr(text) if len(text) <= LONGEST_SHOWN else f"of {len(text)} characters"
+
+
+def options_of(row: Record, choices: str | list[str]) -> tuple[list[str], list[str]]:
     """Return the options of a row and how it labels them, in order. Empty ones at the end do not count.
 
     Options are in fields of their own, in a list, or in a mapping of the lists `text` and `label`, as ARC has them.
@@ -24,42 +33,49 @@ def texts_of(row: Record, choices: str | list[str]) -> tuple[list[str], list[str
     if isinstance(found, dict):
         found, labels = found.get("text"), found.get("label", [])
     if not isinstance(found, list) or not isinstance(labels, list):
-        raise NoOptionError("there is no list of options")
-    texts = ["" if text is None else str(text).strip() for text in found]
+        raise NoOptionError(f"{choices} is no list of options")
+    texts = ["" if option is None else cell_text(option) for option in found]
+    if wrong := [option for option in texts if not isinstance(option, str)]:
+        raise NoOptionError(f"an option is no text: {type(wrong[0]).__name__}")
+    texts = [text.strip() for text in texts]
     while texts and not texts[-1]:
         texts.pop()
     if not 2 <= len(texts) <= len(LETTERS) or not all(texts):
         raise NoOptionError(f"there are {sum(map(bool, texts))} options")
-    return texts, [str(label).strip() for label in labels]
+    return texts, [str(cell_text(label)).strip() for label in labels]
 
 
-def place_of(answer: Any, texts: list[str], labels: list[str], first: int) -> int:
-    """Find which option an answer means: by its label, its text, its letter, or its number, counted from `first`.
+def place_of(answer: Any, texts: list[str], labels: list[str], first: int | None) -> int:
+    """Find which option an answer means: by its label, or else by its text, its letter or its number.
 
-    A number that is no text is always a place: an answer 2 is not the option "2". Raises NoOptionError.
+    Numbers are counted from `first`; None if nobody has said from where. An answer that is a text is not taken for one
+    option if it may as well be another, such as "B" where that is the text of the third one.
+
+    Raises NoOptionError.
     """
-    if isinstance(answer, float) and answer.is_integer():  # as tables hold whole numbers where some are missing
-        answer = int(answer)
-    text = str(answer).strip()
-    is_number = isinstance(answer, int) and not isinstance(answer, bool)
-    place = -1
+    text = str(cell_text(answer)).strip()
     if text in labels:
-        place = labels.index(text)
-    elif not is_number and texts.count(text) == 1:
-        place = texts.index(text)
-    elif text.isdecimal():
-        place = int(text) - first
-    elif isinstance(answer, str) and (letter := letter_in(text)):
-        place = LETTERS.index(letter)
-    if not 0 <= place < len(texts):
-        raise NoOptionError(f"the answer {text[:40]!r} is none of {len(texts)} options, counted from {first}")
-    return place
+        return labels.index(text)
+    readings = set()
+    if text.isdecimal() and len(text) <= 2:
+        if first is None and int(text) <= len(texts):
+            raise NoOptionError("the answer is a number: say by `first_choice` whether the first option is 0 or 1")
+        readings.add(int(text) - (first or 0))
+    if isinstance(answer, str):
+        readings |= {place for place, option in enumerate(texts) if option == text}
+        if letter := letter_in(text):
+            readings.add(LETTERS.index(letter))
+    readings &= set(range(len(texts)))
+    if len(readings) != 1:
+        how = "several" if readings else "none"
+        raise NoOptionError(f"the answer, {shown(text)}, can mean {how} of {len(texts)} options")
+    return readings.pop()
 
 
 def ask_for_letter(question: str, row: Record, fields: Fields) -> tuple[str, str]:
     """Write the options of a row under its question, and its answer as "(B)". Raises NoOptionError."""
     assert fields.choices is not None
-    texts, labels = texts_of(row, fields.choices)
+    texts, labels = options_of(row, fields.choices)
     place = place_of(row[fields.response], texts, labels, fields.first_choice)
     options = "\n".join(f"({letter}) {text}" for letter, text in zip(LETTERS, texts, strict=False))
     return f"{question}\n{options}", f"({LETTERS[place]})"

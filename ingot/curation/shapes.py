@@ -2,17 +2,15 @@
 
 import itertools
 import json
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ingot.curation.options import NoOptionError, ask_for_letter
-from ingot.io.formats import Row
+from ingot.curation.options import NoOptionError, ask_for_letter, shown
+from ingot.io.formats import Row, cell_text
 from ingot.io.records import Record
 from ingot.settings.data import Fields, Shape
-from ingot.settings.section import NAME
 from ingot.text.calls import first_accepted
 from ingot.text.checkers import NAMES, implied, is_readable
 from ingot.text.forms import record_id
@@ -93,16 +91,9 @@ def find_call(row: Record) -> tuple[Any, Any] | None:
     return f"These functions can be called:\n{shown}\n\n{asked.get('content')}\n\n{CALL_WANTED}", answer
 
 
-def text_of(value: Any) -> Any:
-    """Write a finite number as a text, as a CSV file would hold it. Return anything else as it is."""
-    if isinstance(value, float) and math.isfinite(value):
-        return str(int(value) if value.is_integer() else value)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def joined(*pieces: Any) -> Any:
     """Join the pieces of a question to one text. If one of them is no text, return that one, so that it is refused."""
-    given = [text_of(piece) for piece in pieces if piece is not None]
+    given = [cell_text(piece) for piece in pieces if piece is not None]
     wrong = next((piece for piece in given if not isinstance(piece, str)), None)
     return "\n\n".join(filter(None, given)) if wrong is None and given else wrong
 
@@ -117,7 +108,7 @@ def take(row: Record, fields: Fields) -> tuple[Any, Any] | None:
     before, after = (row.get(name) if name is not None else None for name in (fields.system, fields.input))
     question = joined(before, row[fields.instruction], after)
     if fields.choices is None or not isinstance(question, str):
-        return question, text_of(row[fields.response])
+        return question, cell_text(row[fields.response])
     return ask_for_letter(question, row, fields)
 
 
@@ -150,13 +141,19 @@ def find_pair(row: Record, shape: Shape | None) -> tuple[Any, Any] | None:
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 LARGEST_SCORE = 1e9
+NO_NAME = re.compile("[^a-z0-9]+")
+
+
+def name_of(domain: Any) -> Any:
+    """Make a name of what a row calls its domain, such as computer_science. What is no text is returned as it is."""
+    return NO_NAME.sub("_", domain.casefold()).strip("_") if isinstance(domain, str) else domain
 
 
 def describe(row: Record, labels: Labels) -> Record:
     """Make the metadata of a row, with labels where it says nothing."""
     given = {key: value for key, value in row.items() if value is not None}
     return {
-        "domain": given.get("domain", labels.domain),
+        "domain": name_of(given["domain"]) if "domain" in given else labels.domain,
         "difficulty": given.get("difficulty", labels.difficulty),
         "teacher": given.get("teacher"),
         "quality_score": given.get("quality_score"),
@@ -172,7 +169,7 @@ def nonsense(metadata: Record) -> str:
     domain, teacher, score = metadata["domain"], metadata["teacher"], metadata["quality_score"]
     is_number = isinstance(score, (int, float)) and not isinstance(score, bool) and abs(score) < LARGEST_SCORE
     sound = {
-        "domain": isinstance(domain, str) and re.fullmatch(NAME, domain),
+        "domain": isinstance(domain, str) and domain[:1].isalpha(),
         "teacher": teacher is None or (isinstance(teacher, str) and not LONE_SURROGATE.search(teacher)),
         "difficulty": metadata["difficulty"] in DIFFICULTIES,
         "checker": metadata["checker"] in (None, *NAMES),
@@ -228,7 +225,7 @@ def seen(row: Row, reason: str, shape: Shape | None, labels: Labels) -> str:
         return f"no {lacking}; there are {there}" if lacking else f"there are {there}"
     if reason == "not_text":
         kinds = [f"{name} is a {KINDS.get(type(value), 'value')}" for name, value in row.value.items()
-                 if not isinstance(text_of(value), str | None)]  # fmt: skip
+                 if not isinstance(cell_text(value), str | None)]  # fmt: skip
         return ", ".join(kinds)[:LONGEST_SEEN]
     if reason == "answer_is_no_option":
         try:
@@ -238,7 +235,7 @@ def seen(row: Row, reason: str, shape: Shape | None, labels: Labels) -> str:
     if reason in ("bad_metadata", "answer_does_not_fit_checker"):
         metadata = describe(row.value, labels)
         name = nonsense(metadata) or "checker"
-        return f"{name} is {metadata[name]!r}"[:LONGEST_SEEN]
+        return f"{name} is {shown(metadata[name])}"
     return ""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.inference.answer import Answer
-from ingot.inference.batch import Batch
+from ingot.inference.batch import Batch, keeps_columns
 from ingot.inference.device import device
 from ingot.io.progress import progress
 
@@ -61,15 +61,23 @@ class Checkpoint:
         return [answers[i] for i in range(len(prompts))]
 
     def answered(self, prompts: list[str], longest: int, temperature: float) -> Iterator[tuple[int, Answer]]:
-        """Yield (place of a prompt, its answer) as the answers end.
+        """Yield (place of a prompt, its answer) as the answers end."""
+        texts = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+        write = self.write if keeps_columns(self.model) else self.generate
+        for place, said in write(texts, longest, temperature):
+            stopped = self.tokenizer.eos_token_id in said
+            whole = said[: said.index(self.tokenizer.eos_token_id)] if stopped else said
+            yield place, Answer(self.tokenizer.decode(whole, skip_special_tokens=True).strip(), stopped)
+
+    def write(self, texts: list[list[int]], longest: int, temperature: float) -> Iterator[tuple[int, list[int]]]:
+        """Yield (place of a text, the tokens written after it, the end token included) as they end.
 
         Some places of the batch may be empty before others fill them: to fill one takes a copy of all keys and values.
         """
-        texts = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-        # Prompts of similar length go into a batch, so that little of it is padding. The longest go first: if the batch
+        # Texts of similar length go into a batch, so that little of it is padding. The longest go first: if the batch
         # is too large for the memory, it fails at once.
-        waiting = deque(sorted(range(len(prompts)), key=lambda place: -len(texts[place])))
-        batch, places = Batch(self.model, self.tokenizer.pad_token_id), list[int]()
+        waiting = deque(sorted(range(len(texts)), key=lambda place: -len(texts[place])))
+        batch, places = Batch(self.model, temperature), list[int]()
         said: dict[int, list[int]] = {}
         while waiting or said:
             room = len(said) <= (1 - EMPTY) * (self.batch if waiting else len(places))
@@ -80,16 +88,33 @@ class Checkpoint:
                 new = [waiting.popleft() for _ in range(min(len(waiting), self.batch - len(said)))]
                 said |= {place: [] for place in new}
                 places += new
-                written = dict(zip(new, batch.add([texts[place] for place in new], temperature), strict=True))
+                written = dict(zip(new, batch.add([texts[place] for place in new]), strict=True))
             else:
-                written = dict(zip(places, batch.step(temperature), strict=True))
+                written = dict(zip(places, batch.step(), strict=True))
             for place in [place for place in written if place in said]:
-                stopped = written[place] == self.tokenizer.eos_token_id
-                if not stopped:
-                    said[place].append(written[place])
-                if stopped or len(said[place]) == longest:
-                    text = self.tokenizer.decode(said.pop(place), skip_special_tokens=True)
-                    yield place, Answer(text.strip(), stopped)
+                said[place].append(written[place])
+                if written[place] == self.tokenizer.eos_token_id or len(said[place]) == longest:
+                    yield place, said.pop(place)
+
+    def generate(self, texts: list[list[int]], longest: int, temperature: float) -> Iterator[tuple[int, list[int]]]:
+        """Yield the same by transformers' own loop, in which a batch takes as long as its longest answer."""
+        import torch
+
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
+        self.tokenizer.padding_side = "left"
+        places = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        for start in range(0, len(places), self.batch):
+            group = places[start : start + self.batch]
+            padded = self.tokenizer.pad({"input_ids": [texts[place] for place in group]}, return_tensors="pt")
+            with torch.no_grad():
+                out = self.model.generate(
+                    **padded.to(self.model.device),
+                    max_new_tokens=longest,
+                    **(sampling if temperature else {"do_sample": False}),
+                    eos_token_id=self.tokenizer.eos_token_id,
+                    pad_token_id=self.tokenizer.pad_token_id,
+                )
+            yield from zip(group, out[:, padded["input_ids"].shape[1] :].tolist(), strict=True)
 
     def logits(self, ids: list[int]) -> Any:
         """Compute the logits [tokens, vocabulary] along token ids [tokens]."""

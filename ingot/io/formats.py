@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ ENDINGS = {
     ".parquet": "parquet",
 }
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 BLOCK = 1000  # rows: the parts of a source take turns, with so many rows at a time
 CHUNK = 1 << 20  # bytes
 ALWAYS_ALLOWED = 64 << 20  # bytes to which a small file may unpack, whatever its ratio
@@ -62,6 +69,13 @@ def too_much(path: Path, most: int) -> InputError:
     return InputError(
         f"{path}: unpacks to more than {most >> 20} MiB, which no text does; if it is meant to, raise read.unpacking"
     )
+
+
+def cell_text(value: Any) -> Any:
+    """Write a finite number as a text, as a CSV file would hold it. Return anything else as it is."""
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value) if value.is_integer() else value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def size_of(value: Any) -> int:
@@ -116,8 +130,9 @@ def open_source(path: Path, unpacking: int) -> IO[bytes]:
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the source is empty; remove it from `sources` or fill it")
     file = io.BufferedReader(Bounded(path, unpacking), CHUNK)
-    if file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise InputError(f"{path}: its text is UTF-16, not UTF-8; write it anew, such as by `iconv -f UTF-16 -t UTF-8`")
+    for mark, name in MARKS.items():
+        if file.peek(4).startswith(mark):
+            raise InputError(f"{path}: its text is {name}, not UTF-8; write it anew: `iconv -f {name} -t UTF-8`")
     return file
 
 

@@ -48,7 +48,9 @@ class Fields(Section):
         " letters, and the answer, which may be a letter, a text or a number, becomes a letter",
         default=None,
     )
-    first_choice: Literal[0, 1] = setting("Number of the first option, where answers are numbers", default=0)
+    first_choice: Literal[0, 1] | None = setting(
+        "Number of the first option, where answers are numbers; null: they are not", default=None
+    )
 
 
 def kind_of_shape(value: Any) -> str:

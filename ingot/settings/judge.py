@@ -64,7 +64,7 @@ class Endpoint(Section):
 
 
 class Judge(Endpoint):
-    """The model that scores records and compares answers, where `score`, `compare` or `target.judged` is set."""
+    """The model that scores records and compares answers, by `score`, `compare`, `judge_open` or `target.judged`."""
 
     structured: Literal["json_schema", "json_object", "text"] = setting(
         "How the endpoint is told the form of an answer"

@@ -119,6 +119,17 @@ class Gate(Section):
         "Conversations that may be tokenised otherwise than in training", default=None, unit="conversations", ge=0
     )
 
+    @property
+    def counts_right_answers(self) -> bool:
+        """Whether a limit is on how many answers are right."""
+        on_right = (self.max_exact_match_loss, self.min_exact_match_gain, self.min_interval_gap)
+        return {*on_right, self.max_p_value, self.max_forgetting} != {None}
+
+    @property
+    def counts_open_answers(self) -> bool:
+        """Whether a limit is on answers that no checker can check."""
+        return {self.max_open_loss, self.min_open_score} != {None}
+
 
 class GateSystem(Section):
     """Limits on modifiers, router and the whole; a system that does not keep them is not released."""

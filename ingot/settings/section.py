@@ -51,8 +51,7 @@ Pair = Annotated[tuple[T, T], Strict(False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 LOWER_CASE = {"form": "a name of lower-case letters and _"}
-NAME = r"^[a-z][a-z_]*$"
-Name = Annotated[str, Field(pattern=NAME, json_schema_extra=LOWER_CASE)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", json_schema_extra=LOWER_CASE)]
 COMMIT = {"form": "a commit of 40 hex digits"}
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", json_schema_extra=COMMIT)]
 """What a model or data set of the hub is pinned to. A branch such as main would be another one tomorrow."""

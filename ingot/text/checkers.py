@@ -17,7 +17,8 @@ OPEN = "open"
 """The name of what no checker can check."""
 NUMBERS = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
 FINAL = re.compile(r"####\s*(.+)")
-SAID = re.compile(r"\banswer\s*(?:is|:|=)?\s*:?\s*\**\(?([A-Z])\b\)?", re.IGNORECASE)
+# Not the words "a" and "I": "the answer is a fish" chooses nothing.
+SAID = re.compile(r"\b(?i:answer)\s*(?:(?i:is)|:|=)?\s*:?\s*\**\(?([A-Zb-hj-z])\b\)?")
 LETTER = re.compile(r"\(([A-Z])\)")
 ALONE = re.compile(r"\(?([A-Z])\)?(?:[.:)]\s.*|[.:)]?)", re.DOTALL)
 BARE = re.compile(r"\(?([a-z])\)?")

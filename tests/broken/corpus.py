@@ -154,6 +154,7 @@ LINES = {
     "bad_metadata": {
         "domain is a number": line(domain=5),
         "domain is a list": line(domain=["code"]),
+        "domain without a letter": line(domain="../(1)"),
         "domain with half a pair": b'{"question": "a", "answer": "b", "domain": "\\ud800"}',
         "unknown difficulty": line(difficulty="impossible"),
         "difficulty is a list": line(difficulty=["easy"]),
@@ -241,7 +242,7 @@ def files():
     yield Broken("pickled.pkl", write(pickle.dumps(Runs())), said="format is not known")
     yield Broken("pickled.jsonl", write(pickle.dumps(Runs())), None)
     yield Broken("utf16.jsonl", write((GOOD.decode() + "\n").encode("utf-16")), said="is UTF-16")
-    yield Broken("utf32.jsonl", write((GOOD.decode() + "\n").encode("utf-32-be")), None)
+    yield Broken("utf32.jsonl", write((GOOD.decode() + "\n").encode("utf-32")), said="is UTF-32")
     yield Broken("text.txt", write(b"How many?\nThree.\n"), said="format is not known")
     # JSON documents
     yield Broken("a text.json", write(b'"hello"'), said="must be a list")

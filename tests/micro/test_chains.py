@@ -47,12 +47,15 @@ def test_an_adapter_and_a_file(chained):
     assert "No modifiers, so no router" in (workspace / "results/release/MODEL_CARD.md").read_text()
 
 
-def test_an_adapter_alone_is_released(chained):
-    workspace, _ = chained("chain: [adapt]\ngguf: null\nask_suite: {models: [adapter]}")
+def test_an_adapter_that_learned_preferences_is_released_alone(chained):
+    workspace, _ = chained("chain: [adapt, prefer]\ngguf: null\nask_suite: {models: [adapter]}")
     release = read(workspace, "release/figures.json")
     files = [file["path"] for file in release["manifest"]["files"]]
-    assert "files/adapter/adapter_model.safetensors" in files
-    assert release["manifest"]["gates"] == ["adapter"]
+    assert "files/preferred/adapter_model.safetensors" in files
+    assert release["manifest"]["gates"] == ["adapter", "preferred"]
+    report = read(workspace, "reports/prefer.json")
+    assert report["pairs"] > 0, "it learned from the adapter's own wrong answers"
+    assert [stage["stage"] for stage in release["stages"]] == ["base", "adapter", "preferred"]
     assert "No GGUF files" in (workspace / "results/release/MODEL_CARD.md").read_text()
     assert not (workspace / "results/gguf").exists()
 

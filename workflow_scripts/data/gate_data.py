@@ -10,6 +10,7 @@ from ingot.errors import InputError
 from ingot.io.progress import progress
 from ingot.io.records import Record, read_records, write_json
 from ingot.settings.data import Decontaminate
+from ingot.text.checkers import OPEN
 from ingot.text.forms import normalise
 
 SHOWN = 5  # of the records that close the gate
@@ -38,23 +39,40 @@ def gate_data(
     pretrained: list[Path],
     benchmarks: list[Path],
     test: Path,
+    benchmark: Path,
     verdict: Path,
     *,
     settings: Decontaminate,
+    right_answers: bool,
+    open_answers: bool,
 ) -> None:
     """Write the verdict if nothing that is trained on repeats what is asked; else raise InputError that shows both.
+
+    `benchmark` is what models are measured by. If gates count `right_answers`, a checker must be able to tell some of
+    them; if they are on `open_answers`, some must be open.
 
     Records of `trained` may not repeat a benchmark item in any way that `decontaminate` knows. No question of the test
     set may be in them, and none of the benchmark or the test set in `pretrained`. Near duplicates of the test set need
     no check here: they were dropped before it was split off.
     """
+    checkers = {item["metadata"]["checker"] for item in read_records(benchmark)}
+    if right_answers and not checkers - {OPEN}:
+        raise InputError(
+            f"{benchmark}: no checker can tell whether an answer to one of its questions is right, but gates count"
+            " right answers; name a `checker`, ask other questions, or set these limits to null and use `max_open_loss`"
+        )
+    if open_answers and OPEN not in checkers:
+        raise InputError(
+            f"{benchmark}: none of its questions is open, but gates have limits on open answers (`max_open_loss`,"
+            " `min_open_score`); ask open questions, or set these limits to null"
+        )
     items = [item for path in benchmarks for item in read_records(path)]
-    asked = {normalise(item["instruction"]): path for path in [*benchmarks, test] for item in read_records(path)}
+    places = {normalise(item["instruction"]): path for path in [*benchmarks, test] for item in read_records(path)}
     index = BenchmarkIndex(items, settings)
     lines = [
         line
         for path in [*trained, *pretrained]
-        for line in repeated(path, asked, index if path in trained else None, items)
+        for line in repeated(path, places, index if path in trained else None, items)
     ]
     if lines:
         more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []

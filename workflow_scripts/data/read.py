@@ -21,7 +21,10 @@ LEAST_ROWS = 10
 
 def optional_fields(shape: Shape | None) -> list[str]:
     """List the fields that a source names for what goes before or after a question. A row may lack them."""
-    return [name for name in (shape.system, shape.input) if name] if isinstance(shape, Fields) else []
+    if not isinstance(shape, Fields):
+        return []
+    choices = [shape.choices] if isinstance(shape.choices, str) else shape.choices or []
+    return [name for name in (shape.system, shape.input, *choices) if name]
 
 
 def place_of(row: Row, path: Path) -> Record:
@@ -50,8 +53,8 @@ def no_record(source: Path, books: Books, hint: str) -> str:
     """Say why no row of a part can become a record."""
     reasons = ", ".join(f"{reason} {count} times" for reason, count in books.reasons["read"].most_common())
     return (
-        f"{source}: none of {books.rejected} rows can become a record: {reasons}{f' ({hint})' if hint else ''}; the"
-        " `shape` of its source can name the fields, see docs/data.md"
+        f"{source}: none of {books.rejected} rows can become a record: {reasons}{f' ({hint})' if hint else ''}; see"
+        " docs/data.md for these reasons, and for `shape` and `checker` of its source"
     )
 
 

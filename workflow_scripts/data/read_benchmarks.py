@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ingot.curation.shapes import Labels, record_of
+from ingot.curation.shapes import Labels, record_of, seen
 from ingot.errors import InputError
 from ingot.io.formats import WHOLE, rows
 from ingot.io.records import Record, write_json, write_records
@@ -26,8 +26,9 @@ def items_of(path: Path, name: str, settings: Read) -> list[Record]:
     for row in rows(path, None, settings, WHOLE):
         item, reason = record_of(row, labels, None)
         if item is None:
+            what = ": ".join(filter(None, (reason, seen(row, reason, None, labels))))
             raise InputError(
-                f"{path}:{row.number}: this benchmark item cannot be used ({reason}); an item needs a question, an"
+                f"{path}:{row.number}: this benchmark item cannot be used ({what}); an item needs a question, an"
                 " answer, and a checker that fits the answer"
             )
         if token := template_token_in(f"{item['instruction']}\n{item['response']}"):

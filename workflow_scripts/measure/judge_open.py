@@ -20,12 +20,13 @@ def judge_open(
 ) -> None:
     """Write how often the judge prefers our answers to open questions to our parent's, and every judgement.
 
-    The first questions are judged: they are in the order of their hashes, so that these are a sample.
+    If there are too many, a sample by the hashes of the questions is judged: the same for every model.
 
     Raises InputError if the budget is spent, if the judge does not answer, or if too many pairs have no usable
     judgement. Missing judgements are not guessed.
     """
-    pairs = [pair for pair in paired_answers(ours, theirs) if pair[0]["right"] is None][: settings.most]
+    pairs = [pair for pair in paired_answers(ours, theirs) if pair[0]["right"] is None]
+    pairs = sorted(pairs, key=lambda pair: str(pair[0]["id"]))[: settings.most]
     rows, cost = judge_pairs(pairs, judge, Path(remembered))
     require_judgements(len(pairs), len(rows), settings.malformed, "judge_open.malformed")
     write_records(judgements, rows)

@@ -7,9 +7,6 @@ from ingot.measuring.answers import compare_domains, compare_likelihoods, domain
 from ingot.measuring.predictions import Prediction, likeness
 from ingot.measuring.significance import compare_pairs, forgetting
 
-EQUAL = 0.5
-"""The score of a model whose open answers nobody has compared, or of which there are none."""
-
 
 def versus_parent(child: list[Path], parent: list[Path], judged: list[Path], report: Path) -> None:
     """Write how a model differs from its parent. Their answers are paired by question (McNemar's exact test).
@@ -20,7 +17,7 @@ def versus_parent(child: list[Path], parent: list[Path], judged: list[Path], rep
     ours, theirs = read_json(child[0]), read_json(parent[0])
     child_rows, parent_rows = list(read_records(child[2])), list(read_records(parent[2]))
     paired = compare_pairs(marks(child_rows), marks(parent_rows))
-    by_judge = read_json(judged[0]) if judged else {"all": {"of": 0}, "domains": {}}
+    by_judge = read_json(judged[0]) if judged else {"all": {"share": None}, "domains": {}}
     of_open = compare_likelihoods(child_rows, parent_rows)
     write_json(
         report,
@@ -34,7 +31,7 @@ def versus_parent(child: list[Path], parent: list[Path], judged: list[Path], rep
             "forgetting": forgetting(domain_shares(parent_rows), domain_shares(child_rows)),
             "open_gain": of_open.get("all", {"gain": 0.0})["gain"],
             "open": of_open,
-            "open_score": by_judge["all"]["share"] if by_judge["all"]["of"] else EQUAL,
+            "open_score": by_judge["all"]["share"],
             "judged": by_judge["domains"],
             "interval_gap": round(100 * (ours["exact_match"]["all"]["low"] - theirs["exact_match"]["all"]["high"]), 2),
         },

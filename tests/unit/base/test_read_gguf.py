@@ -74,6 +74,22 @@ def test_what_cannot_be_read_is_refused_by_name(f16, tmp_path, changes, said):
     assert "odd.gguf" in str(error.value)
 
 
+@pytest.mark.parametrize("number", [15, 99], ids=["Q8_K, which nothing dequantises", "a type that nobody knows"])
+def test_a_type_that_cannot_be_dequantised_is_refused(f16, tmp_path, number):
+    from gguf import GGUFReader
+
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(f16.read_bytes())
+    tensor = next(one for one in GGUFReader(path, "r+").tensors if one.name == "blk.0.ffn_up.weight")
+    kind = tensor.field.parts[4]
+    assert kind[0] == tensor.tensor_type
+    kind[0] = number
+    kind.base.flush()
+    with pytest.raises(InputError, match=r"odd\.gguf: .*"):
+        bring(path, tmp_path)
+    assert not (tmp_path / "base").exists()
+
+
 def test_a_file_that_is_cut_off_is_named(f16, tmp_path):
     (tmp_path / "cut.gguf").write_bytes(f16.read_bytes()[:-1000])
     with pytest.raises(InputError, match=r"cut\.gguf: (cut off at byte|not a whole GGUF file)"):

@@ -17,15 +17,31 @@ def files(tmp_path, record):
     return tmp_path
 
 
-def check(files):
+def check(files, right=True, opened=False):
     paths = {name: files / f"{name}.jsonl" for name in ("train", "pretraining", "benchmark", "test")}
     lists = {"trained": [paths["train"]], "pretrained": [paths["pretraining"]], "benchmarks": [paths["benchmark"]]}
-    gate_data(**lists, test=paths["test"], verdict=files / "verdict.json", settings=DECONTAMINATE)
+    lists |= {"test": paths["test"], "benchmark": paths["benchmark"], "verdict": files / "verdict.json"}
+    gate_data(**lists, settings=DECONTAMINATE, right_answers=right, open_answers=opened)
 
 
 def test_the_gate_is_open_where_nothing_is_repeated(files):
     check(files)
     assert (files / "verdict.json").read_text().strip() == '{\n  "passed": true\n}'
+
+
+def test_gates_on_right_answers_need_questions_whose_answers_can_be_checked(files, record):
+    tale = record("Tell a tale.", "Once upon a time.")
+    tale["metadata"]["checker"] = "open"
+    write_records(files / "benchmark.jsonl", [tale, tale])
+    with pytest.raises(InputError, match=r"benchmark\.jsonl: no checker can tell .* `max_open_loss`"):
+        check(files)
+    check(files, right=False, opened=True)
+    assert (files / "verdict.json").exists()
+
+
+def test_gates_on_open_answers_need_open_questions(files):
+    with pytest.raises(InputError, match=r"benchmark\.jsonl: none of its questions is open"):
+        check(files, opened=True)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_another_shape_than_the_named_one_is_not_guessed():
         ({"question": "Q", "answer": "A", "quality_score": "9"}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "quality_score": float("nan")}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "domain": ["code"]}, "bad_metadata"),
-        ({"question": "Q", "answer": "A", "domain": "../Code (new)"}, "bad_metadata"),
+        ({"question": "Q", "answer": "A", "domain": "../(1)"}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "difficulty": []}, "bad_metadata"),
         ({"question": "Q", "answer": "A", "checker": "vibes"}, "bad_metadata"),
         ({"question": "Q", "answer": "#### many", "checker": "number"}, "answer_does_not_fit_checker"),
@@ -101,8 +101,13 @@ def test_a_source_names_the_checker_of_records_that_name_none():
 
 
 def test_what_metadata_say_that_cannot_be_is_shown(tmp_path):
-    (tmp_path / "s.jsonl").write_text('{"question": "Q", "answer": "A", "domain": "Computer Science"}\n')
-    assert read_file(tmp_path / "s.jsonl", tmp_path)[1][0]["evidence"] == "domain is 'Computer Science'"
+    (tmp_path / "s.jsonl").write_text('{"question": "Q", "answer": "A", "difficulty": "so so"}\n')
+    assert read_file(tmp_path / "s.jsonl", tmp_path)[1][0]["evidence"] == "difficulty is 'so so'"
+
+
+def test_a_domain_in_words_becomes_a_name():
+    row = {"question": "Q", "answer": "A", "domain": "Computer Science (2)"}
+    assert standardise(row, LABELS, None)[0]["metadata"]["domain"] == "computer_science_2"
 
 
 def test_a_number_is_the_text_that_a_csv_file_would_hold():

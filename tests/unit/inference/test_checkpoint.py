@@ -1,9 +1,11 @@
 """A checkpoint in memory: what makes it faster changes no answer."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from ingot.inference import checkpoint as module
-from ingot.inference.batch import Batch
+from ingot.inference.batch import Batch, keeps_columns
 from ingot.inference.checkpoint import Checkpoint
 from ingot.text import chat
 
@@ -57,6 +59,37 @@ def test_every_token_of_a_batch_is_the_likeliest_after_its_own_text(checkpoint, 
     assert len(decoded) == len(prompts)
     assert len(added) > 1 or batch == 32
     assert kept
+
+
+def test_a_model_with_a_state_of_another_kind_answers_by_generate(ask, monkeypatch):
+    answers = ask(1)[2]
+    monkeypatch.setattr(module, "keeps_columns", lambda model: False)
+    assert ask(1)[2] == answers
+
+
+@pytest.mark.parametrize(
+    ("kind", "keeps"),
+    [("Llama", True), ("GPT2", True), ("Gemma3Text", True), ("Mistral", True), ("Qwen3Next", False), ("Mamba", False)],
+)
+def test_what_a_model_remembers_is_known_from_its_shape(kind, keeps):
+    import transformers
+
+    config = getattr(transformers, f"{kind}Config")()
+    assert keeps_columns(SimpleNamespace(config=config)) == keeps
+
+
+def test_a_row_that_has_ended_goes_to_no_position_that_the_model_lacks():
+    """GPT-2 has a table of positions. A row of a full context that waits to leave its batch must stay in it."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=50, n_positions=12, n_embd=16, n_layer=2, n_head=2)
+    batch = Batch(GPT2LMHeadModel(config).eval(), 0.0)
+    batch.add([list(range(12)), [1, 2]])
+    written = [batch.step() for _ in range(4)]
+    batch.keep([1])
+    assert len(written[0]) == 2 and len(batch) == 1
 
 
 def counted(function, calls):

@@ -53,6 +53,7 @@ def test_numbers_that_count_something_say_what():
     assert without == {
         *("seed", "rank", "hidden", "feed_forward", "level"),
         *("unpacking", "permutations", "dimensions"),
+        "first_choice",  # a place
         "length",  # of n-grams, in the unit that stands beside it
     }
 

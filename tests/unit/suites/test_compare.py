@@ -68,7 +68,7 @@ def test_only_open_answers_are_judged_beside_the_parents_and_a_sample_of_them(tm
     monkeypatch.setenv("JUDGE_KEY", endpoints.KEY)
     for name, word in (("ours", "good"), ("theirs", "bad")):
         labels = [{"domain": "ab"[i % 2], "difficulty": "easy", "right": None if i % 3 else True} for i in range(12)]
-        rows = [{"instruction": f"Q{i}?", "answer": word, **one} for i, one in enumerate(labels)]
+        rows = [{"id": f"{99 - i}", "instruction": f"Q{i}?", "answer": word, **one} for i, one in enumerate(labels)]
         write_records(tmp_path / f"{name}.jsonl", rows)
     paths = [tmp_path / name for name in ("ours.jsonl", "theirs.jsonl", "report", "judgements")]
     settings, kept = JudgeOpen(most=6, malformed=0.0), str(tmp_path / "answers")
@@ -76,7 +76,7 @@ def test_only_open_answers_are_judged_beside_the_parents_and_a_sample_of_them(tm
     with proxy.running() as address:
         judge_open(*paths, judge=endpoints.judge_at(address, retries=1), settings=settings, remembered=kept)
     report, judgements = read_json(paths[2]), list(read_records(paths[3]))
-    assert [row["instruction"] for row in judgements] == ["Q1?", "Q2?", "Q4?", "Q5?", "Q7?", "Q8?"]
+    assert [row["instruction"] for row in judgements] == ["Q11?", "Q10?", "Q8?", "Q7?", "Q5?", "Q4?"]
     assert (report["all"]["win"], report["all"]["share"], report["all"]["of"]) == (6, 1.0, 6)
     assert set(report["domains"]) == {"a", "b"}
 
