@@ -9,7 +9,8 @@ sys.path.insert(0, workflow.basedir)
 
 from ingot.errors import InputError
 from ingot.workflow import preflight
-from ingot.workflow.build import inert, open_build, plain, settings_files
+from ingot.workflow.build import open_build, plain, settings_files
+from ingot.workflow.parts import inert
 from snakemake.exceptions import WorkflowError
 from traced import engine
 from traced.closure import closure

@@ -10,6 +10,8 @@ Outputs:  results/release/ledger.{json,md}   bytes and quality of each artifact
           results/plots/                     plots of sizes against quality, costs against accuracy, and losses
 """
 
+from ingot.workflow.left_out import left_out
+
 ARTIFACTS = list(BUILD.artifacts()) if BUILD.has_model else []
 MEASURED = [model.name for model in BUILD.measured]
 STAGES = BUILD.stages() if MEASURED else []
@@ -157,7 +159,7 @@ rule release:
             served=BUILD.served,
             chain=[kind.step for kind in CHAIN.kinds],
             adapters=CHAIN.adapters,
-            left_out=BUILD.left_out(),
+            left_out=left_out(BUILD),
         ),
     message:
         "Put the release together, with manifest and model card"

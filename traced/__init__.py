@@ -7,7 +7,9 @@
     store      the traces: DVC's run-cache and dvc.lock
     remote     traces and bytes of other clones, by way of DVC's remotes
     plan       what is current, what can be restored, what must run, and why
-    engine     where Snakemake asks
+    engine     where Snakemake asks: its graph, its scheduler
+    scheduler  what happens before a job and after it
+    tracer     what graph and scheduler share
     lock       who is busy with a step
     runner     in front of every job, also on a node of a cluster
     dvc_files  dvc.yaml, params.json and dvc.lock

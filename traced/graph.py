@@ -9,8 +9,8 @@ from snakemake.api import SnakemakeApi
 from snakemake.exceptions import RuleException, WorkflowError
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
-from traced.engine import Tracer
 from traced.step import Step
+from traced.tracer import Tracer
 
 
 @contextmanager

@@ -1,89 +1,25 @@
-"""Say what a configuration builds and what it leaves out. Every fact that several rule files need is here."""
+"""Say what a configuration builds. Every fact that several rule files need is here."""
 
-import glob
-import hashlib
 import os
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from ingot.errors import InputError
-from ingot.settings.data import Source
 from ingot.settings.everything import Settings
 from ingot.settings.load import Given, load, preset_files
 from ingot.settings.measure import Gate, Suite
 from ingot.settings.section import Section
 from ingot.workflow import chain
 from ingot.workflow.chain import KINDS, Chain, Model
+from ingot.workflow.parts import inert, parts_of
 
-GENERATED = {
-    "alpaca": "results/world/alpaca.jsonl",
-    "messages": "results/world/messages.jsonl.gz",
-    "question": "results/world/question.jsonl.zst",
-}
 TEST = "results/data/test.jsonl"
 GGUF = "gguf"
 """The key in `gates` for the limits of all GGUF types."""
 
 Questions = Literal["benchmark", "routing", "training"]
-
-
-class Part(Section):
-    """A part of a source. Parts are read and filtered side by side."""
-
-    source: Source
-    file: str
-    place: int
-    """Which part of its file it is, from 0 on."""
-
-
-def inert(name: str) -> str:
-    """Return a file name that no shell, no Snakemake and no DVC reads as anything but a name.
-
-    Where signs are lost or many, a digest tells it from others.
-    """
-    plain = re.sub(r"[^A-Za-z0-9.]+", "_", name)[-60:]
-    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{,59}", name):
-        return plain
-    return f"{hashlib.sha256(name.encode()).hexdigest()[:8]}_{plain}"
-
-
-def files_of(source: Source) -> list[str]:
-    """List the files of a source, in the order of their names. Raises InputError if no file matches its pattern."""
-    if source.hub:
-        return [f"results/hub/{source.name}/{inert(source.hub.file)}"]
-    if source.generator:
-        return [GENERATED[source.generator]]
-    assert source.path
-    if Path(source.path).is_file() or not glob.has_magic(source.path):  # a file may be called "data [1].jsonl"
-        return [source.path]
-    paths = sorted(path for path in glob.glob(source.path, recursive=True) if Path(path).is_file())  # noqa: PTH207
-    if not paths:
-        raise InputError(f"sources: {source.name}: no file is called like {source.path}")
-    return paths
-
-
-def parts_of(sources: list[Source]) -> dict[tuple[str, str], Part]:
-    """Cut the sources into parts: {(name of the source, name of the part): part}.
-
-    Raises InputError if the name of a file is not UTF-8, which DVC's files must be.
-    """
-    parts: dict[tuple[str, str], Part] = {}
-    for source in sources:
-        files = files_of(source)
-        try:
-            names = [inert(Path(file).name).replace(".", "_") for file in files]
-        except UnicodeEncodeError:
-            odd = next(file for file in files if not file.isprintable())
-            raise InputError(f"sources: {source.name}: {odd!r}: this name is not UTF-8: rename the file") from None
-        for file, name in zip(files, names, strict=True):
-            # Files of different folders may have the same name.
-            digest = f"_{hashlib.sha256(file.encode()).hexdigest()[:8]}" if names.count(name) > 1 else ""
-            for place in range(source.parts):
-                parts[source.name, f"{name}{digest}_{place}"] = Part(source=source, file=file, place=place)
-    return parts
 
 
 def task_file(suite: Suite, root: Path) -> Path:
@@ -288,47 +224,6 @@ class Build:
         for domain in self.domains:
             yield f"modifier_{domain}", None, f"results/modifiers/{domain}/lora.gguf"
             yield f"modifier_{domain}.zst", f"modifier_{domain}", f"results/modifiers/{domain}/lora.gguf.zst"
-
-    def unused_data(self) -> list[str]:
-        """List what this build lacks in data, or does not use of them."""
-        share = self.settings.split.shares.routing
-        if not self.has_data:
-            return ["No data stage: `sources` is empty, so nothing was trained on your own data."]
-        if share and not self.has_router:
-            unused = f"No router, so nothing used the {share:.0%} of the records that are set aside for it"
-            return [f"{unused}; `split.shares.routing: 0` trains on them."]
-        return []
-
-    def left_out(self) -> list[str]:
-        """List what this build does not make or does not measure, and why, in one sentence each."""
-        settings = self.settings
-        lines = self.unused_data()
-        if self.has_model and not self.benchmark:
-            lines.append("Nothing was measured, and no gate was passed: there are neither `benchmarks` nor `sources`.")
-        elif self.has_model and not settings.benchmarks:
-            lines.append("`benchmarks` is empty, so the models were measured on the test split of the data.")
-        if self.has_model and self.asked != self.benchmark:
-            lines.append(
-                f"Of each domain, {settings.measure.most} questions at most were asked, drawn by the hashes of their"
-                " content."
-            )
-        if missing := [step for step in KINDS if step not in self.chain]:
-            lines.append(f"The chain leaves out {', '.join(f'`{step}`' for step in missing)}.")
-        if self.has_model and not self.types:
-            lines.append("No GGUF files: `gguf` is null.")
-        if self.types and not self.has_importance:
-            lines.append("The GGUF types were made without an importance matrix.")
-        if self.types and not self.domains:
-            lines.append("No modifiers, so no router, no escalation detector, and no gate on the system.")
-        elif self.domains and not self.has_router:
-            lines.append("No router, so no escalation detector, and no gate on the system.")
-        elif self.domains and not self.has_detector:
-            lines.append("No escalation detector: `detector` is null.")
-        if self.has_model and not self.asked_suites:
-            lines.append("No public suites were asked.")
-        if self.has_model and not (settings.compare or settings.judge_open):
-            lines.append("No judge compared the answers of two models.")
-        return lines
 
     def trainings(self) -> dict[str, str]:
         """List the reports of all trainings up to the last checkpoint: {name of the training: path}."""

@@ -32,7 +32,8 @@ from ingot.io.container import pack_file, unpack_file
 from ingot.io.formats import WHOLE, Part, parse, rows
 from ingot.settings.everything import Settings
 from ingot.settings.load import load
-from ingot.workflow.build import inert, problems
+from ingot.workflow.build import problems
+from ingot.workflow.parts import inert
 from traced import yaml12
 from traced.cache import is_inside, read_listing
 from traced.lineage import check, read
