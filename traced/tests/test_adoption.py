@@ -78,8 +78,29 @@ def test_eight_jobs_at_once_record_and_restore(project):
 def test_an_important_job_that_needs_all_cores_is_not_overtaken(project):
     project.edit("Snakefile", "install(workflow)\n", WIDE)
     project.build("out/total.txt", "out/wide.txt")
-    ended = sorted(project.logs(), key=project.logs().get)
-    assert ended.index("wide") - ended.index("0") <= 5, ended
+    begun = sorted(project.logs(), key=project.logs().get)
+    assert begun.index("wide") - begun.index("0") <= 5, begun
+
+
+JUDGED = """
+rule ask:
+    output: "out/{word,first|second}.txt"
+    log: "logs/{word}.log"
+    priority: 1
+    resources: judges=1
+    params: **params()
+    shell: TRACED + "bash -c 'sleep 3; echo {wildcards.word} > {output}' &> {log}"
+
+install(workflow)
+"""
+
+
+def test_what_an_important_job_does_not_wait_for_is_not_held_back(project):
+    """One of two jobs waits for the only judge. Others need none, and have a core."""
+    project.edit("Snakefile", "install(workflow)\n", JUDGED)
+    project.build("out/first.txt", "out/second.txt", "out/total.txt", "--resources", "judges=1")
+    begun = sorted(project.logs(), key=project.logs().get)
+    assert abs(begun.index("first") - begun.index("second")) >= 4, begun
 
 
 def test_a_rule_without_trace_is_refused(project):
