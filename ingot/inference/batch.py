@@ -22,7 +22,11 @@ class Batch:
         """Make an empty batch. Tokens are the likeliest at temperature 0, and drawn at any other."""
         self.model, self.temperature = model, temperature
         self.last_position = (getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 62) - 1
-        self.keep([])
+        self.cache: Any = None
+        self.mask: Any = None
+        """[rows, columns]: 1 where a row has a token."""
+        self.last: Any = None
+        """[rows]: the token that each row has written last."""
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -65,9 +69,7 @@ class Batch:
     def keep(self, rows: list[int]) -> None:
         """Forget all rows but these, and the columns in which none of these has a token."""
         if not rows:
-            self.cache: Any = None
-            self.mask: Any = None  # [rows, columns]: 1 where a row has a token
-            self.last: Any = None  # [rows]: the token that each row has written last
+            self.cache = self.mask = self.last = None
             return
         self.mask, self.last = self.mask[rows], self.last[rows]
         first = int(self.mask.any(0).int().argmax())
