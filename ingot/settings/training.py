@@ -48,6 +48,7 @@ class LoraTraining(Section):
     accumulation: int = setting("Batches per optimizer step", unit="batches", ge=1, le=65_536)
     length: int = setting("Longest conversation, and length of a packed row", unit="tokens", ge=16, le=131_072)
     packing: bool = setting("Whether several conversations share a row")
+    group_by_length: bool = setting("Whether rows that are not packed share a batch with others of similar length")
     learning_rate: float = setting("Highest learning rate", gt=0, le=1)
     schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting("Course of the learning rate")
     warmup: int = setting("Steps of the linear warm-up", unit="steps", ge=0)

@@ -175,8 +175,7 @@ def arguments(settings: LoraTraining, work: Path, seed: int) -> Any:
     return SFTConfig(
         **shared_arguments(settings, work, seed),
         packing=settings.packing,
-        # Rows that are not packed are padded to the longest of their batch.
-        train_sampling_strategy="random" if settings.packing else "group_by_length",
+        train_sampling_strategy="group_by_length" if settings.group_by_length and not settings.packing else "random",
         max_length=settings.length,
         completion_only_loss=True,
     )
