@@ -17,6 +17,7 @@ TRAINING = LoraTraining(
     accumulation=1,
     length=64,
     packing=True,
+    group_by_length=False,
     learning_rate=0.005,
     schedule="cosine",
     warmup=2,
