@@ -19,6 +19,8 @@ RELEASE ?= results/release
 GOOD ?=
 ## The private key for `sign`, which is made if there is none, or the public key for `verify`
 KEY ?=
+## The port that `serve` listens on
+PORT ?= 8080
 ## How many tests `test` runs side by side
 WORKERS ?= 2
 ## Files of real texts for `bench-data`; without any it makes some up
@@ -38,7 +40,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why hermetic preview unpack sign verify bisect settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
+.PHONY: help build envs why hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router clean
 
 ## Show what make can do here
@@ -85,6 +87,10 @@ sign:
 ## Check signature (by KEY), digests, lineage and licences of RELEASE
 verify:
 	@$(call PYTHON,workflow) -m ingot.cli verify "$(RELEASE)" $(if $(KEY),--key "$(KEY)")
+
+## Serve RELEASE on this machine, at PORT, to OpenAI's clients
+serve:
+	@$(call PYTHON,workflow) -m ingot.cli serve "$(RELEASE)" --port $(PORT)
 
 ## Find what lost the points since the build GOOD: the step, setting, record file or package
 bisect:

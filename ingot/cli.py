@@ -5,6 +5,7 @@ environment, which is built if it is missing.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from ingot.workflow.environments import python_of
 
 VERSION = "0.1.0"
 RELEASE = "results/release"
+# What the server needs beside Ingot, as `pip install 'ingot[serve]'` brings it.
+SERVING = ("fastapi", "llama_cpp", "uvicorn")
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -74,6 +77,17 @@ def verify(options: argparse.Namespace) -> int:
     return run_in("signing", "ingot.tools.verify", options.release, *key, *(["--json"] if options.json else []))
 
 
+def serve(options: argparse.Namespace) -> int:
+    """Serve a release, in the environment `serve` or, if Ingot was installed with it, in this one."""
+    if all(map(importlib.util.find_spec, SERVING)):
+        python, path = Path(sys.executable), os.environ.get("PYTHONPATH", "")
+    else:
+        root = project()
+        python, path = python_of("serve", root), str(root)
+    command = [str(python), "-P", "-m", f"ingot.tools.{options.command}", *options.arguments]
+    os.execve(python, command, {**os.environ, "PYTHONPATH": path})  # noqa: S606  (so signals reach the server)
+
+
 def bisect(options: argparse.Namespace) -> int:
     """Find what lost the points between two builds."""
     arguments = [options.good, options.bad, *(["--json"] if options.json else [])]
@@ -126,6 +140,12 @@ def parser() -> argparse.ArgumentParser:
     verified.add_argument("--key", metavar="FILE", help="the public key of the one you trust")
     verified.add_argument("--json", action="store_true", help="print JSON, with every step")
     verified.set_defaults(run=verify)
+
+    for command, text in (("serve", "serve a release to OpenAI's clients"), ("key", "make a key for the server")):
+        # What follows is for the command itself, --help included.
+        served = commands.add_parser(command, help=text, add_help=False)
+        served.add_argument("arguments", nargs=argparse.REMAINDER)
+        served.set_defaults(run=serve, command=command)
 
     lost = commands.add_parser("bisect", help="find the step, setting, record file or package that lost the points")
     lost.add_argument("good", metavar="GOOD", help="the better build: a commit, a dvc.lock, or the folder of a clone")

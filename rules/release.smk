@@ -108,6 +108,7 @@ rule release:
             *(["results/router/model"] if BUILD.has_router else []),
             *(["results/router/detector"] if BUILD.has_detector else []),
         ],
+        tokenizer=[BUILD.tokenizer] if BUILD.types else [],
         other_types=[
             path
             for quant in BUILD.types
@@ -160,6 +161,8 @@ rule release:
             chain=[kind.step for kind in CHAIN.kinds],
             adapters=CHAIN.adapters,
             left_out=left_out(BUILD),
+            context=SETTINGS.context,
+            router_settings=SETTINGS.router if BUILD.has_router else None,
         ),
     message:
         "Put the release together, with manifest and model card"

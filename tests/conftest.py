@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from helpers.records import make_record
+from helpers.servers import make_release
 from helpers.workspaces import ROOT, Workspace, clone_of, copy_project
 from traced.hermetic import why_not
 
@@ -87,6 +88,35 @@ def f16(shared, checkpoint):
     from workflow_scripts.gguf.convert import convert
 
     return made_once(shared / "models/F16.gguf", lambda path: convert(checkpoint, path, name="tiny"))
+
+
+@pytest.fixture(scope="session")
+def modifiers(shared, checkpoint):
+    """{name: LoRA as GGUF}: two with random weights, of the same shape, over the checkpoint."""
+
+    def make(folder):
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM
+
+        from ingot.converting.llama_cpp_tools import convert_lora
+
+        for seed, name in enumerate(("code", "reasoning")):
+            torch.manual_seed(seed)
+            model = AutoModelForCausalLM.from_pretrained(checkpoint)
+            wide = ["q_proj", "v_proj", "up_proj"]
+            config = LoraConfig(r=8, lora_alpha=64, target_modules=wide, init_lora_weights=False)
+            get_peft_model(model, config).save_pretrained(folder / name)
+            convert_lora(folder / name, checkpoint, folder / f"{name}.gguf", "f16")
+
+    folder = made_once(shared / "models/modifiers", make)
+    return {path.stem: path for path in sorted(folder.glob("*.gguf"))}
+
+
+@pytest.fixture(scope="session")
+def served_release(shared, checkpoint, f16, modifiers):
+    """The folder of a release of an untrained model, with two modifiers, a router and a detector."""
+    return made_once(shared / "models/release", lambda folder: make_release(folder, f16, modifiers, checkpoint))
 
 
 @pytest.fixture(scope="session")

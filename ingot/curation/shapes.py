@@ -1,7 +1,6 @@
 """The shapes that question and answer come in, and how a row of any shape becomes a record."""
 
 import itertools
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from ingot.curation.options import NoOptionError, ask_for_letter, shown
 from ingot.io.formats import Row, cell_text
 from ingot.io.records import Record
 from ingot.settings.data import Fields, Shape
-from ingot.text.calls import first_accepted
+from ingot.text.calls import call_prompt, first_accepted
 from ingot.text.checkers import NAMES, implied, is_readable
 from ingot.text.forms import record_id
 
@@ -32,8 +31,6 @@ NAMES_OF_FIELDS = {
     name: frozenset(fields.model_dump(exclude_none=True, exclude_defaults=True).values())
     for name, fields in SHAPES.items()
 }
-# As suites/function_calls.yaml asks.
-CALL_WANTED = 'Answer with nothing but the call that is needed, as JSON: {"name": ..., "arguments": {...}}'
 DIFFICULTIES = ("easy", "medium", "hard")
 LONGEST_SEEN = 200
 KINDS = {list: "list", dict: "mapping", bool: "yes or no", bytes: "binary value", float: "number that is not finite"}
@@ -85,10 +82,9 @@ def find_call(row: Record) -> tuple[Any, Any] | None:
     if not isinstance(asked, dict) or answer is None:
         return None
     try:
-        shown = json.dumps(functions, ensure_ascii=False)
+        return call_prompt(functions, asked.get("content")), answer
     except RecursionError:
         return None
-    return f"These functions can be called:\n{shown}\n\n{asked.get('content')}\n\n{CALL_WANTED}", answer
 
 
 def joined(*pieces: Any) -> Any:

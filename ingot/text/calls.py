@@ -8,6 +8,15 @@ from typing import Any
 Accepted = list[dict[str, dict[str, list[Any]]]]
 """What is accepted: [{name of the function: {argument: [allowed values]}}]."""
 
+# As suites/function_calls.yaml asks.
+CALL_WANTED = 'Answer with nothing but the call that is needed, as JSON: {"name": ..., "arguments": {...}}'
+
+
+def call_prompt(functions: Any, question: Any) -> str:
+    """Ask for the call of a function that a question needs, in the words of training, measuring and serving."""
+    shown = json.dumps(functions, ensure_ascii=False)
+    return f"These functions can be called:\n{shown}\n\n{question}\n\n{CALL_WANTED}"
+
 
 def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:
     """Read an answer that is one function call, in JSON or in Python: (name, arguments), or None if it is not one."""

@@ -10,9 +10,12 @@ from typing import Any
 from ingot.io.container import read_header, sha256
 from ingot.io.records import read_json, write_json
 from ingot.pages.page import page_of
+from ingot.settings.router import Router
+from ingot.text.tokenizer_files import NAMES as TOKENIZER_FILES
 
 # What the folder with the files is called in the release.
 CONTENT = Path("files")
+TOKENIZER = "tokenizer"
 # The manifest names the versions of these packages.
 NAMED = ("torch", "transformers", "trl", "peft", "bitsandbytes", "llmcompressor", "llama-cpp-python", "zstandard")
 
@@ -62,6 +65,38 @@ def put(path: Path, content: Path) -> str:
     return (CONTENT / name).as_posix()
 
 
+def files_of_tokenizers(folders: list[Path]) -> list[Path]:
+    """List the files of a tokenizer and of its chat template, which may lie beside a model."""
+    return [folder / name for folder in folders for name in TOKENIZER_FILES if (folder / name).exists()]
+
+
+def put_tokenizer(path: Path, content: Path) -> str:
+    """Copy a file of a tokenizer into the folder `tokenizer` of the release; return its path in the release."""
+    place = content / TOKENIZER / path.name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, place)
+    return (CONTENT / TOKENIZER / path.name).as_posix()
+
+
+def how_to_serve(
+    files: list[Path], folders: list[Path], served: str, context: int, router: Router | None
+) -> dict[str, Any] | None:
+    """Tell a server which file is what. None if there is no GGUF file."""
+    if not served:
+        return None
+    model, *modifiers = [(CONTENT / path.relative_to("results")).as_posix() for path in files]
+    named = {path.name: (CONTENT / path.relative_to("results")).as_posix() for path in folders}
+    return {
+        "model": model,
+        "modifiers": {Path(path).parent.name: path for path in modifiers},
+        "tokenizer": (CONTENT / TOKENIZER).as_posix(),
+        "router": named.get("model"),
+        "detector": named.get("detector"),
+        "worth": {"right": router.worth, **router.costs.model_dump()} if router else {},
+        "context": context,
+    }
+
+
 def data_figures(curation: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read the report of the data stage, if there is one: ({step: records in and out}, {source: its figures})."""
     data: dict[str, Any] = {}
@@ -104,6 +139,7 @@ def everything_measured(
 def release(
     files: list[Path],
     folders: list[Path],
+    tokenizer: list[Path],
     other_types: list[Path],
     gates: list[Path],
     ledger: Path,
@@ -129,11 +165,14 @@ def release(
     chain: list[str],
     adapters: list[str],
     left_out: list[str],
+    context: int,
+    router_settings: Router | None,
 ) -> None:
     """Put `files`, `folders` and `pages` into the folder of a release; write its manifest, figures and card.
 
     The figures are everything that was measured, in one file; the card is made from them. Inputs that a build does not
-    have are []. The step runs only if all `gates` are open.
+    have are []. The first of `files` is the served model, all others are modifiers. The step runs only if all `gates`
+    are open.
     """
     rows = read_json(ledger)
     data, sources = data_figures(curation)
@@ -143,7 +182,11 @@ def release(
         "chain": chain,
         "adapters": adapters,
         "served": served,
-        "files": [describe(path, put(path, content)) for path in [*files, *files_in(folders), *pages]],
+        "files": [
+            *(describe(path, put(path, content)) for path in [*files, *files_in(folders), *pages]),
+            *(describe(path, put_tokenizer(path, content)) for path in files_of_tokenizers(tokenizer)),
+        ],
+        "serving": how_to_serve(files, folders, served, context, router_settings),
         "other_types": [describe(path) for path in other_types],
         "parents": {row["artifact"]: row["parent"] for row in rows},
         "gates": [read_json(path)["model"] for path in gates],

@@ -1,0 +1,357 @@
+"""Answer requests with a release: choose the route, write the prompt, and follow the answer."""
+
+import asyncio
+import math
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.serving.grammars import call_schema, grammar_of
+from ingot.serving.protocol import BASE, Begun, Ended, Engine, Event, Parameters, Token, TooLongError
+from ingot.serving.release_store import Release
+from ingot.serving.requests import ChatRequest, CompletionRequest, NamedTool
+from ingot.serving.routes import AUTO, Choice, Past, Routes
+from ingot.serving.texts import Texts
+from ingot.text.calls import call_in
+
+ANY_OBJECT = {"type": "object"}
+LONG_TEXT = 20_000
+"""Characters from which a prompt is tokenised beside the other requests."""
+
+
+class RefusedError(Exception):
+    """A request that cannot be answered as it is. `param` is the key that is wrong."""
+
+    def __init__(self, message: str, param: str | None = None, status: int = 400, code: str = "invalid_value") -> None:
+        super().__init__(message)
+        self.param, self.status, self.code = param, status, code
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What whoever runs the server decides."""
+
+    seconds: float = 600.0
+    """An answer must be whole after so long."""
+    most_tokens: int = 4096
+    """No answer has more tokens."""
+    least_confidence: float | None = None
+    """The way by confidence: the base answers first, and the likeliest modifier again if it was less sure than this."""
+
+
+@dataclass
+class Usage:
+    """How many tokens a request has cost."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as OpenAI does."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.prompt + self.completion,
+            "prompt_tokens_details": {"cached_tokens": self.cached},
+        }
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of an answer: the text that can be shown now, its tokens, and how the answer ended if it did."""
+
+    index: int
+    text: str = ""
+    tokens: tuple[Token, ...] = ()
+    finish: str | None = None
+    call: tuple[str, dict[str, Any]] | None = None
+
+
+@dataclass
+class Reply:
+    """What a request will get: its route, the pieces of its answers, and what they cost so far."""
+
+    choice: Choice
+    pieces: AsyncGenerator[Piece, None]
+    usage: Usage
+    texts: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Loaded:
+    """A release in memory. A reload puts another one in its place."""
+
+    release: Release
+    engine: Engine
+    texts: Texts
+    routes: Routes
+
+    @property
+    def models(self) -> list[str]:
+        """The names that requests may use: `auto` if there is a router, the base, and the modifiers."""
+        return [*([AUTO] if self.routes.router else []), *self.engine.routes]
+
+
+class Service:
+    """Answers requests. It knows nothing of HTTP."""
+
+    def __init__(self, loaded: Loaded, settings: Settings) -> None:
+        """Take a release in memory."""
+        self.loaded, self.settings = loaded, settings
+
+    async def chat(self, request: ChatRequest) -> Reply:
+        """Begin the next message of a conversation. RefusedError or ServingError if there is none."""
+        loaded = self.loaded
+        check_model(loaded, request.model)
+        messages = [message.plain() for message in request.messages]
+        tools = [tool.model_dump(exclude_none=True) for tool in request.tools or ()] if request.calls else None
+        grammar = await asyncio.to_thread(grammar_for, request) if request.response_format or tools else None
+        try:
+            prompt = await beside(lambda: loaded.texts.ids_of(messages, tools), messages)
+        except ValueError as error:
+            raise RefusedError(str(error), "messages") from None
+        past = None
+        if request.model == AUTO:
+            choice, past = loaded.routes.choose(messages, len(prompt))
+        else:
+            choice = Choice(request.model, "named")
+        reply = self.reply(request, prompt, choice, grammar, messages)
+        reply.pieces = self.followed(loaded, reply, reply.pieces, messages, past, bool(tools))
+        return reply
+
+    async def complete(self, request: CompletionRequest) -> Reply:
+        """Begin to go on with a text. RefusedError or ServingError if it cannot be done."""
+        loaded = self.loaded
+        check_model(loaded, request.model)
+        if isinstance(request.prompt, str):
+            text = request.prompt
+            prompt = await beside(lambda: list(loaded.texts.plain.encode(text).ids), [{"content": text}])
+        else:
+            prompt = request.prompt
+            if any(token >= len(loaded.texts.tokenizer) for token in prompt):
+                raise RefusedError("`prompt` has ids that are no tokens of this model", "prompt")
+            text = loaded.texts.ids.decode(prompt)
+        if not prompt:
+            raise RefusedError("`prompt` is empty", "prompt")
+        messages = [{"role": "user", "content": text}]
+        choice = Choice(request.model, "named")
+        if request.model == AUTO:
+            choice, _ = loaded.routes.choose(messages, len(prompt))
+        return self.reply(request, prompt, choice, None, messages)
+
+    def reply(
+        self,
+        request: ChatRequest | CompletionRequest,
+        prompt: list[int],
+        choice: Choice,
+        grammar: str | None,
+        messages: list[dict[str, Any]],
+    ) -> Reply:
+        """Begin the answers to a prompt."""
+        loaded = self.loaded
+        room = loaded.engine.length - len(prompt)
+        if room < 1:
+            raise TooLongError(
+                f"the prompt has {len(prompt)} tokens, and prompt and answer have {loaded.engine.length} together"
+            )
+        seed = request.seed if request.seed is not None else secrets.randbits(62)
+        # OpenAI's default is 1. Small models answer best greedily, and so they were measured.
+        temperature = request.temperature or 0.0
+        by_confidence = (
+            self.settings.least_confidence is not None and request.model == AUTO and bool(loaded.routes.router)
+        )
+        wanted = request.wanted_logprobs
+        several = [
+            Parameters(
+                longest=min(request.longest or self.settings.most_tokens, self.settings.most_tokens, room),
+                temperature=temperature,
+                top_p=request.top_p or 1.0,
+                seed=(seed + i) % (1 << 62),
+                logprobs=0 if wanted is None and by_confidence else wanted,
+                grammar=grammar,
+                seconds=self.settings.seconds,
+            )
+            for i in range(request.n)
+        ]
+        usage = Usage(len(prompt))
+        reply = Reply(choice, nothing(), usage)
+        if by_confidence and choice.reason == "router":
+            reply.choice = Choice(BASE, "confidence", choice.probability, self.settings.least_confidence)
+
+        def events(parameters: Parameters) -> AsyncGenerator[Event, None]:
+            if reply.choice.reason == "confidence":
+                return self.by_confidence(loaded, reply, prompt, parameters, messages)
+            return loaded.engine.generate(reply.choice.route, prompt, parameters)
+
+        pieces = [
+            pieces_of(i, events(parameters), loaded.texts, request.stops, usage) for i, parameters in enumerate(several)
+        ]
+        reply.pieces = pieces[0] if len(pieces) == 1 else merged(pieces)
+        return reply
+
+    async def by_confidence(
+        self,
+        loaded: Loaded,
+        reply: Reply,
+        prompt: list[int],
+        parameters: Parameters,
+        messages: list[dict[str, Any]],
+    ) -> AsyncGenerator[Event, None]:
+        """Let the base answer; if it was not sure enough, let the likeliest modifier answer instead."""
+        first = [event async for event in loaded.engine.generate(BASE, prompt, parameters)]
+        logprobs = [event.logprob for event in first if isinstance(event, Token | Ended)]
+        confidence = math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
+        least = self.settings.least_confidence or 0.0
+        if confidence >= least:
+            reply.choice = Choice(BASE, "confidence", confidence, least)
+            for event in first:
+                yield event
+            return
+        reply.choice = loaded.routes.likeliest_modifier(messages)
+        async with aclosing(loaded.engine.generate(reply.choice.route, prompt, parameters)) as again:
+            async for event in again:
+                yield event
+
+    async def followed(
+        self,
+        loaded: Loaded,
+        reply: Reply,
+        pieces: AsyncGenerator[Piece, None],
+        messages: list[dict[str, Any]],
+        past: Past | None,
+        tools: bool,
+    ) -> AsyncGenerator[Piece, None]:
+        """Yield the pieces of an answer; read calls of functions in them, and remember the conversation at its end."""
+        answered: dict[int, str] = {}
+        held: dict[int, str] = {}
+        async with aclosing(pieces) as open_pieces:
+            async for piece in open_pieces:
+                answered[piece.index] = answered.get(piece.index, "") + piece.text
+                yield hold_back_calls(piece, held) if tools else piece
+        if past and answered.get(0):
+            past = Past(past.question, (*past.tried[:-1], reply.choice.route))
+            loaded.routes.memory.keep([*messages, {"role": "assistant", "content": answered[0]}], past)
+
+
+def check_model(loaded: Loaded, name: str) -> None:
+    """Refuse a model that is not there."""
+    if name not in loaded.models:
+        raise RefusedError(
+            f"the model {name[:100]!r} does not exist; there are {', '.join(loaded.models)}",
+            "model",
+            404,
+            "model_not_found",
+        )
+
+
+def grammar_for(request: ChatRequest) -> str | None:
+    """Make the grammar that a request asks for, if it does. RefusedError if it has none."""
+    try:
+        if request.calls and request.tool_choice not in (None, "auto"):
+            functions = [tool.function.model_dump(exclude_none=True) for tool in request.tools or ()]
+            if isinstance(request.tool_choice, NamedTool):
+                wanted = request.tool_choice.function.name
+                functions = [function for function in functions if function["name"] == wanted]
+            return grammar_of(call_schema(functions))
+    except InputError as error:
+        raise RefusedError(str(error), "tools") from None
+    try:
+        if not request.response_format or request.response_format.type == "text":
+            return None
+        if request.response_format.type == "json_object":
+            return grammar_of(ANY_OBJECT)
+        return grammar_of(request.response_format.json_schema.schema_)
+    except InputError as error:
+        raise RefusedError(str(error), "response_format") from None
+
+
+async def beside(work: Callable[[], list[int]], messages: list[dict[str, Any]]) -> list[int]:
+    """Do short work at once, and long work in a thread, so that the other requests go on."""
+    long = sum(len(message["content"]) for message in messages) > LONG_TEXT
+    return await asyncio.to_thread(work) if long else work()
+
+
+async def nothing() -> AsyncGenerator[Piece, None]:
+    """Yield nothing."""
+    nobody: tuple[Piece, ...] = ()
+    for piece in nobody:
+        yield piece
+
+
+async def pieces_of(
+    index: int, events: AsyncGenerator[Event, None], texts: Texts, stops: list[str], usage: Usage
+) -> AsyncGenerator[Piece, None]:
+    """Turn the events of an answer into pieces of text, up to a stop text."""
+    writer = texts.writer(stops)
+    hidden: tuple[Token, ...] = ()
+    async with aclosing(events) as listened:
+        async for event in listened:
+            if isinstance(event, Begun):
+                usage.cached = max(usage.cached, event.cached)
+                yield Piece(index)
+            elif isinstance(event, Token):
+                usage.completion += 1
+                text = writer.add(event.id)
+                hidden = (*hidden, event)
+                if writer.stopped:
+                    yield Piece(index, text, hidden, "stop")
+                    return
+                if text:
+                    yield Piece(index, text, hidden)
+                    hidden = ()
+            else:
+                yield Piece(index, writer.rest(), hidden, event.reason)
+
+
+async def merged(several: list[AsyncGenerator[Piece, None]]) -> AsyncGenerator[Piece, None]:
+    """Yield the pieces of several answers as they come."""
+    queue: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue()
+
+    async def pump(pieces: AsyncGenerator[Piece, None]) -> None:
+        try:
+            async with aclosing(pieces) as open_pieces:
+                async for piece in open_pieces:
+                    queue.put_nowait(piece)
+            queue.put_nowait(None)
+        except Exception as error:
+            queue.put_nowait(error)
+
+    tasks = [asyncio.create_task(pump(pieces)) for pieces in several]
+    try:
+        left = len(tasks)
+        while left:
+            got = await queue.get()
+            if isinstance(got, BaseException):
+                raise got
+            if got is None:
+                left -= 1
+            else:
+                yield got
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def hold_back_calls(piece: Piece, held: dict[int, str]) -> Piece:
+    """Hold back the text of an answer that begins as a call does; at its end, give the call, or the text if it is none.
+
+    `held` has, for each answer that may still be a call, the text that was held back.
+    """
+    text = held.get(piece.index, "") + piece.text
+    begins = text.lstrip()
+    may_be_call = piece.index not in held or bool(held[piece.index])
+    if may_be_call and (not begins or begins[0] in "{[`" or "<tool_call>".startswith(begins[:11])):
+        if piece.finish is None:
+            if text:
+                held[piece.index] = text
+            return Piece(piece.index, "", piece.tokens)
+        call = call_in(begins.replace("<tool_call>", "").replace("</tool_call>", ""))
+        if call and piece.finish == "stop":
+            return Piece(piece.index, "", piece.tokens, "tool_calls", call)
+    held[piece.index] = ""
+    return Piece(piece.index, text, piece.tokens, piece.finish)

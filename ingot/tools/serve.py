@@ -1,0 +1,202 @@
+"""Serve a release: `ingot serve RELEASE [--port 8080]`. OpenAI's clients can talk to it.
+
+It listens on this machine only, unless told otherwise, and asks everybody for a key: that of INGOT_API_KEY, or one that
+is made at the first start and shown once. SIGHUP loads the release again; answers under way go on.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ingot.errors import InputError
+from ingot.inference.light_imports import import_light
+from ingot.serving.gate import Gate
+from ingot.serving.keys import VARIABLE, KeyFile, Keys, own_key, read_keys
+from ingot.serving.metrics import Metrics
+from ingot.serving.release_store import home, open_release
+from ingot.serving.service import Loaded, Service, Settings
+
+LOG = logging.getLogger("ingot.serving")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class JsonLines(logging.Formatter):
+    """Writes a line of JSON per event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write an event."""
+        fields = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            fields["error"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    whole = argparse.ArgumentParser(prog="ingot serve", description=__doc__.splitlines()[0])
+    whole.add_argument("release", type=Path, help="the folder of a release")
+    whole.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine only if left out")
+    whole.add_argument("--port", type=int, default=8080, help="port to listen on; 8080 if left out, 0: any free one")
+    whole.add_argument("--keys", type=Path, help="file of keys and tiers; INGOT_HOME/keys.yaml if left out")
+    whole.add_argument("--parallel", type=int, default=8, help="answers that a route writes at a time; 8")
+    whole.add_argument("--context", type=int, help="tokens of a prompt and its answer; that of the build if left out")
+    whole.add_argument("--memory", type=int, help="MiB that the routes may take; half of what is free if left out")
+    whole.add_argument("--waiting", type=int, default=256, help="requests that may be open at a time; 256")
+    whole.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads; all cores")
+    whole.add_argument("--seconds", type=float, default=600, help="an answer must be whole after so long; 600")
+    whole.add_argument("--most-tokens", type=int, default=4096, help="no answer has more tokens; 4096")
+    whole.add_argument("--largest", type=int, default=1 << 20, help="bytes of the largest request; 1 MiB")
+    whole.add_argument("--drain", type=int, default=30, help="seconds that answers get to end when the server ends; 30")
+    whole.add_argument(
+        "--confidence", type=float, help="`auto` asks the base first, and a modifier if it was less sure than this"
+    )
+    return whole
+
+
+def free_memory() -> int:
+    """Return how many bytes of memory are free on this machine."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) * 1024
+
+
+def load(options: argparse.Namespace) -> Loaded:
+    """Open the release that the command line names. InputError if it cannot be served."""
+    from ingot.serving.lanes import Lanes
+    from ingot.serving.routes import Routes
+    from ingot.serving.texts import Texts
+
+    release = open_release(options.release, home() / "store")
+    texts = Texts(release.tokenizer)
+    routes = Routes(release.router, release.detector, release.worth)
+    engine = Lanes(
+        release.model,
+        release.modifiers,
+        length=options.context or release.length,
+        parallel=options.parallel,
+        threads=options.threads,
+        memory=options.memory << 20 if options.memory else free_memory() // 2,
+        most_waiting=options.waiting,
+    )
+    return Loaded(release, engine, texts, routes)
+
+
+def keys_of(options: argparse.Namespace) -> Keys:
+    """Read the keys. InputError if there is none for an address that others reach."""
+    path = options.keys or home() / "keys.yaml"
+    key, shown = (os.environ.get(VARIABLE), None) if options.keys else own_key(path)
+    if key == "":
+        key = None
+    if shown:
+        sys.stderr.write(f"Your key, shown only now: {shown}\n(its digest is in {path})\n")
+    keys = Keys(read_keys(path) if path.exists() else KeyFile(), key)
+    if not keys.clients:
+        raise InputError(f"{path}: there is no key in it; set {VARIABLE}, or make one with `ingot key`")
+    return keys
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address. InputError if somebody else has it."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise InputError(f"{host}:{port}: {error.strerror or error}; choose another with --port or --host") from None
+
+
+async def close_later(old: Loaded) -> None:
+    """Free a release once its last answer has ended."""
+    while old.engine.figures()["open"]:
+        await asyncio.sleep(0.1)
+    await old.engine.close()
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve until the process is told to end."""
+    import uvicorn
+
+    from ingot.serving.api import api
+    from ingot.serving.lanes import resident
+
+    keys = keys_of(options)
+    taken = listen(options.host, options.port)
+    service = Service(
+        await asyncio.to_thread(load, options), Settings(options.seconds, options.most_tokens, options.confidence)
+    )
+    metrics = Metrics()
+    metrics.watch(lambda: {**service.loaded.engine.figures(), "resident_bytes": resident()})
+    gate = Gate(api(service, metrics), keys, metrics, largest=options.largest, patience=30, slow_reader=60)
+    closing: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            new = await asyncio.to_thread(load, options)
+        except InputError as error:
+            LOG.error("the release was not loaded again: %s", error)
+            return
+        old, service.loaded = service.loaded, new
+        metrics.reloads.inc()
+        LOG.info("loaded", extra={"fields": {"release": new.release.name, "version": new.release.version}})
+        closing.add(asyncio.create_task(close_later(old)))
+
+    def ask_for_reload() -> None:
+        closing.add(asyncio.ensure_future(reload()))
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ask_for_reload)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            gate,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=options.drain,
+            timeout_keep_alive=30,
+            ws="none",
+        )
+    )
+    host, port = taken.getsockname()[:2]
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    facts: dict[str, Any] = {
+        "address": where,
+        "models": service.loaded.models,
+        "version": service.loaded.release.version,
+    }
+    LOG.info("ready", extra={"fields": facts})
+    await server.serve(sockets=[taken])
+    gate.draining = True
+    await service.loaded.engine.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve what the command line names."""
+    options = parser().parse_args(arguments)
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    import_light()
+    try:
+        asyncio.run(serve(options))
+    except InputError as error:
+        sys.stderr.write(f"ingot: serve: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
