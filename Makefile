@@ -41,7 +41,7 @@ BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cann
 PYTHON = "$(call BIN,$(1))/python"
 
 .PHONY: help build envs why hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
-  lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router clean
+  lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-serving monitoring clean
 
 ## Show what make can do here
 help:
@@ -162,6 +162,14 @@ bench-data:
 ## Measure what the router's features tell on real labels
 bench-router:
 	@$(call PYTHON,dev) bench/bench_router.py $(LABELS)
+
+## Measure how RELEASE is served, beside llama-server, which is built once
+bench-serving: envs
+	@$(call PYTHON,dev) bench/bench_serving.py "$(RELEASE)" --rival "$$($(call PYTHON,dev) bench/llama_server.py)" --write
+
+## Write monitoring/dashboard.json from monitoring/dashboard.py
+monitoring:
+	@$(call PYTHON,dev) monitoring/dashboard.py
 
 ## Remove everything that a build made, but for the environments and DVC's cache
 clean:

@@ -35,6 +35,34 @@ class Error(BaseModel):
     error: ErrorDetail
 
 
+class Answer(BaseModel):
+    """An answer, as OpenAI writes it, and the route that it took."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any]
+    ingot: dict[str, Any]
+
+
+class Model(BaseModel):
+    """A model, as OpenAI writes it."""
+
+    id: str
+    object: str
+    created: int
+    owned_by: str
+
+
+class Models(BaseModel):
+    """The models that can be asked."""
+
+    object: str
+    data: list[Model]
+
+
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": Error, "description": description}
     for status, description in {
@@ -48,6 +76,15 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         503: "The server is busy, or ends",
         504: "The answer took too long",
     }.items()
+}
+
+
+# Of each event of a stream.
+EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+STREAM = {"text/event-stream": {"schema": EVENT}}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    **ERRORS,
+    200: {"model": Answer, "description": "The answer, or a stream of its parts", "content": STREAM},
 }
 
 
@@ -134,16 +171,16 @@ class Exchange:
                 self.metrics.speed.labels(choice.route).observe((usage.completion - 1) / (now - self.first))
 
 
-def model_json(service: Service, name: str) -> dict[str, Any]:
+def model_of(service: Service, name: str) -> Model:
     """Describe a model."""
-    return {"id": name, "object": "model", "created": service.loaded.release.created, "owned_by": "ingot"}
+    return Model(id=name, object="model", created=service.loaded.release.created, owned_by="ingot")
 
 
 def api(service: Service, metrics: Metrics) -> FastAPI:
     """Make the application. It trusts the gate in front of it for keys and limits."""
     app = FastAPI(title="Ingot", description=__doc__, version="1", docs_url=None, redoc_url=None)
 
-    @app.post("/v1/chat/completions", responses=ERRORS)
+    @app.post("/v1/chat/completions", responses=ANSWERS)
     async def chat(request: Request, asked: ChatRequest) -> Response:
         """Answer a conversation."""
         reply = await service.chat(asked)
@@ -152,7 +189,7 @@ def api(service: Service, metrics: Metrics) -> FastAPI:
         with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         return await Exchange(request, reply, writer, asked.n, metrics).send(asked.stream, with_usage)
 
-    @app.post("/v1/completions", responses=ERRORS)
+    @app.post("/v1/completions", responses=ANSWERS)
     async def complete(request: Request, asked: CompletionRequest) -> Response:
         """Go on with a text."""
         reply = await service.complete(asked)
@@ -161,23 +198,25 @@ def api(service: Service, metrics: Metrics) -> FastAPI:
         return await Exchange(request, reply, writer, asked.n, metrics).send(asked.stream, with_usage)
 
     @app.get("/v1/models", responses=ERRORS)
-    async def models() -> dict[str, Any]:
+    async def models() -> Models:
         """List the models: the base, each modifier, and `auto`, which chooses among them."""
-        return {"object": "list", "data": [model_json(service, name) for name in service.loaded.models]}
+        return Models(object="list", data=[model_of(service, name) for name in service.loaded.models])
 
     @app.get("/v1/models/{model}", responses=ERRORS)
-    async def model(model: str) -> dict[str, Any]:
+    async def model(model: str) -> Model:
         """Describe a model."""
         if model not in service.loaded.models:
             raise RefusedError(f"the model {model[:100]!r} does not exist", "model", 404, "model_not_found")
-        return model_json(service, model)
+        return model_of(service, model)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
         """Tell that the server is there."""
         return {"status": "ok"}
 
-    @app.get("/metrics", responses=ERRORS, response_class=Response)
+    text = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+
+    @app.get("/metrics", responses={**ERRORS, 200: text}, response_class=Response)
     async def prometheus() -> Response:
         """Give the metrics to Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -22,11 +22,12 @@ from ingot.inference.light_imports import import_light
 from ingot.serving.gate import Gate
 from ingot.serving.keys import VARIABLE, KeyFile, Keys, own_key, read_keys
 from ingot.serving.metrics import Metrics
-from ingot.serving.release_store import home, open_release
+from ingot.serving.protocol import Engine
+from ingot.serving.release_store import Release, home, open_release
 from ingot.serving.service import Loaded, Service, Settings
 
 LOG = logging.getLogger("ingot.serving")
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+UPSTREAM_VARIABLE = "INGOT_UPSTREAM_KEY"
 
 
 class JsonLines(logging.Formatter):
@@ -60,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--seconds", type=float, default=600, help="an answer must be whole after so long; 600")
     whole.add_argument("--most-tokens", type=int, default=4096, help="no answer has more tokens; 4096")
     whole.add_argument("--largest", type=int, default=1 << 20, help="bytes of the largest request; 1 MiB")
+    whole.add_argument("--upstream", help="address of a llama-server that computes instead of this process")
     whole.add_argument("--drain", type=int, default=30, help="seconds that answers get to end when the server ends; 30")
     whole.add_argument(
         "--confidence", type=float, help="`auto` asks the base first, and a modifier if it was less sure than this"
@@ -75,23 +77,33 @@ def free_memory() -> int:
 
 def load(options: argparse.Namespace) -> Loaded:
     """Open the release that the command line names. InputError if it cannot be served."""
-    from ingot.serving.lanes import Lanes
     from ingot.serving.routes import Routes
     from ingot.serving.texts import Texts
 
     release = open_release(options.release, home() / "store")
     texts = Texts(release.tokenizer)
     routes = Routes(release.router, release.detector, release.worth)
-    engine = Lanes(
+    return Loaded(release, engine_of(release, options), texts, routes)
+
+
+def engine_of(release: Release, options: argparse.Namespace) -> Engine:
+    """Open what computes the answers."""
+    length = options.context or release.length
+    if options.upstream:
+        from ingot.serving.upstream import LlamaServer
+
+        return LlamaServer(options.upstream, list(release.modifiers), length, os.environ.get(UPSTREAM_VARIABLE))
+    from ingot.serving.lanes import Lanes
+
+    return Lanes(
         release.model,
         release.modifiers,
-        length=options.context or release.length,
+        length=length,
         parallel=options.parallel,
         threads=options.threads,
         memory=options.memory << 20 if options.memory else free_memory() // 2,
         most_waiting=options.waiting,
     )
-    return Loaded(release, engine, texts, routes)
 
 
 def keys_of(options: argparse.Namespace) -> Keys:

@@ -1,0 +1,484 @@
+"""How fast a release is served, beside llama-server: `python bench/bench_serving.py results/release [--rival FILE]`.
+
+Everything is measured over HTTP on loopback, on the same model, threads and prompts, by turns in one run. The rival is
+llama-server, built by `python bench/llama_server.py` from the source archive that our llama.cpp is of. Writes
+docs/bench-serving.md with --write.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT)]
+KEY = "bench"
+PROMPT, ANSWER = 128, 64
+"""Tokens of a prompt, and of an answer."""
+CLIENTS = 8
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that this share does not exceed."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+class Target:
+    """A server under test: how to ask it for an answer by a route."""
+
+    def __init__(self, name: str, port: int, routes: list[str], process: subprocess.Popen[Any]) -> None:
+        self.name, self.port, self.routes, self.process = name, port, routes, process
+
+    def request(self, route: str, prompt: list[int], longest: int) -> tuple[str, dict[str, Any]]:
+        """Write a request that streams: (path, body)."""
+        if self.name == "ingot":
+            asked = {"model": route, "prompt": prompt, "max_tokens": longest, "stream": True}
+            return "/v1/completions", {**asked, "stream_options": {"include_usage": True}}
+        scales = [{"id": i, "scale": float(name == route)} for i, name in enumerate(self.routes[1:])]
+        asked = {"prompt": prompt, "n_predict": longest, "stream": True, "temperature": 0, "cache_prompt": False}
+        return "/completion", {**asked, "lora": scales}
+
+    async def ask(self, route: str, prompt: list[int], longest: int) -> tuple[float, float, int]:
+        """Ask, and return (seconds to the first token, seconds to the end, tokens)."""
+        path, body = self.request(route, prompt, longest)
+        data = json.dumps(body).encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        start, first, tokens = time.perf_counter(), 0.0, 0
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: {len(data)}\r\nconnection: close\r\n\r\n".encode() + data)
+        status = await reader.readline()
+        if b" 200 " not in status:
+            raise RuntimeError(f"{self.name}: {status!r} {(await reader.read())[-300:]!r}")
+        while line := await reader.readline():
+            if not line.startswith(b"data: {"):
+                continue
+            said = json.loads(line[6:])
+            wrote = said.get("content") if self.name != "ingot" else "".join(c["text"] for c in said["choices"])
+            if wrote and not first:
+                first = time.perf_counter() - start
+            tokens = (said.get("usage") or {}).get("completion_tokens") or said.get("tokens_predicted") or tokens
+        writer.close()
+        return first or time.perf_counter() - start, time.perf_counter() - start, tokens
+
+
+def free_port() -> int:
+    """Find a port that nobody uses."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+async def healthy(port: int, process: subprocess.Popen[Any]) -> None:
+    """Wait until a server answers."""
+    for _ in range(1200):
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            status = await reader.readline()
+            writer.close()
+            if b" 200 " in status:
+                return
+        if process.poll() is not None:
+            break
+        await asyncio.sleep(0.05)
+    raise SystemExit("a server did not start")
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End a process afterwards."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@contextlib.asynccontextmanager
+async def ingot(release: Path, home: str, routes: list[str], threads: int) -> AsyncGenerator[Target, None]:
+    """Run our server."""
+    port = free_port()
+    command: list[str | Path] = [sys.executable, "-P", "-m", "ingot.tools.serve", release, "--port", str(port)]
+    options = ["--parallel", str(CLIENTS), "--threads", str(threads), "--context", "512"]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "INGOT_HOME": home, "INGOT_API_KEY": KEY}
+    process = subprocess.Popen([*command, *options], env=variables, stderr=subprocess.DEVNULL)
+    with ended(process):
+        await healthy(port, process)
+        yield Target("ingot", port, routes, process)
+
+
+@contextlib.asynccontextmanager
+async def rival(program: Path, model: Path, modifiers: dict[str, Path], threads: int) -> AsyncGenerator[Target, None]:
+    """Run llama-server, with all modifiers loaded and off."""
+    port = free_port()
+    command: list[str | Path] = [program, "-m", model, "--port", str(port), "--host", "127.0.0.1", "--api-key", KEY]
+    options = ["-np", str(CLIENTS), "-c", str(512 * CLIENTS), "-t", str(threads), "-tb", str(threads), "--no-webui"]
+    options += ["--cache-ram", "0", "--lora-init-without-apply"]
+    for path in modifiers.values():
+        options += ["--lora", str(path)]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with ended(process):
+        await healthy(port, process)
+        yield Target("llama-server", port, ["base", *modifiers], process)
+
+
+class Prompts:
+    """Draws prompts of random words, none twice, so that no cache helps."""
+
+    def __init__(self, tokenizer: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+        self.random = random.Random(0)
+        words = "the a once upon time story of king who went to far city and said that many people live by sea with"
+        self.words = words.split()
+
+    def draw(self, length: int = PROMPT) -> list[int]:
+        """Draw a prompt of so many tokens."""
+        text = " ".join(self.random.choices(self.words, k=2 * length))
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids[:length])
+
+
+async def throughput(target: Target, prompts: Prompts, routes: list[str], clients: int) -> float:
+    """Measure the tokens a second that so many clients get together; client i asks by route i."""
+    for route in set(routes):
+        await target.ask(route, prompts.draw(8), 2)
+    start = time.perf_counter()
+    done = await asyncio.gather(*(target.ask(routes[i % len(routes)], prompts.draw(8), ANSWER) for i in range(clients)))
+    return sum(tokens for _, _, tokens in done) / (time.perf_counter() - start)
+
+
+async def first_tokens(target: Target, prompts: Prompts) -> dict[str, float]:
+    """Measure the time to the first token: of one client, of eight at a time (p95), in seconds."""
+    alone = [(await target.ask("base", prompts.draw(), 2))[0] for _ in range(12)]
+    together: list[float] = []
+    for _ in range(5):
+        together += [
+            first
+            for first, _, _ in await asyncio.gather(*(target.ask("base", prompts.draw(), 2) for _ in range(CLIENTS)))
+        ]
+    return {"alone": statistics.median(alone), "together": percentile(together, 0.95)}
+
+
+async def change_of_route(target: Target, prompts: Prompts) -> dict[str, list[float]]:
+    """Measure the time to the next token, by turns on the same route and on another one, in seconds."""
+    found: dict[str, list[float]] = {"same": [], "other": []}
+    for route in target.routes:
+        await target.ask(route, prompts.draw(8), 2)
+    for i in range(100):
+        for kind, routes in (
+            ("same", ["base", "base"]),
+            ("other", [target.routes[1 + i % (len(target.routes) - 1)], "base"]),
+        ):
+            await target.ask(routes[0], prompts.draw(16), 2)
+            found[kind].append((await target.ask(routes[1], prompts.draw(16), 2))[0])
+    return found
+
+
+async def beside_a_saturated_route(target: Target, prompts: Prompts) -> dict[str, float]:
+    """Measure p95 of the time to the first token of one client, idle and while seven others saturate another route."""
+    quiet, busy = target.routes[1], "base"
+    idle = [(await target.ask(quiet, prompts.draw(), 2))[0] for _ in range(20)]
+    stop = False
+
+    async def saturate() -> None:
+        while not stop:
+            await target.ask(busy, prompts.draw(), ANSWER)
+
+    others = [asyncio.create_task(saturate()) for _ in range(7)]
+    await asyncio.sleep(1)
+    beside = [(await target.ask(quiet, prompts.draw(), 2))[0] for _ in range(20)]
+    stop = True
+    await asyncio.gather(*others)
+    return {"idle": percentile(idle, 0.95), "beside": percentile(beside, 0.95)}
+
+
+async def measure(target: Target, prompts: Prompts, repeats: int) -> dict[str, Any]:
+    """Take all figures of one server."""
+    lines: dict[str, list[float]] = {"one": [], "one_route": [], "all_routes": []}
+    for _ in range(repeats):
+        lines["one"].append(await throughput(target, prompts, ["base"], 1))
+        lines["one_route"].append(await throughput(target, prompts, ["base"], CLIENTS))
+        lines["all_routes"].append(await throughput(target, prompts, target.routes, CLIENTS))
+    changes = await change_of_route(target, prompts)
+    return {
+        **{key: statistics.median(values) for key, values in lines.items()},
+        "first": await first_tokens(target, prompts),
+        "change_ms": 1000 * (percentile(changes["other"], 0.95) - percentile(changes["same"], 0.95)),
+        "change_median_ms": 1000 * (statistics.median(changes["other"]) - statistics.median(changes["same"])),
+        "fair": await beside_a_saturated_route(target, prompts),
+    }
+
+
+def one_context(model: Path, modifiers: dict[str, Path], threads: int) -> dict[str, float]:
+    """Measure the other way: one context whose adapters change, and contexts that keep theirs, to the next token."""
+    import llama_cpp
+
+    from ingot.inference.context import Context
+
+    llama = llama_cpp.Llama(str(model), n_ctx=8, verbose=False)
+    adapters = [[]] + [
+        [llama_cpp.llama_adapter_lora_init(llama.model, str(path).encode())] for path in modifiers.values()
+    ]
+    contexts = [Context(llama.model, 512, CLIENTS, threads) for _ in adapters]
+    for context, own in zip(contexts, adapters, strict=True):
+        context.use(own)
+
+    def next_token(context: Context, position: int) -> float:
+        start = time.perf_counter()
+        context.add(5, position, 0, True)
+        context.run(1).argmax()
+        return time.perf_counter() - start
+
+    alone = Context(llama.model, 512, CLIENTS, threads)
+    figures: dict[str, list[float]] = {"lanes": [], "one context": []}
+    for i in range(200):
+        route = i % len(adapters)
+        figures["lanes"].append(next_token(contexts[route], i // len(adapters)))
+        start = time.perf_counter()
+        alone.use(adapters[route])
+        figures["one context"].append(time.perf_counter() - start + next_token(alone, 0))
+    return {name: 1000 * statistics.median(values[20:]) for name, values in figures.items()}
+
+
+def decisions(release: Any, count: int = 2000) -> dict[str, float]:
+    """Measure router and detector, in milliseconds a message."""
+    from ingot.serving.routes import Routes
+    from ingot.world.dissatisfaction import messages
+
+    routes = Routes(release.router, release.detector, release.worth)
+    found = []
+    for text, _ in messages(0, count, "families"):
+        start = time.perf_counter()
+        routes.complains(text)
+        routes.chances(text)
+        found.append(1000 * (time.perf_counter() - start))
+    return {"median": statistics.median(found), "p99": percentile(found, 0.99)}
+
+
+class AtOnce:
+    """An engine that answers at once, so that only the gateway is measured."""
+
+    routes, length = ("base",), 4096
+
+    async def generate(self, route: str, tokens: list[int], parameters: Any) -> AsyncGenerator[Any, None]:
+        """Answer with one token."""
+        from ingot.serving.protocol import Begun, Ended, Token
+
+        yield Begun(0)
+        yield Token(tokens[0])
+        yield Ended("stop")
+
+    def figures(self) -> dict[str, Any]:
+        """Tell nothing."""
+        return {"open": 0}
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+async def gateway(release: Any, count: int = 1000) -> dict[str, float]:
+    """Measure a whole request over HTTP whose answer is there at once, in milliseconds: one client, one connection."""
+    import uvicorn
+
+    from ingot.serving.api import api
+    from ingot.serving.gate import Gate
+    from ingot.serving.keys import KeyFile, Keys
+    from ingot.serving.metrics import Metrics
+    from ingot.serving.routes import Routes
+    from ingot.serving.service import Loaded, Service, Settings
+    from ingot.serving.texts import Texts
+
+    metrics = Metrics()
+    loaded = Loaded(
+        release, AtOnce(), Texts(release.tokenizer), Routes(release.router, release.detector, release.worth)
+    )
+    service = Service(loaded, Settings())
+    gate = Gate(api(service, metrics), Keys(KeyFile(), KEY), metrics, largest=1 << 20, patience=30, slow_reader=60)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(gate, port=port, log_config=None, access_log=False))
+    running = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = json.dumps({"model": "base", "messages": [{"role": "user", "content": "What is 3 + 4? " * 20}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    found = []
+    for _ in range(count):
+        start = time.perf_counter()
+        writer.write(head.encode() + body)
+        length = 0
+        while (line := await reader.readline()) != b"\r\n":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        await reader.readexactly(length)
+        found.append(1000 * (time.perf_counter() - start))
+    writer.close()
+    server.should_exit = True
+    await running
+    return {"median": statistics.median(found), "p95": percentile(found[50:], 0.95)}
+
+
+async def cold_start(release: Path, home: str, routes: list[str], threads: int) -> dict[str, float]:
+    """Measure a start, to the first token, and the imports in it, in seconds."""
+    start = time.perf_counter()
+    async with ingot(release, home, routes, threads) as target:
+        await target.ask("base", [5] * 8, 1)
+        whole = time.perf_counter() - start
+    start = time.perf_counter()
+    imports = "import fastapi, uvicorn, llama_cpp, numpy, ingot.tools.serve, ingot.serving.api, ingot.serving.lanes\n"
+    imports += "from transformers import AutoTokenizer, PreTrainedTokenizerFast"
+    subprocess.run(
+        [sys.executable, "-c", imports], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True
+    )
+    return {"whole": whole, "imports": time.perf_counter() - start}
+
+
+async def mixed(target: Target, prompts: Prompts, requests: int) -> dict[str, int]:
+    """Ask by all routes at once, and compare each answer with that of the route alone: how many are different."""
+    import urllib.request
+
+    def text(route: str, prompt: list[int]) -> str:
+        body = {"model": route, "prompt": prompt, "max_tokens": 16, "logprobs": 0}
+        headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+        url = f"http://127.0.0.1:{target.port}/v1/completions"
+        with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)) as response:
+            return str(json.loads(response.read())["choices"][0]["text"])
+
+    drawn = [prompts.draw(24) for _ in range(20)]
+    alone = {(route, i): text(route, prompt) for route in target.routes for i, prompt in enumerate(drawn)}
+    asked = [(prompts.random.choice(target.routes), prompts.random.randrange(len(drawn))) for _ in range(requests)]
+    eight = asyncio.Semaphore(CLIENTS)
+
+    async def one(route: str, i: int) -> str:
+        async with eight:
+            return await asyncio.to_thread(text, route, drawn[i])
+
+    answers = await asyncio.gather(*(one(*request) for request in asked))
+    wrong = [(request, answer) for request, answer in zip(asked, answers, strict=True) if answer != alone[request]]
+    by_another = [
+        request
+        for request, answer in wrong
+        if any(answer == alone[route, request[1]] != alone[request] for route in target.routes)
+    ]
+    return {"requests": requests, "different": len(wrong), "of_another_route": len(by_another)}
+
+
+async def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Take all figures."""
+    from ingot.serving.release_store import open_release
+
+    with tempfile.TemporaryDirectory() as home:
+        release = open_release(options.release, Path(home) / "store")
+        routes = ["base", *release.modifiers]
+        prompts = Prompts(release.tokenizer)
+        figures: dict[str, Any] = {"release": release.name, "routes": len(routes), "threads": options.threads}
+        figures["cold"] = await cold_start(options.release, home, routes, options.threads)
+        figures["decisions"] = decisions(release)
+        figures["gateway"] = await gateway(release)
+        figures["next_token"] = one_context(release.model, release.modifiers, options.threads)
+        async with ingot(options.release, home, routes, options.threads) as target:
+            figures["mixed"] = await mixed(target, prompts, options.requests)
+        async with ingot(options.release, home, routes, options.threads) as target:
+            figures["ingot"] = await measure(target, prompts, options.repeats)
+        if options.rival:
+            async with rival(options.rival, release.model, release.modifiers, options.threads) as target:
+                figures["llama-server"] = await measure(target, prompts, options.repeats)
+    return figures
+
+
+def page(figures: dict[str, Any]) -> str:
+    """Write the figures as a page."""
+    ours, theirs = figures["ingot"], figures.get("llama-server")
+    one, routes = ours["one"], figures["routes"]
+
+    def both(read: Any, unit: str) -> str:
+        return f"{read(ours):.1f} {unit} | " + (f"{read(theirs):.1f} {unit}" if theirs else "-")
+
+    def speed(key: str) -> str:
+        ratio = f"{ours[key] / theirs[key]:.2f} x llama-server, " if theirs else ""
+        return f"{both(lambda figures: figures[key], 'tokens/s')} | {ratio}{ours[key] / one:.2f} S |"
+
+    first, change = (lambda f: 1000 * f["first"]["together"]), (lambda f: f["change_ms"])
+    waits = lambda f: 1000 * f["fair"]["beside"]  # noqa: E731
+    fair = ours["fair"]
+    rows = [
+        f"| one stream, S | {speed('one')}",
+        f"| {CLIENTS} clients on one route | {speed('one_route')}",
+        f"| {CLIENTS} clients on {routes} routes | {speed('all_routes')}",
+        f"| p95 to the first token, {CLIENTS} clients, prompts of {PROMPT} tokens | {both(first, 'ms')} |"
+        f" {ours['first']['together'] / (CLIENTS * ours['first']['alone']):.2f} x eight single prefills |",
+        f"| change of route, to the next token, over same route: p95 | {both(change, 'ms')} | |",
+        f"| one client beside a saturated route, p95 to the first token | {both(waits, 'ms')} |"
+        f" {fair['beside'] / fair['idle']:.2f} x idle |",
+    ]
+    cold, mixed_up = figures["cold"], figures["mixed"]
+    return "\n".join(
+        [
+            "# Serving, measured",
+            "",
+            f"Written by `make bench-serving` on {date.today()}: the release {figures['release']}, {figures['threads']}"
+            f" threads of {processor()}.",
+            "Both servers ran the same model file over HTTP on loopback, one after the other.",
+            "",
+            "| what | Ingot | llama-server | |",
+            "|---|---:|---:|---|",
+            *rows,
+            "",
+            "| of Ingot alone | |",
+            "|---|---:|",
+            f"| router and detector, p99 | {figures['decisions']['p99']:.2f} ms |",
+            f"| gateway: a request whose answer is there at once, p95 | {figures['gateway']['p95']:.2f} ms |",
+            f"| start to the first token, imports left out | {cold['whole'] - cold['imports']:.2f} s |",
+            f"| imports | {cold['imports']:.2f} s |",
+            f"| of {mixed_up['requests']:,} answers, {CLIENTS} at once, by all routes: other than the route's alone |"
+            f" {mixed_up['different']} |",
+            f"| of them, answers of another route | {mixed_up['of_another_route']} |",
+            f"| next token after a change of route: lanes | {figures['next_token']['lanes']:.2f} ms |",
+            f"| next token after a change of route: one context, adapters changed |"
+            f" {figures['next_token']['one context']:.2f} ms |",
+            "",
+        ]
+    )
+
+
+def processor() -> str:
+    """Name the processor."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def main() -> None:
+    """Measure what the command line names, and print or write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("release", type=Path)
+    parser.add_argument("--rival", type=Path, help="a llama-server")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--write", action="store_true", help="write docs/bench-serving.md")
+    options = parser.parse_args()
+    figures = asyncio.run(run(options))
+    print(json.dumps(figures, indent=2))
+    print(page(figures))
+    if options.write:
+        (ROOT / "docs/bench-serving.md").write_text(page(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The engine behind another server: a `llama-server` that has the base and all modifiers of the release loaded."""
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import httpx
+
+from ingot.serving.protocol import BASE, Begun, Ended, Event, Parameters, Token, TooLongError, UnavailableError
+
+
+class LlamaServer:
+    """Asks a llama-server, which was started with `--lora` for each modifier, in the order of the routes.
+
+    It answers a request without `lora` by what it did last, and its prompt cache does not know modifiers. So each
+    request says the scale of every modifier, and reuses no cache.
+    """
+
+    def __init__(self, url: str, modifiers: list[str], length: int, key: str | None = None) -> None:
+        """Take the address of the server, and the names of the modifiers in its order."""
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self.client = httpx.AsyncClient(base_url=url, headers=headers, timeout=httpx.Timeout(600, connect=5))
+        self.modifiers, self.length = modifiers, length
+        self.open = 0
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The names of the routes, the base first."""
+        return (BASE, *self.modifiers)
+
+    def body(self, route: str, tokens: list[int], parameters: Parameters) -> dict[str, Any]:
+        """Write a request."""
+        scales = [{"id": i, "scale": float(name == route)} for i, name in enumerate(self.modifiers)]
+        return {
+            "prompt": tokens,
+            "n_predict": parameters.longest,
+            "temperature": parameters.temperature,
+            "top_k": 0,
+            "top_p": parameters.top_p,
+            "min_p": 0,
+            "seed": parameters.seed % (1 << 32),
+            "samplers": ["temperature", "top_p"],
+            "n_probs": max(1, parameters.logprobs) if parameters.logprobs is not None else 0,
+            "grammar": parameters.grammar or "",
+            "lora": scales,
+            "cache_prompt": False,
+            "return_tokens": True,
+            "stream": True,
+        }
+
+    async def generate(self, route: str, tokens: list[int], parameters: Parameters) -> AsyncGenerator[Event, None]:
+        """Yield Begun, the tokens of the answer, and Ended.
+
+        Raises ServingError if there is no answer, and KeyError for a route that is not there.
+        """
+        if route not in self.routes:
+            raise KeyError(route)
+        if len(tokens) >= self.length:
+            raise TooLongError(
+                f"the prompt has {len(tokens)} tokens, and prompt and answer have {self.length} together"
+            )
+        self.open += 1
+        try:
+            body = self.body(route, tokens, parameters)
+            async with self.client.stream("POST", "/completion", json=body) as response:
+                if response.status_code != 200:
+                    said = (await response.aread())[:500].decode(errors="replace")
+                    raise UnavailableError(f"llama-server answers with status {response.status_code}: {said}")
+                yield Begun(0)
+                async for line in response.aiter_lines():
+                    if line.startswith("data: "):
+                        for event in events_of(json.loads(line.removeprefix("data: ")), parameters.logprobs):
+                            yield event
+        except (httpx.HTTPError, ValueError) as error:
+            raise UnavailableError(f"llama-server does not answer: {type(error).__name__}") from None
+        finally:
+            self.open -= 1
+
+    def figures(self) -> dict[str, Any]:
+        """Tell how many requests are open."""
+        return {"open": self.open}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+
+
+def events_of(said: dict[str, Any], wanted: int | None) -> list[Event]:
+    """Read an event of llama-server's stream."""
+    if "error" in said:
+        raise UnavailableError(f"llama-server: {said['error'].get('message', '')[:300]}")
+    if said.get("stop"):
+        return [Ended("stop" if said.get("stop_type") == "eos" else "length")]
+    events: list[Event] = []
+    for i, token in enumerate(said.get("tokens", ())):
+        chances = said.get("completion_probabilities", ())
+        if wanted is not None and i < len(chances):
+            likeliest = [(one["id"], one["logprob"]) for one in chances[i]["top_logprobs"]][:wanted]
+            events.append(Token(token, chances[i]["logprob"], tuple(likeliest)))
+        else:
+            events.append(Token(token))
+    return events
