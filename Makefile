@@ -35,6 +35,8 @@ DISKS ?= 20
 MINUTES ?= 300
 ## Files of labels for `bench-router`, which says how they look
 LABELS ?=
+## A folder with token vectors for `bench-router`, such as results/base
+EMBEDDING ?=
 
 ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
@@ -161,7 +163,7 @@ bench-data:
 
 ## Measure what the router's features tell on real labels
 bench-router:
-	@$(call PYTHON,dev) bench/bench_router.py $(LABELS)
+	@$(call PYTHON,dev) bench/bench_router.py $(LABELS) $(if $(EMBEDDING),--embedding "$(EMBEDDING)")
 
 ## Measure how RELEASE is served, beside llama-server, which is built once
 bench-serving: envs

@@ -1,6 +1,7 @@
-"""Decide yes or no with a small, calibrated multilayer perceptron. It is stored without pickle, and runs on numpy."""
+"""Decide yes or no about prompts: a small, calibrated committee that is stored without pickle, and runs on numpy."""
 
 import itertools
+import shutil
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,34 +9,84 @@ from typing import Any
 
 from ingot.io.records import read_json, write_json
 from ingot.routing.calibrators import Calibrator
+from ingot.routing.difficulty import Difficulty, text_counts
 from ingot.routing.features import Features
-from ingot.routing.token_vectors import TokenVectors
+from ingot.routing.token_vectors import TOKENIZER, read_tokenizer
 
 HIDDEN = (64, 32)
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What decisions look at, of n prompts."""
+
+    features: Any
+    """[n, size], as float32, for the perceptron."""
+    ids: list[list[int]]
+    """Token ids of each, for difficulty; empty lists without a tokenizer."""
+    counts: Any
+    """[n, counts], for difficulty."""
+
+    def __getitem__(self, places: Any) -> "Seen":
+        """Take some of the prompts."""
+        import numpy as np
+
+        return Seen(self.features[places], [self.ids[i] for i in np.arange(len(self.ids))[places]], self.counts[places])
+
+
+class Reader:
+    """Reads prompts for decisions."""
+
+    def __init__(self, features: Features, tokenizer: Any = None) -> None:
+        """Take features and, if difficulty is judged by tokens, a `tokenizers.Tokenizer`."""
+        self.features, self.tokenizer = features, tokenizer
+
+    def read(self, prompts: list[str]) -> Seen:
+        """Read n prompts."""
+        import numpy as np
+
+        encoded = self.tokenizer.encode_batch(prompts, add_special_tokens=False) if self.tokenizer else ()
+        counts = np.array([text_counts(prompt) for prompt in prompts], dtype=np.float32)
+        ids = [one.ids for one in encoded] if self.tokenizer else [[] for _ in prompts]
+        return Seen(self.features.matrix(prompts), ids, counts)
+
+
 @dataclass
 class Decision:
-    """A yes/no decision: layers [(weights, biases), ...] that compute a logit, and a calibrator that maps it."""
+    """A yes/no decision. Its members are a perceptron and, perhaps, difficulty; their logits are weighed and added.
+
+    The perceptron has layers [(weights, biases), ...].
+    """
 
     layers: list[tuple[Any, Any]]
+    difficulty: Difficulty | None = None
+    weights: tuple[float, float] = (1.0, 0.0)
+    """Those of perceptron and difficulty."""
     calibrator: Calibrator = field(default_factory=Calibrator)
 
-    def logits(self, x: Any) -> Any:
-        """Compute logits [n], not yet calibrated, from features [n, size]."""
+    def perceptron(self, x: Any) -> Any:
+        """Compute the perceptron's logits [n] from features [n, size]."""
         for i, (weights, biases) in enumerate(self.layers):
             x = x @ weights + biases
             if i < len(self.layers) - 1:
                 x = x.clip(min=0)
         return x[:, 0]
 
-    def probability(self, x: Any) -> Any:
-        """Compute calibrated probabilities [n] that the decision is yes, from features [n, size]."""
-        return self.calibrator(self.logits(x))
+    def logits(self, seen: Seen) -> Any:
+        """Compute logits [n], not yet calibrated, of n prompts."""
+        by_perceptron, by_difficulty = self.weights
+        logits = by_perceptron * self.perceptron(seen.features) if by_perceptron else 0.0
+        if self.difficulty and by_difficulty:
+            logits = logits + by_difficulty * self.difficulty.logits(seen.ids, seen.counts)
+        return logits
+
+    def probability(self, seen: Seen) -> Any:
+        """Compute calibrated probabilities [n] that the decision is yes, of n prompts."""
+        return self.calibrator(self.logits(seen))
 
     @property
     def parameters(self) -> int:
-        """The number of weights and biases."""
+        """The number of weights and biases of the perceptron."""
         return sum(weights.size + biases.size for weights, biases in self.layers)
 
 
@@ -73,32 +124,44 @@ def constant_decision(size: int, yes: int, of: int) -> Decision:
     return Decision(layers)
 
 
-def save(folder: Path, features: Features, decisions: dict[str, Decision], **settings: Any) -> None:
-    """Write features, decisions and further `settings` to a folder, as JSON and safetensors."""
+def save(
+    folder: Path, features: Features, decisions: dict[str, Decision], tokenizer: Path | None = None, **settings: Any
+) -> None:
+    """Write features, decisions and further `settings` to a folder, as JSON and safetensors.
+
+    `tokenizer` is the folder of the tokenizer by whose tokens difficulty is judged.
+    """
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True)
-    tensors = {
-        f"{name}.{i}.{part}": value
-        for name, decision in decisions.items()
-        for i, layer in enumerate(decision.layers)
-        for part, value in zip(("weight", "bias"), layer, strict=True)
-    }
+    tensors: dict[str, Any] = {}
+    described: dict[str, Any] = {}
+    for name, decision in decisions.items():
+        for i, layer in enumerate(decision.layers):
+            tensors |= {f"{name}.{i}.{part}": value for part, value in zip(("weight", "bias"), layer, strict=True)}
+        described[name] = {"calibrator": decision.calibrator.to_json(), "weights": decision.weights}
+        if decision.difficulty:
+            tensors[f"{name}.token_scores"] = decision.difficulty.scores
+            tensors[f"{name}.count_weights"] = decision.difficulty.weights
+            described[name]["offset"] = decision.difficulty.offset
     save_file(tensors, folder / "layers.safetensors")
-    calibrators = {name: decision.calibrator.to_json() for name, decision in decisions.items()}
-    if features.embedding:
-        features.embedding.save(folder)
-    write_json(folder / "classifier.json", {"features": features.to_json(), "decisions": calibrators, **settings})
+    if tokenizer:
+        shutil.copyfile(tokenizer / TOKENIZER, folder / TOKENIZER)
+    write_json(folder / "classifier.json", {"features": features.to_json(), "decisions": described, **settings})
 
 
-def load(folder: Path) -> tuple[Features, dict[str, Decision], dict[str, Any]]:
-    """Read what `save` wrote: features, decisions by name, and settings."""
+def load(folder: Path) -> tuple[Reader, dict[str, Decision], dict[str, Any]]:
+    """Read what `save` wrote: the reader of prompts, decisions by name, and settings."""
     from safetensors.numpy import load_file
 
     state = read_json(folder / "classifier.json")
     tensors = load_file(folder / "layers.safetensors")
     decisions = {}
-    for name, calibrator in state.pop("decisions").items():
+    for name, described in state.pop("decisions").items():
         layers = [(tensors[f"{name}.{i}.weight"], tensors[f"{name}.{i}.bias"]) for i in range(len(HIDDEN) + 1)]
-        decisions[name] = Decision(layers, Calibrator(**calibrator))
-    return Features.from_json(state.pop("features"), TokenVectors.load(folder)), decisions, state
+        parts = (tensors.get(f"{name}.token_scores"), tensors.get(f"{name}.count_weights"), described.get("offset"))
+        difficulty = Difficulty(*parts) if parts[1] is not None else None
+        calibrator = Calibrator(**described["calibrator"])
+        decisions[name] = Decision(layers, difficulty, tuple(described["weights"]), calibrator)
+    tokenizer = read_tokenizer(folder) if (folder / TOKENIZER).exists() else None
+    return Reader(Features(**state.pop("features")), tokenizer), decisions, state

@@ -1,12 +1,10 @@
-"""Turn a prompt into features, cheaply enough for every request: telling terms, an embedding, and counts."""
+"""Turn a prompt into features, cheaply enough for every request: telling terms, and counts."""
 
 import itertools
 import math
 from collections import Counter
 from typing import Any
 
-from ingot.errors import InputError
-from ingot.routing.token_vectors import TokenVectors
 from ingot.text.terms import terms
 
 COUNTS = 8  # the number of features that `counts` computes
@@ -29,36 +27,17 @@ def counts(prompt: str) -> list[float]:
     ]
 
 
-def room_for_terms(size: int, embedding: TokenVectors | None) -> int:
-    """Count how many of `size` features are left for terms, beside embedding and counts.
-
-    Raises InputError if none are left.
-    """
-    room = size - COUNTS - (embedding.width if embedding else 0)
-    if room < 1:
-        raise InputError(f"{size} `features` leave no room for terms beside the embedding; raise them")
-    return room
-
-
 class Features:
-    """Turns prompts into vectors of `size` numbers: TF-IDF of learned terms, an embedding if there is one, `counts`."""
+    """Turns prompts into vectors of `size` numbers: TF-IDF of learned terms, and `counts`."""
 
-    def __init__(
-        self, vocabulary: list[str], weights: list[float], size: int, embedding: TokenVectors | None = None
-    ) -> None:
+    def __init__(self, vocabulary: list[str], weights: list[float], size: int) -> None:
         """Take terms and their inverse document frequencies. Vectors have `size` numbers."""
-        self.vocabulary, self.weights, self.size, self.embedding = vocabulary, weights, size, embedding
+        self.vocabulary, self.weights, self.size = vocabulary, weights, size
         self.place = {term: i for i, term in enumerate(vocabulary)}
-        self.terms = room_for_terms(size, embedding)
 
     @classmethod
-    def learn(
-        cls, prompts: list[str], classes: list[str], size: int, embedding: TokenVectors | None = None
-    ) -> "Features":
-        """Choose the terms that best tell the `classes` of the `prompts` apart (chi squared).
-
-        Raises InputError if `size` leaves no room for terms.
-        """
+    def learn(cls, prompts: list[str], classes: list[str], size: int) -> "Features":
+        """Choose the terms that best tell the `classes` of the `prompts` apart (chi squared)."""
         from scipy.sparse import csr_array
         from sklearn.feature_selection import chi2
 
@@ -71,9 +50,9 @@ class Features:
         flat = list(itertools.chain.from_iterable(columns))
         presence = csr_array(([1.0] * len(flat), flat, row_starts), shape=(len(prompts), len(frequent)))
         scores = dict(zip(frequent, chi2(presence, classes)[0] if frequent else (), strict=True))
-        vocabulary = sorted(frequent, key=lambda term: (-scores[term], term))[: room_for_terms(size, embedding)]
+        vocabulary = sorted(frequent, key=lambda term: (-scores[term], term))[: size - COUNTS]
         weights = [1 + math.log((1 + len(prompts)) / (1 + frequency[term])) for term in vocabulary]
-        return cls(vocabulary, weights, size, embedding)
+        return cls(vocabulary, weights, size)
 
     def vector(self, prompt: str) -> list[float]:
         """Compute the vector [size] of a prompt. Its TF-IDF part has length 1, or 0 if the prompt has no known term."""
@@ -83,7 +62,7 @@ class Features:
                 values[i] = (1 + math.log(count)) * self.weights[i]
         length = math.sqrt(sum(v * v for v in values)) or 1.0
         values = [v / length for v in values]
-        values[self.terms :] = [*(self.embedding(prompt) if self.embedding else ()), *counts(prompt)]
+        values[self.size - COUNTS :] = counts(prompt)
         return values
 
     def matrix(self, prompts: list[str]) -> Any:
@@ -93,10 +72,5 @@ class Features:
         return np.array([self.vector(prompt) for prompt in prompts], dtype=np.float32).reshape(-1, self.size)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` needs to make the same features, except for the embedding."""
+        """Return the arguments that make the same features again."""
         return {"vocabulary": self.vocabulary, "weights": self.weights, "size": self.size}
-
-    @classmethod
-    def from_json(cls, state: dict[str, Any], embedding: TokenVectors | None) -> "Features":
-        """Make features from what `to_json` returned."""
-        return cls(state["vocabulary"], state["weights"], state["size"], embedding)

@@ -12,7 +12,7 @@ class Router:
 
     def __init__(self, folder: Path) -> None:
         """Load the folder that the step `train_router` wrote."""
-        self.features, self.decisions, settings = classifier.load(folder)
+        self.reader, self.decisions, settings = classifier.load(folder)
         self.threshold = float(settings["threshold"])
 
     def probabilities(self, prompts: list[str]) -> dict[str, Any]:
@@ -20,8 +20,8 @@ class Router:
 
         A prompt needs a modifier if the base answers it wrong and the modifier answers it right.
         """
-        x = self.features.matrix(prompts)
-        return {name: decision.probability(x) for name, decision in self.decisions.items()}
+        seen = self.reader.read(prompts)
+        return {name: decision.probability(seen) for name, decision in self.decisions.items()}
 
     def routes(self, prompts: list[str]) -> list[str]:
         """Choose "base" or the name of a modifier for every prompt."""

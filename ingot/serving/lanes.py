@@ -137,7 +137,11 @@ class Lanes:
                     self.changed.wait()
                 if self.ending:
                     break
-                self.admit()
+                try:
+                    self.admit()
+                except Exception as error:  # the thread must go on, for the other requests
+                    LOG.exception("no lane could be made")
+                    self.refuse_waiting(UnavailableError(f"no lane could be made: {error}"))
             working = [lane for lane in self.lanes.values() if lane.busy]
             if working:
                 self.compute(min(working, key=lambda lane: lane.spent), len(working) > 1)
@@ -145,9 +149,14 @@ class Lanes:
             lane.fail(UnavailableError("the server ends"))
             lane.close()
         self.lanes.clear()
+        self.refuse_waiting(UnavailableError("the server ends"))
+
+    def refuse_waiting(self, error: ServingError) -> None:
+        """Tell all requests that have no lane yet that there will be no answer."""
         for waiting in self.pending.values():
             for generation in waiting:
-                generation.deliver(UnavailableError("the server ends"))
+                generation.deliver(error)
+            waiting.clear()
 
     def has_work(self) -> bool:
         """Tell whether a request waits, or is being answered."""
@@ -178,9 +187,7 @@ class Lanes:
                 if self.lanes:
                     self.evict()
                 else:
-                    for generation in self.pending[route]:
-                        generation.deliver(UnavailableError(str(error)))
-                    self.pending[route].clear()
+                    self.refuse_waiting(UnavailableError(str(error)))
                 return None
         return self.lanes[route]
 

@@ -96,15 +96,15 @@ class Routes:
         self.memory = Memory()
         self.detects: Any = None
         if detector:
-            features, decisions, settings = classifier.load(detector)
-            self.detects = (features, decisions["escalate"], float(settings["threshold"]))
+            reader, decisions, settings = classifier.load(detector)
+            self.detects = (reader, decisions["escalate"], float(settings["threshold"]))
 
     def complains(self, message: str) -> bool:
         """Tell whether a message says that the last answer was wrong."""
         if not self.detects:
             return False
-        features, decision, threshold = self.detects
-        return bool(decision.probability(features.matrix([message]))[0] >= threshold)
+        reader, decision, threshold = self.detects
+        return bool(decision.probability(reader.read([message]))[0] >= threshold)
 
     def chances(self, question: str) -> dict[str, float]:
         """Compute for each route the probability that it is needed: that of the base is that no modifier is."""

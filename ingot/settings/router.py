@@ -17,7 +17,6 @@ class Router(Section):
     embedding: str | None = setting(
         "Folder with a vector per token: a model2vec model, or a checkpoint such as results/merged; null: none"
     )
-    dimensions: int = setting("How many of the features come from the embedding", unit="features", ge=1, le=1024)
     threshold: Share = setting("Probability from which a modifier is used")
     costs: Costs
     worth: float = setting("What a right answer is worth, in the unit of `costs`", gt=0)

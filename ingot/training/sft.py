@@ -10,7 +10,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.device import compute_dtype, device, make_repeatable
-from ingot.io.records import Record
+from ingot.io.records import Record, read_json
 from ingot.settings.training import LoraTraining
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
@@ -246,11 +246,37 @@ def train_or_resume(trainer: Any, work: Path) -> None:
 
     A training that goes wrong raises InputError. Its checkpoints are removed, so that no later run goes on from them.
     """
+    checkpoint = last_checkpoint(work)
+    if checkpoint and has_ended(Path(checkpoint)):
+        trainer.add_callback(halt())
     try:
-        trainer.train(resume_from_checkpoint=last_checkpoint(work))
+        trainer.train(resume_from_checkpoint=checkpoint)
+    except HaltError:
+        trainer._load_best_model()
     except InputError:
         shutil.rmtree(work)
         raise
+
+
+class HaltError(Exception):
+    """There is nothing to train any more."""
+
+
+def has_ended(checkpoint: Path) -> bool:
+    """Tell whether a training had ended with a checkpoint: it was killed after that, before its result was written."""
+    state = read_json(checkpoint / "trainer_state.json")
+    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
+
+
+def halt() -> Any:
+    """Make a callback that ends a training once its checkpoint is loaded. transformers would take one step more."""
+    from transformers import TrainerCallback
+
+    class Halt(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            raise HaltError
+
+    return Halt()
 
 
 def fine_tune(

@@ -45,6 +45,7 @@ STEPS = {
             "sample": 1,
             "labels": asdict(LABELS),
             "part": {"place": 0, "of": 1},
+            "region": SETTINGS.filter.personal.region,
         },
     ),
     "filter": (
@@ -70,9 +71,15 @@ STEPS = {
         {"settings": SETTINGS.split, "domains": []},
     ),
     "gate_data": (
-        {"trained": ["train.jsonl"], "pretrained": [], "benchmarks": ["benchmark.jsonl"], "test": "test.jsonl"},
+        {
+            "trained": ["train.jsonl"],
+            "pretrained": [],
+            "benchmarks": ["benchmark.jsonl"],
+            "test": "test.jsonl",
+            "benchmark": "benchmark.jsonl",
+        },
         {"verdict": "verdict.json"},
-        {"settings": SETTINGS.decontaminate},
+        {"settings": SETTINGS.decontaminate, "right_answers": False, "open_answers": False},
     ),
     "adapt": (
         {"base": "base", "train": "train.jsonl", "valid": "valid.jsonl"},

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ingot.io.records import write_json
 from ingot.routing import classifier
+from ingot.routing.classifier import Reader
 from ingot.routing.features import Features
 from ingot.settings.router import Detector
 from ingot.world.dissatisfaction import messages
@@ -20,14 +21,14 @@ def train_detector(detector: Path, report: Path, *, settings: Detector, seed: in
 
     train = messages(seed, settings.examples, "train")
     learned = Features.learn([text for text, _ in train], [str(label) for _, label in train], settings.features)
-    x, y = learned.matrix([text for text, _ in train]), np.array([label for _, label in train])
-    decision = classifier.train_decision(x, y, seed)
+    reader, y = Reader(learned), np.array([label for _, label in train])
+    decision = classifier.train_decision(learned.matrix([text for text, _ in train]), y, seed)
     classifier.save(detector, learned, {"escalate": decision}, threshold=THRESHOLD)
     held_out = {}
     for side in ("sentences", "families"):
         tested = messages(seed + 1, settings.examples, side)
         truth = np.array([label for _, label in tested])
-        detected = decision.probability(learned.matrix([text for text, _ in tested])) >= THRESHOLD
+        detected = decision.probability(reader.read([text for text, _ in tested])) >= THRESHOLD
         held_out[side] = {
             "messages": len(truth),
             "accuracy": round(float((detected == truth).mean()), 4),

@@ -1,11 +1,13 @@
 """Train and calibrate the router on which models answered the routing prompts right, and tune its threshold."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ingot.io.records import Record, write_json
-from ingot.routing import calibrators, classifier, thresholds
+from ingot.routing import calibrators, classifier, difficulty, thresholds
+from ingot.routing.classifier import Decision, Reader, Seen
 from ingot.routing.features import Features
 from ingot.routing.token_vectors import TokenVectors
 from ingot.settings.router import Router
@@ -13,6 +15,7 @@ from ingot.text.forms import unit_hash
 
 TRAINED_ON = 0.8  # share of the prompts
 FOLDS = 4
+MEMBERS = ("perceptron", "difficulty")
 MOST_P = 0.05  # another threshold than the preset's is taken only if its gain has at most this p value
 
 
@@ -49,31 +52,104 @@ def truths(rows: list[Record], domain: str) -> Any:
     return np.array([needs(row, domain) for row in rows], dtype=int)
 
 
-def unseen_logits(
-    rows: list[Record], domains: list[str], learn: Callable[[list[Record]], Features], seed: int
-) -> dict[str, Any]:
-    """Compute a logit for each row by features and layers that were learned without it (cross-validation).
+def train_members(seen: Seen, y: Any, vectors: TokenVectors | None, seed: int) -> Decision:
+    """Train perceptron and difficulty on n prompts and what was true of them, y [n]; they are not weighed yet."""
+    decision = classifier.train_decision(seen.features, y, seed)
+    if len(set(y.tolist())) > 1:
+        means, table = (vectors.means(seen.ids), vectors.table) if vectors else (None, None)
+        decision.difficulty = difficulty.learn(means, table, seen.counts, y)
+    return decision
 
-    So a calibrator can be fitted to all n rows. `learn` makes features of rows. Returns {domain: logits [n]}.
+
+def unseen_logits(
+    rows: list[Record],
+    domains: list[str],
+    learn: Callable[[list[Record]], Reader],
+    vectors: TokenVectors | None,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """Compute a logit for each row by each member that was learned without it (cross-validation).
+
+    So members can be weighed, and a calibrator be fitted, with all n rows. `learn` makes a reader of rows. Returns
+    {domain: {member: logits [n]}}.
     """
     import numpy as np
 
     fold: Any = np.arange(len(rows)) % FOLDS
-    logits = {domain: np.zeros(len(rows)) for domain in domains}
+    logits = {domain: {member: np.zeros(len(rows)) for member in MEMBERS} for domain in domains}
     for i in range(FOLDS):
         seen = [row for row, its_fold in zip(rows, fold, strict=True) if its_fold != i]
-        left_out = [row["instruction"] for row, its_fold in zip(rows, fold, strict=True) if its_fold == i]
-        features = learn(seen)
-        x, x_left_out = features.matrix([row["instruction"] for row in seen]), features.matrix(left_out)
+        reader = learn(seen)
+        known = reader.read([row["instruction"] for row in seen])
+        left_out = reader.read([row["instruction"] for row, its in zip(rows, fold, strict=True) if its == i])
         for domain in domains:
-            decision = classifier.train_decision(x, truths(seen, domain), seed)
-            logits[domain][fold == i] = decision.logits(x_left_out)
+            decision = train_members(known, truths(seen, domain), vectors, seed)
+            of_domain = logits[domain]
+            of_domain["perceptron"][fold == i] = decision.perceptron(left_out.features)
+            if decision.difficulty:
+                of_domain["difficulty"][fold == i] = decision.difficulty.logits(left_out.ids, left_out.counts)
     return logits
 
 
-def held_out_figures(decision: classifier.Decision, x: Any, y: Any, threshold: float) -> dict[str, Any]:
-    """Measure a decision on features [n, size] and answers [n] that it was neither trained nor calibrated on."""
-    probability = decision.probability(x)
+def weigh(logits: dict[str, Any], y: Any) -> tuple[tuple[float, float], dict[str, float]]:
+    """Weigh the members by logits of unseen prompts {member: [n]} and what was true, y [n].
+
+    One of them may decide alone, or both with equal say. The way with the lowest log-loss is taken, with logits scaled
+    and shifted as fits best. Returns (the weights of perceptron and difficulty, {way: log-loss}).
+    """
+    spread = {member: float(values.std()) or 1.0 for member, values in logits.items()}
+    ways = {
+        "perceptron": (1.0, 0.0),
+        "difficulty": (0.0, 1.0),
+        "both": (1 / spread["perceptron"], 1 / spread["difficulty"]),
+    }
+    losses = {}
+    for way, (perceptron, hardness) in ways.items():
+        z = perceptron * logits["perceptron"] + hardness * logits["difficulty"]
+        losses[way] = round(calibrators.log_loss(calibrators.fit("platt", z, y)(z), y), 4)
+    return ways[min(ways, key=lambda way: losses[way])], losses
+
+
+@dataclass
+class Committees:
+    """A committee for each domain, not calibrated yet."""
+
+    reader: Reader
+    decisions: dict[str, Decision]
+    unseen: dict[str, Any]
+    """Logits [n] of the learned prompts, by members that had not seen them."""
+    losses: dict[str, dict[str, float]]
+    """The log-loss of each way to weigh the members."""
+
+
+def committees(
+    rows: list[Record], domains: list[str], size: int, vectors: TokenVectors | None, seed: int
+) -> Committees:
+    """Train a committee for each domain on n rows, with `size` features and perhaps token vectors."""
+
+    def learn(rows: list[Record]) -> Reader:
+        texts = [row["instruction"] for row in rows]
+        features = Features.learn(texts, classes_of(rows, domains), size)
+        return Reader(features, vectors.tokenizer if vectors else None)
+
+    reader = learn(rows)
+    seen = reader.read([row["instruction"] for row in rows])
+    members = unseen_logits(rows, domains, learn, vectors, seed)
+    trained = Committees(reader, {}, {}, {})
+    for domain in domains:
+        y = truths(rows, domain)
+        decision = train_members(seen, y, vectors, seed)
+        decision.weights, trained.losses[domain] = weigh(members[domain], y)
+        trained.decisions[domain] = decision
+        trained.unseen[domain] = sum(
+            weight * members[domain][member] for weight, member in zip(decision.weights, MEMBERS, strict=True)
+        )
+    return trained
+
+
+def held_out_figures(decision: Decision, seen: Seen, y: Any, threshold: float) -> dict[str, Any]:
+    """Measure a decision on n prompts and answers [n] that it was neither trained nor calibrated on."""
+    probability = decision.probability(seen)
     bins = calibrators.reliability(probability, y)
     return {
         "held_out_accuracy": round(float(((probability >= threshold) == y).mean()), 4),
@@ -96,46 +172,42 @@ def train_router(
     """Write the router, and a report of how well it does on prompts that it was neither trained nor calibrated on.
 
     `answers` are the answers to the routing prompts, in a file of the served model and one for the modifier of each of
-    `domains`, in this order. `embedding` is a folder for ingot.routing.token_vectors, which some of the features are
-    made with, or [].
+    `domains`, in this order. `embedding` is a folder for ingot.routing.token_vectors, by whose tokens difficulty
+    is judged, or [].
 
     The threshold is that of the settings, unless another one is better on prompts that it was not tuned on. See
     ingot.routing.thresholds.better.
     """
     parts = parts_of(thresholds.joined(answers, ["base", *domains]))
     prompts = {name: [row["instruction"] for row in rows] for name, rows in parts.items()}
-    vectors = TokenVectors.reduced(embedding[0], prompts["train"], settings.dimensions) if embedding else None
+    vectors = TokenVectors(embedding[0]) if embedding else None
 
-    def learn(rows: list[Record]) -> Features:
-        texts = [row["instruction"] for row in rows]
-        return Features.learn(texts, classes_of(rows, domains), settings.features, vectors)
-
-    learned = learn(parts["train"])
-    x = {name: learned.matrix(texts) for name, texts in prompts.items()}
-    logits = unseen_logits(parts["train"], domains, learn, seed)
-    decisions, details = {}, {}
-    unseen: dict[str, Any] = {}
+    trained = committees(parts["train"], domains, settings.features, vectors, seed)
+    seen = {name: trained.reader.read(texts) for name, texts in prompts.items()}
+    details, unseen = {}, {}
     for domain in domains:
         y = {name: truths(rows, domain) for name, rows in parts.items()}
-        decision = classifier.train_decision(x["train"], y["train"], seed)
-        held_back = (decision.logits(x["calibrate"]), y["calibrate"])
-        decision.calibrator, losses = calibrators.choose(logits[domain], y["train"], held_back)
-        unseen[domain] = decision.calibrator(logits[domain])
-        decisions[domain] = decision
+        decision, logits, losses_by_way = trained.decisions[domain], trained.unseen[domain], trained.losses[domain]
+        held_back = (decision.logits(seen["calibrate"]), y["calibrate"])
+        decision.calibrator, losses = calibrators.choose(logits, y["train"], held_back)
+        unseen[domain] = decision.calibrator(logits)
         details[domain] = {
+            "members": min(losses_by_way, key=lambda way: losses_by_way[way]),
+            "log_loss_by_members": losses_by_way,
             "calibration": decision.calibrator.kind,
             "log_loss_by_calibration": losses,
             "parameters": decision.parameters,
-            **held_out_figures(decision, x["held_out"], y["held_out"], settings.threshold),
+            **held_out_figures(decision, seen["held_out"], y["held_out"], settings.threshold),
         }
     table = thresholds.tune(parts["train"], unseen, settings.costs, settings.worth)
     tuned = max(table, key=lambda row: (row["utility"], row["threshold"]))["threshold"]
-    chances = {domain: decision.probability(x["judge"]) for domain, decision in decisions.items()}
+    chances = {domain: decision.probability(seen["judge"]) for domain, decision in trained.decisions.items()}
     test = thresholds.better(
         parts["judge"], chances, (settings.threshold, tuned), settings.costs, settings.worth, MOST_P
     )
     threshold = test[test["taken"]]["threshold"]
-    classifier.save(router, learned, decisions, threshold=threshold)
+    tokenizer = embedding[0] if embedding else None
+    classifier.save(router, trained.reader.features, trained.decisions, tokenizer, threshold=threshold)
     counts = {name: len(rows) for name, rows in parts.items()}
     choice = {"chosen": threshold, "tuned": tuned, "test": test, "table": table}
     write_json(report, {"prompts": counts, "decisions": details, "threshold": choice})

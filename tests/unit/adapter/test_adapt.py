@@ -85,6 +85,17 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(checkpoint, records,
     assert (tmp_path / "adapter/adapter_model.safetensors").exists()
 
 
+@pytest.mark.parametrize("patience", [1000, 1])
+def test_a_training_that_was_killed_after_its_end_takes_no_step_more(checkpoint, records, tmp_path, patience):
+    """Its checkpoints are there, and what it wrote is not. With little patience, it ends before its last step."""
+    worse = {"learning_rate": 1.0, "warmup": 1, "max_steps": 40, "explosion": 1000} if patience == 1 else {}
+    ask = {"patience": patience, "evaluate_every": 4, **worse}
+    reports = [train(checkpoint, records, tmp_path / f"a{i}", tmp_path / "work", **ask) for i in range(2)]
+    assert reports[0] == reports[1]
+    assert digest(tmp_path / "a0") == digest(tmp_path / "a1")
+    assert reports[0]["steps"] == TRAINING.max_steps if patience == 1000 else reports[0]["steps"] < 40
+
+
 def test_tokens_are_those_of_all_runs_of_a_training():
     assert tokens_of([{"num_tokens": 10.0}, {"eval_loss": 1.0}, {"num_tokens": 25.0}]) == 25
     assert tokens_of([{"num_tokens": 10.0}, {"num_tokens": 20.0}, {"num_tokens": 5.0}, {"num_tokens": 15.0}]) == 35

@@ -9,14 +9,15 @@ from helpers.records import write_answers
 from helpers.settings import ROUTER
 from ingot.errors import InputError
 from ingot.io.records import read_json
-from ingot.routing import calibrators, classifier, thresholds
+from ingot.routing import calibrators, classifier, difficulty, thresholds
+from ingot.routing.classifier import Reader, Seen
 from ingot.routing.features import COUNTS, Features
 from ingot.routing.router import Router, is_right
 from ingot.routing.token_vectors import TokenVectors, read_table
 from ingot.settings.router import Costs, Detector
 from ingot.world.dissatisfaction import messages, phrasings
 from workflow_scripts.router.train_detector import train_detector
-from workflow_scripts.router.train_router import classes_of, parts_of, train_router, unseen_logits
+from workflow_scripts.router.train_router import classes_of, committees, parts_of, train_router, unseen_logits, weigh
 
 DOMAINS = ["code", "automation"]
 ASKED = {"code": "Write a lambda {} that doubles x.", "automation": "Order {} apples for Ann.", "base": "Sort: {}"}
@@ -111,39 +112,81 @@ def test_features_have_one_length_and_ignore_which_number_it_is():
     assert features.vector("")[:-COUNTS] == [0.0] * (32 - COUNTS)
 
 
-def test_an_embedding_takes_its_place_before_the_counts(rows, trained, checkpoint, tmp_path):
-    from sklearn.decomposition import PCA
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def test_what_stays_of_token_vectors_is_a_score_per_token(checkpoint):
+    """It gives the logits that the mean vectors themselves give."""
+    r = np.random.default_rng(0)
+    vectors = TokenVectors(checkpoint)
+    ids = [r.integers(0, len(vectors.table), r.integers(1, 20)).tolist() for _ in range(200)]
+    truths = np.array([float(np.mean(one) > len(vectors.table) / 2) for one in ids])
+    counts = r.normal(size=(200, 3)).astype(np.float32)
+    learned = difficulty.learn(vectors.means(ids), vectors.table, counts, truths)
+    weights, offset = difficulty.linear(vectors.means(ids), truths, difficulty.TOKENS_SHRUNK)
+    of_counts, other = difficulty.linear(counts, truths, difficulty.COUNTS_SHRUNK)
+    expected = vectors.means(ids) @ weights + counts @ of_counts + offset + other
+    np.testing.assert_allclose(learned.logits(ids, counts), expected, atol=1e-4)
+    assert learned.scores.shape == (len(vectors.table),)
+    assert np.isfinite(learned.logits([[]], counts[:1])).all()
 
-    rows = rows[:300]
-    paths = (write_answers(tmp_path, rows), [checkpoint], tmp_path / "router", tmp_path / "report.json")
+
+def test_a_router_with_token_vectors_is_stored_and_read_again(rows, checkpoint, tmp_path):
+    paths = (write_answers(tmp_path, rows[:300]), [checkpoint], tmp_path / "router", tmp_path / "report.json")
     train_router(*paths, domains=DOMAINS, settings=ROUTER, seed=0)
+    names = {path.name for path in (tmp_path / "router").iterdir()}
+    assert names == {"classifier.json", "layers.safetensors", "tokenizer.json"}
     router = Router(tmp_path / "router")
-    prompt = rows[0]["instruction"]
-    vector = router.features.vector(prompt)
-    assert len(vector) == 128
-    assert vector[-COUNTS:] == Router(trained / "router").features.vector(prompt)[-COUNTS:]
-    assert np.linalg.norm(vector[-COUNTS - 16 : -COUNTS]) == pytest.approx(1)
-    assert router.routes([prompt]) == Router(tmp_path / "router").routes([prompt])
-    # The reduced table gives what reducing the mean of the checkpoint's own input embeddings gives.
-    prompts = [row["instruction"] for row in rows]
-    whole = AutoModelForCausalLM.from_pretrained(checkpoint).get_input_embeddings().weight.detach().numpy()
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
-    means = np.array([whole[tokenizer(one, add_special_tokens=False)["input_ids"]].mean(axis=0) for one in prompts])
-    reduced = TokenVectors.reduced(checkpoint, prompts, 16)
-    ours = np.array([reduced.mean(one) for one in prompts])
-    expected = PCA(16, svd_solver="full").fit_transform(means)
-    np.testing.assert_allclose(np.abs(ours), np.abs(expected), atol=2e-4)
+    right = sum(router.routes([row["instruction"]]) == [row["domain"]] for row in rows[:100])
+    assert right >= 98
+    decision = router.decisions["code"]
+    decision.weights = (0.0, 1.0)
+    seen = router.reader.read([row["instruction"] for row in rows[:30]])
+    assert np.std(decision.logits(seen)) > 0
+    np.testing.assert_allclose(decision.logits(seen)[[3, 7]], decision.logits(seen[[3, 7]]))
 
 
-def test_an_embedding_that_does_not_fit_is_named(rows, checkpoint, tmp_path):
-    prompts = [row["instruction"] for row in rows]
+def test_members_are_weighed_by_what_they_say_of_unseen_prompts():
+    r = np.random.default_rng(0)
+    y = r.integers(0, 2, 500)
+    good, bad = 2 * y - 1 + r.normal(size=500), r.normal(size=500)
+    assert weigh({"perceptron": good, "difficulty": bad}, y)[0] == (1.0, 0.0)
+    assert weigh({"perceptron": bad, "difficulty": good}, y)[0] == (0.0, 1.0)
+    other = 2 * y - 1 + r.normal(size=500)
+    weights, losses = weigh({"perceptron": good, "difficulty": 10 * other}, y)
+    assert weights[0] == pytest.approx(10 * weights[1], rel=0.2)
+    assert losses["both"] < losses["perceptron"]
+
+
+def test_hard_prompts_are_told_from_easy_ones_in_words_that_nobody_has_seen():
+    r = np.random.default_rng(0)
+    names = ["".join(r.choice(list("abcdefghij"), 6)) for _ in range(5000)]
+    rows = []
+    for i in range(600):
+        hard = i % 2
+        text = " ".join(r.choice(names, 60 if hard else 8)) + (" 17 of 230?" if hard else ".")
+        rows.append({"instruction": text, "right": {"base": not hard, "code": True}})
+    trained = committees(rows, ["code"], 64, None, 0)
+    assert trained.losses["code"]["difficulty"] < 0.1
+    decision = trained.decisions["code"]
+    decision.weights = (0.0, 1.0)
+    new = trained.reader.read(["new words " * 40 + "17 of 230?", "new words."])
+    assert decision.logits(new)[0] > 0 > decision.logits(new)[1]
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n", "1" * 500, "é漢字", "a" * 10_000, "1,,2 3.4.5 %"])
+def test_counts_are_finite_whatever_the_prompt(prompt):
+    values = difficulty.text_counts(prompt)
+    assert len(values) == len(difficulty.text_counts("x"))
+    assert np.isfinite(values).all()
+    assert max(values) < 20
+
+
+def test_an_embedding_that_does_not_fit_is_named(tmp_path, checkpoint):
+    import shutil
+
     with pytest.raises(InputError, match="there is no tokenizer.json; name another `embedding`, or null"):
-        TokenVectors.reduced(tmp_path, prompts, 8)
-    with pytest.raises(InputError, match=r"its vectors have \d+ numbers, `dimensions` asks for 9999"):
-        TokenVectors.reduced(checkpoint, prompts, 9999)
-    with pytest.raises(InputError, match="24 `features` leave no room for terms beside the embedding"):
-        Features.learn(prompts, ["a"] * len(prompts), 24, TokenVectors.reduced(checkpoint, prompts, 16))
+        TokenVectors(tmp_path)
+    shutil.copy(checkpoint / "tokenizer.json", tmp_path)
+    with pytest.raises(InputError, match="no safetensors file"):
+        TokenVectors(tmp_path)
 
 
 def test_vectors_are_of_the_tokens_of_the_prompt_whatever_the_folder_says(rows, checkpoint, tmp_path):
@@ -153,15 +196,14 @@ def test_vectors_are_of_the_tokens_of_the_prompt_whatever_the_folder_says(rows, 
     from safetensors.torch import save_file
     from tokenizers import Tokenizer
 
-    prompts = [row["instruction"] for row in rows[:50]]
-    plain = TokenVectors.reduced(checkpoint, prompts, 8)
+    prompt = rows[0]["instruction"]
+    plain = TokenVectors(checkpoint).tokenizer.encode(prompt, add_special_tokens=False).ids
     shutil.copytree(checkpoint, tmp_path / "padded")
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.enable_padding(length=40)
     tokenizer.enable_truncation(2)
     tokenizer.save(str(tmp_path / "padded/tokenizer.json"))
-    padded = TokenVectors.reduced(tmp_path / "padded", prompts, 8)
-    assert padded(prompts[0]) == plain(prompts[0])
+    assert TokenVectors(tmp_path / "padded").tokenizer.encode(prompt, add_special_tokens=False).ids == plain
     # As model2vec stores it: vectors that tokens share, and a weight per token.
     (tmp_path / "shared").mkdir()
     shutil.copy(checkpoint / "tokenizer.json", tmp_path / "shared")
@@ -176,7 +218,7 @@ def test_vectors_are_of_the_tokens_of_the_prompt_whatever_the_folder_says(rows, 
     np.testing.assert_allclose(read_table(tmp_path / "shared"), expected)
     save_file({"embeddings": tensors["embeddings"]}, tmp_path / "shared/model.safetensors")
     with pytest.raises(InputError, match=f"4 vectors for {size} tokens"):
-        TokenVectors.reduced(tmp_path / "shared", prompts, 8)
+        TokenVectors(tmp_path / "shared")
 
 
 def test_calibration_error_of_a_liar_and_of_an_honest_guesser():
@@ -192,11 +234,11 @@ def test_calibration_mends_an_overconfident_score_and_leaves_a_good_one_alone():
     seen, unseen = slice(0, 2000), slice(2000, 4000)
     for scale in (1.0, 5.0):
         decision = classifier.Decision([(scale * np.eye(1), np.zeros(1))])
-        x = z[:, None]
-        before = calibrators.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
-        logits = decision.logits(x)
+        prompts = Seen(z[:, None], [[]] * len(z), np.zeros((len(z), 1)))
+        before = calibrators.expected_calibration_error(decision.probability(prompts[unseen]), truth[unseen])
+        logits = decision.logits(prompts)
         decision.calibrator, _ = calibrators.choose(logits[seen], truth[seen], (logits[unseen], truth[unseen]))
-        after = calibrators.expected_calibration_error(decision.probability(x[unseen]), truth[unseen])
+        after = calibrators.expected_calibration_error(decision.probability(prompts[unseen]), truth[unseen])
         assert after < 0.03
         assert (before > 0.1) == (scale == 5.0)
 
@@ -280,13 +322,12 @@ def test_logits_for_calibration_come_from_layers_that_had_not_seen_the_example()
 
     def learn(some):
         texts = [row["instruction"] for row in some]
-        return Features.learn(texts, classes_of(some, ["code"]), 64)
+        return Reader(Features.learn(texts, classes_of(some, ["code"]), 64))
 
-    x = learn(rows).matrix(prompts)
-    seen = classifier.train_decision(x, y, 0).logits(x) > 0
-    unseen = unseen_logits(rows, ["code"], learn, 0)["code"] > 0
-    assert (seen == y).mean() > 0.85
-    assert 0.35 < (unseen == y).mean() < 0.65
+    seen = learn(rows).read(prompts)
+    assert ((classifier.train_decision(seen.features, y, 0).logits(seen) > 0) == y).mean() > 0.85
+    for logits in unseen_logits(rows, ["code"], learn, None, 0)["code"].values():
+        assert 0.35 < ((logits > 0) == y).mean() < 0.65
 
 
 def test_nothing_is_judged_by_the_prompts_that_it_was_chosen_on():
@@ -303,7 +344,8 @@ def test_nothing_is_judged_by_the_prompts_that_it_was_chosen_on():
 
 def test_a_decision_without_two_answers_is_always_the_same_and_not_sure():
     never = classifier.train_decision(np.zeros((18, 128), dtype=np.float32), np.zeros(18), 0)
-    assert never.probability(np.random.default_rng(0).normal(size=(3, 128))).tolist() == pytest.approx([0.05] * 3)
+    seen = Seen(np.random.default_rng(0).normal(size=(3, 128)), [[]] * 3, np.zeros((3, 1)))
+    assert never.probability(seen).tolist() == pytest.approx([0.05] * 3)
     assert never.parameters == 10_369
 
 
@@ -333,8 +375,8 @@ def test_the_detector_is_tested_on_phrasings_that_it_never_saw(detector):
     ],
 )
 def test_the_detector_tells_complaints_from_what_sounds_like_them(detector, message, complains):
-    features, decisions, settings = classifier.load(detector / "d")
-    said = decisions["escalate"].probability(features.matrix([message]))[0] >= settings["threshold"]
+    reader, decisions, settings = classifier.load(detector / "d")
+    said = decisions["escalate"].probability(reader.read([message]))[0] >= settings["threshold"]
     assert said == complains
 
 
