@@ -247,7 +247,7 @@ def train_or_resume(trainer: Any, work: Path) -> None:
     A training that goes wrong raises InputError. Its checkpoints are removed, so that no later run goes on from them.
     """
     checkpoint = last_checkpoint(work)
-    if checkpoint and has_ended(Path(checkpoint)):
+    if checkpoint and has_ended(Path(checkpoint), trainer.args.max_steps):
         trainer.add_callback(halt())
     try:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -262,10 +262,15 @@ class HaltError(Exception):
     """There is nothing to train any more."""
 
 
-def has_ended(checkpoint: Path) -> bool:
-    """Tell whether a training had ended with a checkpoint: it was killed after that, before its result was written."""
+def has_ended(checkpoint: Path, max_steps: int) -> bool:
+    """Tell whether a training had ended with a checkpoint: it was killed after that, before its result was written.
+
+    It had if it has taken `max_steps` (if that is positive), or if it stopped early.
+    """
     state = read_json(checkpoint / "trainer_state.json")
-    return bool(state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"])
+    stopped = state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
+    taken, meant = state["global_step"], state["max_steps"]
+    return bool(stopped) and (taken < meant or taken >= max_steps)
 
 
 def halt() -> Any:

@@ -96,7 +96,11 @@ def test_an_own_checkpoint_is_quantised_as_it_is_without_any_data(workspace, che
     workspace.snakemake(*configfile("own-checkpoint-quantised"), "untrained.yaml")
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["chain"] == []
-    assert [file["path"] for file in manifest["files"]] == ["files/packed/Q4_K_M.gguf.zst"]
+    tokenizer = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]
+    files = ["files/packed/Q4_K_M.gguf.zst", *(f"files/tokenizer/{name}" for name in tokenizer)]
+    assert [file["path"] for file in manifest["files"]] == files
+    assert manifest["serving"]["model"] == files[0]
+    assert manifest["serving"]["router"] is None
     assert manifest["gates"] == ["F16", "Q4_K_M"]
     ledger = {row["artifact"]: row for row in read(workspace / "results/release/ledger.json")}
     assert ledger["Q4_K_M"]["bytes"] < ledger["F16"]["bytes"]
