@@ -13,6 +13,8 @@ import pytest
 # Before numpy and torch are imported, which read it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Else each dvc would leave a report for its makers in /tmp.
+os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 from helpers.records import make_record
 from helpers.servers import make_release

@@ -43,6 +43,34 @@ COMPLAINTS = (
     "is wrong}",
     "{I still|now I} {get an error|have the same problem|do not have an answer}{| with your code| after your fix}",
     "{that|this} {did not|does not} {answer my question|solve it|help at all}{|, try once more|, please redo it}",
+    "{I|we} {already|just} {told you|said} {this|that} {is wrong|is not it|does not work}"
+    "{|, read it again|, look again}",
+    "{wrong|incorrect|false|not quite|not even close}{|, sorry|, I am afraid}"
+    "{|, try again|, have another go|, look again}",
+    "{why|how come} {did you|do you} {ignore|skip|change|repeat} {my question|what I asked|the first part}?",
+    "{there is|I see|I found} {a mistake|an error|a bug|nonsense} in "
+    "{your answer|your code|what you wrote|the second line}{|, fix it|, correct that}",
+    "that {is|was} {the same answer|exactly what you said|the same thing} {again|as before|as last time}"
+    "{|, try another way}",
+    "{check|recheck|look over|go over} {your math|your numbers|your reasoning|what you wrote}{|, it is off|, please}",
+    "{the answer|the result|it} {should be|must be|is} {12|3|seven|Rome|the other one}, not {15|4|five|Paris|this one}",
+    "{you did not|you never|you failed to} {follow my instructions|do what I asked|read my message|use the list I gave}"
+    "{|, do it again|, once more}",
+    "{still|yet again} {wrong|broken|the same error|no good|not it}{|, please fix it|, try something else}",
+    "{this|your code|it} {crashes|breaks|stops|hangs} {when I run it|at once|every time|on the second line}{|, fix it}",
+    "{I do not think so|I doubt it|I disagree}, {that is|this is} {not how it works|not what it says|mistaken|off}",
+    "{no no|no no no|oh no|come on}, {that is not it|you got it backwards|not that one|the other way round}",
+    "{I meant|I was asking about|I wanted to know about} {the other one|the second case|something else|last year}"
+    "{|, not that|, not this one}",
+    "{too long|too short|too vague|far too much}, {I asked for two lines|I said briefly|I wanted one word|try again}",
+    "{you contradict yourself|that contradicts what you said|first you said yes, now no}{|, which is it?|, decide}",
+    "{give me|I want|let me see} {another version|a correct one|a better one|something that works}"
+    "{|, this is bad|, please}",
+    "{that is|this is} {outdated|made up|invented|not true}{|, check your facts|, where did you get that?}",
+    "{it|that} {misses|leaves out|forgets} {the point|half of the question|the main part|the last step}"
+    "{|, add it|, redo it}",
+    "{revise|rework|rewrite|fix} {your answer|your last reply|that mess}{|, it is wrong|, it does not fit}",
+    "{are you even|did you even} {reading|reading this|read it|try}?{| That is wrong.| Once more.}",
 )
 LOOKALIKES = (
     "what is wrong with {this|the|my} {function|sentence|plan|proof|engine}?",
@@ -68,6 +96,31 @@ LOOKALIKES = (
     "{what|who} {is|was} {the last answer|the second step|the wrong man|the bad reply} in {the play|that "
     "film|the book}?",
     "{this helped|no problem at all|not bad|that was not wrong}{|, thanks|, next question|, go on please}",
+    "{thanks|ok|good|fine}, {now|next} {add a test|write the second part|explain line two|do the same for Spain}",
+    "{commit it|save it|send it|publish it|close it}{|, please|, then stop}",
+    "{yes|no|ok|sure|maybe|right}{|, please|, thanks|, go ahead}",
+    "{make it|can you make it|please make it} {shorter|longer|simpler|funnier|more formal}",
+    "{and|what about|how about} {Python|Spain|the second case|children|winter|last year}?",
+    "{what|where|when|who} {is|was} {the capital of Norway|the first king|Easter|the longest river|this word from}?",
+    "{write|show me|give me} {a function|a loop|a query|a script} that "
+    "{sorts names|adds numbers|reads a file|counts words}",
+    "{how many|how much} {apples|hours|miles|coins} {are left|do they have|does he need} "
+    "{if she takes two|after a week|in all}?",
+    "{translate|say|write} {good morning|thank you|the house is red|see you soon} in {French|German|Latin}",
+    "{sort|list|count|reverse} {these|the} {words|numbers|names|letters}: {b a c|3 1 2|Ann Bob|x y z}",
+    "{continue|go on|carry on|keep going}{|, please| with the story| from there}",
+    "{explain|describe|summarise} {gravity|the plot|this paragraph|how a plane flies|the second law}"
+    "{| to a child| in two lines}",
+    "{add|insert|remove|rename} {a comment|the last line|a column|the title}{|, please| and show it| in the file}",
+    "{I like it|that is what I needed|great work|well done|you are right}{|, thanks|, one more thing: what is next?}",
+    "{he|the critic|my mother} {complained|was angry|was disappointed} {about the food|with the film|that it was late}"
+    ". {What happened?|Write a reply.|Why?}",
+    "{is|was} {this sentence|the proof|that claim|my answer} {correct|true|grammatical|right}: {two is even|it rains}?",
+    "{fix|correct|repair} {this code|the grammar|my essay|the typo}: {pritn x|he go home|a b c}",
+    "{what|which} {mistakes|errors|problems} do {beginners|students|most people} make "
+    "{in chess|with fractions|abroad}?",
+    "{when|why|how} {did|does} {the engine|the empire|a star|the market} {fail|break|collapse|stop}?",
+    "{define|what does} {wrong|error|failure|mistake|retry}{| mean?| in one line}",
 )
 # If somebody else complains, or a complaint is only talked about, nobody asks for another try.
 FRAMES = (
@@ -87,6 +140,16 @@ FRAMES = (
     "{a user|a customer|my client} wrote to us: {complaint}. {Draft a reply.|What do we answer?|Is he angry?}",
     "{classify|label} the {mood|tone} of: {complaint}",
     "{turn|make} this into a question: {complaint}",
+    "{the user|the pupil|someone online} {typed|posted|asked}: {complaint}. "
+    "{How would you answer?|Rate it.|Is that rude?}",
+    "{use|put} this in a {sentence|headline|song}: {complaint}",
+    "I {answered|wrote back|replied}: {complaint}. {Was that ok?|What will he say?|Too harsh?}",
+    "{complaint} - {who said that?|where is this from?|what is the tone?|is that a quote?}",
+    "{read|say|sing} {aloud|it aloud|slowly}: {complaint}",
+    "{my|the} {teacher|boss|client} {keeps saying|told us|often writes}: {complaint}. "
+    "{How do I react?|What does that mean?}",
+    "{if|when} {a customer|someone} {says|writes} {complaint}, {what do I do?|how do I answer?|who is to blame?}",
+    "{extract|find|mark} the {verb|noun|emotion} in: {complaint}",
 )
 
 
