@@ -31,7 +31,7 @@ KILLS ?= 1000
 DAMAGES ?= 200
 ## How many full disks `test-soak` makes
 DISKS ?= 20
-## The minutes after which `test-soak` begins nothing more
+## The minutes after which `test-soak` begins nothing more, or that `soak-serving` takes
 MINUTES ?= 300
 ## Files of labels for `bench-router`, which says how they look
 LABELS ?=
@@ -42,7 +42,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak test-slurm \
+.PHONY: help build envs why hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-serving monitoring clean
 
 ## Show what make can do here
@@ -125,6 +125,10 @@ test-slow: envs
 ## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes an hour or more
 test-soak: envs
 	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS) --minutes $(MINUTES)
+
+## Ask a server of RELEASE for MINUTES, with clients that leave and requests that are wrong; write docs/soak-serving.md
+soak-serving: envs
+	@PYTHONPATH=.:tests $(call PYTHON,dev) tests/soak/soak_serving.py "$(RELEASE)" --minutes $(MINUTES)
 
 ## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
 test-slurm: envs

@@ -76,9 +76,10 @@ class Context:
         """
         import numpy as np
 
-        if status := self.api.llama_decode(self.pointer, self.batch):
-            raise RuntimeError(f"llama.cpp could not compute a batch (status {status})")
+        status = self.api.llama_decode(self.pointer, self.batch)
         self.batch.n_tokens = 0
+        if status:
+            raise RuntimeError(f"llama.cpp could not compute a batch (status {status})")
         if not outputs:
             return np.empty((0, self.width), dtype=np.float32)
         return np.ctypeslib.as_array(self.api.llama_get_logits(self.pointer), (outputs, self.width))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
-SENTENCE = re.compile(r"[.?!]+(?:\s|$)")
+SENTENCE = re.compile(r"(?<![.?!])[.?!]+(?:\s|$)")
 TOKENS_SHRUNK, COUNTS_SHRUNK = 0.003, 0.01
 """How strongly the weights are held near 0: the inverse of the L2 penalty, for standardised inputs."""
 

@@ -93,6 +93,7 @@ class Exchange:
 
     def __init__(self, request: Request, reply: Reply, writer: ChatWriter, choices: int, metrics: Metrics) -> None:
         self.seen: Seen = request.state.seen
+        self.seen.usage = reply.usage
         self.reply, self.writer, self.choices, self.metrics = reply, writer, choices, metrics
         self.start = time.perf_counter()
         self.first: float | None = None
@@ -152,12 +153,7 @@ class Exchange:
         """Note route, tokens and times for logs and metrics."""
         choice, usage, now = self.reply.choice, self.reply.usage, time.perf_counter()
         self.seen.route = choice.route
-        self.seen.notes |= {
-            "reason": choice.reason,
-            "prompt_tokens": usage.prompt,
-            "cached_tokens": usage.cached,
-            "completion_tokens": usage.completion,
-        }
+        self.seen.notes["reason"] = choice.reason
         self.metrics.tokens.labels(choice.route, "prompt").inc(usage.prompt)
         self.metrics.tokens.labels(choice.route, "completion").inc(usage.completion)
         self.metrics.choices.labels(choice.route, choice.reason).inc()
@@ -185,7 +181,7 @@ def api(service: Service, metrics: Metrics) -> FastAPI:
         """Answer a conversation."""
         reply = await service.chat(asked)
         logprobs = asked.wanted_logprobs is not None
-        writer = ChatWriter(asked.model, reply, service.loaded.texts, logprobs)
+        writer = ChatWriter(asked.model, reply, logprobs)
         with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         return await Exchange(request, reply, writer, asked.n, metrics).send(asked.stream, with_usage)
 
@@ -193,7 +189,7 @@ def api(service: Service, metrics: Metrics) -> FastAPI:
     async def complete(request: Request, asked: CompletionRequest) -> Response:
         """Go on with a text."""
         reply = await service.complete(asked)
-        writer = CompletionWriter(asked.model, reply, service.loaded.texts, asked.logprobs is not None)
+        writer = CompletionWriter(asked.model, reply, asked.logprobs is not None)
         with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         return await Exchange(request, reply, writer, asked.n, metrics).send(asked.stream, with_usage)
 

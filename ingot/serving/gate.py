@@ -38,6 +38,8 @@ class Seen:
     route: str = ""
     status: int = 0
     started: bool = False
+    usage: Any = None
+    """The tokens of the request so far, which are charged even if its client leaves."""
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -186,8 +188,14 @@ class Gate:
         path = scope["path"]
         kept = next((known for known in PATHS if path == known or path.startswith(f"{known}/")), "other")
         self.metrics.requests.labels(kept, seen.route, str(seen.status)).inc()
-        if seen.client and (tokens := seen.notes.get("prompt_tokens", 0) + seen.notes.get("completion_tokens", 0)):
-            seen.client.charge(tokens)
+        if seen.usage:
+            seen.notes |= {
+                "prompt_tokens": seen.usage.prompt,
+                "cached_tokens": seen.usage.cached,
+                "completion_tokens": seen.usage.completion,
+            }
+            if seen.client:
+                seen.client.charge(seen.usage.prompt + seen.usage.completion)
         fields = {
             "request": seen.id,
             "client": seen.client.name if seen.client else None,

@@ -1,25 +1,19 @@
-"""Turn a JSON schema into a grammar that lets only answers pass which fit it. What has no grammar is refused."""
+"""Turn a JSON schema into a grammar that lets only answers pass which fit it. What has no grammar is refused.
+
+llama-cpp-python converts. Its converter ignores what it does not know, so a schema is checked before: each key by name,
+and how large the grammar would be, since llama.cpp bears no large ones. References are put in their places first.
+"""
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from ingot.errors import InputError
 
-# What a schema may say of a value, by what decides its form. llama.cpp's converter ignores everything beside it.
-NOTES = {
-    "title",
-    "description",
-    "default",
-    "examples",
-    "$schema",
-    "$id",
-    "$comment",
-    "deprecated",
-    "$defs",
-    "definitions",
-}
+# What a schema may say of a value, by what decides its form.
+NOTES = {"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated"}
+DEFINITIONS = ("$defs", "definitions")
 FORMS: dict[str, set[str]] = {
-    "$ref": set(),
     "anyOf": set(),
     "oneOf": set(),
     "const": {"type"},
@@ -27,73 +21,134 @@ FORMS: dict[str, set[str]] = {
     "properties": {"type", "required", "additionalProperties"},
     "prefixItems": {"type"},
     "items": {"type", "minItems", "maxItems"},
-    "pattern": {"type"},
     "format": {"type"},
     "type": {"minLength", "maxLength", "additionalProperties"},
 }
 FORMATS = {"uuid", "uuid1", "uuid2", "uuid3", "uuid4", "uuid5", "date", "time", "date-time"}
 COUNTS = {"minItems", "maxItems", "minLength", "maxLength"}
-DEEPEST, LONGEST, MOST = 32, 1 << 16, 2000
-"""How deep a schema may be nested, how many characters it may have, and how high it may count."""
+DEEPEST, LONGEST, MOST, MOST_PARTS, MOST_REPEATED = 32, 1 << 16, 900, 500, 5000
+"""How deep a schema may be nested, how many characters it may have, how high it may count, how many parts and values it
+may have with all references in their places, and how high its counts may be together."""
 ANY = {"type": "object"}
 # The converter lets strings have control characters, such as line ends, which JSON does not.
 LOOSE, STRICT = r'[^"\\] |', r'[^"\\\x7F\x00-\x1F] |'
+ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def check(schema: Any, place: str, depth: int) -> None:
-    """Raise InputError for what the grammar would not see to, and say where it stands."""
-    if depth > DEEPEST:
-        raise InputError(f"{place}: nested more than {DEEPEST} deep")
-    if schema is True:
-        raise InputError(f"{place}: `true` allows everything; name a type")
-    if not isinstance(schema, dict):
-        raise InputError(f"{place}: a schema must be an object")
-    form = next((form for form in FORMS if form in schema), None)
-    if form is None and schema.keys() <= NOTES:
-        return
-    form = "type" if isinstance(schema.get("type"), list) else form  # the converter looks at nothing else then
-    beside = FORMS.get(form or "", set()) if not isinstance(schema.get("type"), list) else set()
-    if others := sorted(schema.keys() - NOTES - beside - {form}):
-        raise InputError(f"{place}: `{others[0]}` is not supported here")
-    if form == "$ref" and not str(schema["$ref"]).startswith("#/"):
-        raise InputError(f"{place}: `$ref` must lead to a place of this schema: #/$defs/...")
-    if form == "format" and schema["format"] not in FORMATS:
-        raise InputError(
-            f"{place}: the format {schema['format']!r} is not supported, only {', '.join(sorted(FORMATS))}"
-        )
-    if form == "pattern" and not (schema["pattern"].startswith("^") and schema["pattern"].endswith("$")):
-        raise InputError(f"{place}: a pattern must begin with ^ and end with $")
-    for key in sorted(COUNTS & schema.keys()):
-        if schema[key] > MOST:
-            raise InputError(f"{place}: `{key}` is more than {MOST}")
-    for name, inner, where in parts(schema, place):
-        if name != "additionalProperties" or not isinstance(inner, bool):
-            check(inner, where, depth + 1)
+@dataclass
+class Size:
+    """How large the grammar of a schema gets."""
+
+    parts: int = 0
+    repeated: int = 0
+
+    def add(self, parts: int, repeated: int = 0) -> None:
+        """Count more of it. InputError if it is too much."""
+        self.parts += parts
+        self.repeated += repeated
+        if self.parts > MOST_PARTS:
+            raise InputError(f"the schema has more than {MOST_PARTS} parts and values")
+        if self.repeated > MOST_REPEATED:
+            raise InputError(f"the counts of the schema are more than {MOST_REPEATED} together")
 
 
-def parts(schema: dict[str, Any], place: str) -> list[tuple[str, Any, str]]:
-    """List the schemas in a schema: (key, schema, place)."""
-    found = []
-    for key in ("properties", "$defs", "definitions"):
-        found += [(key, inner, f"{place}.{key}.{name}") for name, inner in schema.get(key, {}).items()]
-    for key in ("anyOf", "oneOf", "prefixItems"):
-        found += [(key, inner, f"{place}.{key}[{i}]") for i, inner in enumerate(schema.get(key, ()))]
-    return found + [(key, schema[key], f"{place}.{key}") for key in ("items", "additionalProperties") if key in schema]
+@dataclass
+class Reader:
+    """Reads a schema: puts references in their places, and refuses what the grammar would not see to."""
+
+    root: dict[str, Any]
+    size: Size = field(default_factory=Size)
+
+    def read(self, schema: Any, place: str, above: tuple[str, ...] = (), depth: int = 0) -> dict[str, Any]:
+        """Return a schema without references. InputError for what no grammar can see to, with the place.
+
+        `above` are the references that led here.
+        """
+        if depth > DEEPEST:
+            raise InputError(f"{place}: nested more than {DEEPEST} deep")
+        if schema is True:
+            raise InputError(f"{place}: `true` allows everything; name a type")
+        if not isinstance(schema, dict):
+            raise InputError(f"{place}: a schema must be an object")
+        self.size.add(1)
+        told = {key: value for key, value in schema.items() if key not in NOTES and key not in DEFINITIONS}
+        if "$ref" in told:
+            return self.referred(told, place, above, depth)
+        self.check(told, place)
+        read: dict[str, Any] = {**told}
+        for key in ("anyOf", "oneOf", "prefixItems"):
+            if key in told:
+                read[key] = [self.read(one, f"{place}.{key}[{i}]", above, depth + 1) for i, one in enumerate(told[key])]
+        if "properties" in told:
+            read["properties"] = {
+                name: self.read(one, f"{place}.properties.{name}", above, depth + 1)
+                for name, one in told["properties"].items()
+            }
+        for key in ("items", "additionalProperties"):
+            if key in told and not isinstance(told[key], bool):
+                read[key] = self.read(told[key], f"{place}.{key}", above, depth + 1)
+        return read
+
+    def referred(self, told: dict[str, Any], place: str, above: tuple[str, ...], depth: int) -> dict[str, Any]:
+        """Read the schema that a reference leads to."""
+        name = str(told["$ref"])
+        if len(told) > 1:
+            raise InputError(f"{place}: nothing may stand beside `$ref`")
+        kept, _, key = name.removeprefix("#/").partition("/")
+        if not name.startswith("#/") or kept not in DEFINITIONS or key not in self.root.get(kept, {}):
+            raise InputError(f"{place}: `$ref` must lead to a part of `$defs` that is there: #/$defs/...")
+        if name in above:
+            raise InputError(f"{place}: `$ref` leads back to itself, and answers have an end")
+        return self.read(self.root[kept][key], place, (*above, name), depth + 1)
+
+    def check(self, told: dict[str, Any], place: str) -> None:
+        """Raise InputError for what the grammar would not see to in this schema itself."""
+        several = isinstance(told.get("type"), list)
+        form = "type" if several else next((form for form in FORMS if form in told), None)
+        beside = FORMS[form] if form and not several else set()
+        if others := sorted(told.keys() - beside - {form}):
+            raise InputError(f"{place}: `{others[0]}` is not supported here")
+        if form == "format" and told["format"] not in FORMATS:
+            raise InputError(
+                f"{place}: the format {told['format']!r} is not supported, only {', '.join(sorted(FORMATS))}"
+            )
+        if missing := sorted(set(told.get("required", ())) - told.get("properties", {}).keys()):
+            raise InputError(f"{place}: `required` names {missing[0]!r}, which is not among `properties`")
+        self.size.add(len(told.get("enum", ())))
+        for key in sorted(COUNTS & told.keys()):
+            if told[key] > MOST:
+                raise InputError(f"{place}: `{key}` is more than {MOST}")
+            self.size.add(0, int(told[key]))
+
+
+def converter() -> Any:
+    """Make llama-cpp-python's converter, with texts escaped as llama.cpp reads them."""
+    from llama_cpp.llama_grammar import SchemaConverter
+
+    class Converter(SchemaConverter):  # type: ignore[misc]
+        def _format_literal(self, literal: str) -> str:
+            return '"' + "".join(ESCAPED.get(letter, letter) for letter in literal) + '"'
+
+        def _generate_constant_rule(self, value: Any) -> str:
+            return self._format_literal(json.dumps(value, ensure_ascii=False))
+
+    return Converter(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)  # type: ignore[no-untyped-call]
 
 
 def grammar_of(schema: Any) -> str:
     """Make the grammar of a JSON schema. InputError if the schema is wrong, or says what no grammar can see to."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
 
     try:
-        text = json.dumps(schema)
-        if len(text) > LONGEST:
+        if len(json.dumps(schema)) > LONGEST:
             raise InputError(f"the schema has more than {LONGEST} characters")
+        if not isinstance(schema, dict):
+            raise InputError("a schema must be an object")
         Draft202012Validator.check_schema(schema)
-        check(schema, "schema", 0)
-        return str(json_schema_to_gbnf(text)).replace(LOOSE, STRICT)
+        made = converter()
+        made.visit(Reader(schema).read(schema, "schema"), "")
+        return str(made.format_grammar()).replace(LOOSE, STRICT)
     except SchemaError as error:
         raise InputError(f"the schema is not valid: {error.message[:300]}") from None
     except (AssertionError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -101,18 +156,24 @@ def grammar_of(schema: Any) -> str:
 
 
 def call_schema(functions: list[dict[str, Any]]) -> dict[str, Any]:
-    """Make the schema of a call of one of some functions."""
+    """Make the schema of a call of one of some functions. References in their parameters are put in their places.
+
+    Raises InputError for what no grammar can see to.
+    """
     return {
         "anyOf": [
             {
                 "type": "object",
-                "properties": {
-                    "name": {"const": function["name"]},
-                    "arguments": function.get("parameters") or ANY,
-                },
+                "properties": {"name": {"const": function["name"]}, "arguments": arguments_of(function)},
                 "required": ["name", "arguments"],
                 "additionalProperties": False,
             }
             for function in functions
         ]
     }
+
+
+def arguments_of(function: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the arguments of a function."""
+    parameters = function.get("parameters") or ANY
+    return Reader(parameters).read(parameters, f"{function['name']}.parameters")

@@ -81,7 +81,10 @@ class Lanes:
         """The lane that takes no more requests, because another route waits for its memory."""
         self.evictions = 0
         self.tokens = 0
+        self.incoming: deque[Generation] = deque()
+        """Requests that the thread has not seen yet."""
         self.pending: dict[str, deque[Generation]] = {route: deque() for route in self.routes}
+        """Requests whose lane is not there yet. Only the thread knows them."""
         self.open = 0
         self.changed = threading.Condition()
         self.ending = False
@@ -93,6 +96,8 @@ class Lanes:
 
         Raises InputError if the grammar cannot be compiled, and KeyError for a route that is not there.
         """
+        if route not in self.adapters:
+            raise KeyError(route)
         if len(tokens) >= self.length:
             raise TooLongError(
                 f"the prompt has {len(tokens)} tokens, and prompt and answer have {self.length} together"
@@ -115,7 +120,7 @@ class Lanes:
                 sampler = Sampler(self.vocabulary, parameters)
             generation = Generation(route, tokens, parameters, sampler, deliver)
             with self.changed:
-                self.pending[route].append(generation)
+                self.incoming.append(generation)
                 self.changed.notify()
             while True:
                 event = await events.get()
@@ -137,11 +142,14 @@ class Lanes:
                     self.changed.wait()
                 if self.ending:
                     break
-                try:
-                    self.admit()
-                except Exception as error:  # the thread must go on, for the other requests
-                    LOG.exception("no lane could be made")
-                    self.refuse_waiting(UnavailableError(f"no lane could be made: {error}"))
+                while self.incoming:
+                    generation = self.incoming.popleft()
+                    self.pending[generation.route].append(generation)
+            try:
+                self.admit()
+            except Exception as error:  # the thread must go on, for the other requests
+                LOG.exception("no lane could be made")
+                self.refuse_waiting(UnavailableError(f"no lane could be made: {error}"))
             working = [lane for lane in self.lanes.values() if lane.busy]
             if working:
                 self.compute(min(working, key=lambda lane: lane.spent), len(working) > 1)
@@ -153,6 +161,8 @@ class Lanes:
 
     def refuse_waiting(self, error: ServingError) -> None:
         """Tell all requests that have no lane yet that there will be no answer."""
+        while self.incoming:
+            self.incoming.popleft().deliver(error)
         for waiting in self.pending.values():
             for generation in waiting:
                 generation.deliver(error)
@@ -160,10 +170,12 @@ class Lanes:
 
     def has_work(self) -> bool:
         """Tell whether a request waits, or is being answered."""
-        return any(self.pending.values()) or any(lane.busy for lane in self.lanes.values())
+        return bool(self.incoming) or any(self.pending.values()) or any(lane.busy for lane in self.lanes.values())
 
     def admit(self) -> None:
         """Hand waiting requests to their lanes. A request waits on while there is no memory for its lane."""
+        if not any(waiting for route, waiting in self.pending.items() if route not in self.lanes):
+            self.draining = None  # nobody needs its memory any more
         for route, waiting in self.pending.items():
             while waiting and waiting[0].is_over(time.monotonic()):
                 waiting.popleft()

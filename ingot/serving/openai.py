@@ -76,9 +76,9 @@ class ChatWriter:
 
     kind, whole, chunk = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
-    def __init__(self, model: str, reply: Reply, texts: Texts, logprobs: bool) -> None:
+    def __init__(self, model: str, reply: Reply, logprobs: bool) -> None:
         """Take the model that was asked for, and what to write."""
-        self.reply, self.texts, self.logprobs = reply, texts, logprobs
+        self.reply, self.texts, self.logprobs = reply, reply.loaded.texts, logprobs
         self.head = {"id": new_id(self.kind), "created": int(time.time()), "model": model}
 
     def first(self, choices: int) -> list[Json]:

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ingot.release.checks import check_files, odd_entries, open_manifest
 from ingot.release.signature import TIMESTAMP
 from ingot.serving.routes import Worth
 
-PACKED = ".zst"
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ def open_release(folder: Path, store: Path) -> Release:
     try:
         serving = manifest["serving"]
         named = {"model": serving["model"], **serving["modifiers"]}
+        folders = {key: folder_in(folder, serving[key], files) for key in ("tokenizer", "router", "detector")}
+        if not folders["tokenizer"]:
+            raise ValueError("it names no tokenizer")
         unpacked = {name: unpack(folder / path, files[path], store) for name, path in named.items()}
         return Release(
             name=f"ingot-{manifest['preset']}",
@@ -62,9 +66,9 @@ def open_release(folder: Path, store: Path) -> Release:
             created=int((folder / "manifest.json").stat().st_mtime),
             model=unpacked.pop("model"),
             modifiers=unpacked,
-            tokenizer=folder / serving["tokenizer"],
-            router=folder / serving["router"] if serving["router"] else None,
-            detector=folder / serving["detector"] if serving["detector"] else None,
+            tokenizer=folders["tokenizer"],
+            router=folders["router"],
+            detector=folders["detector"],
             worth=Worth(**serving["worth"]),
             length=int(serving["context"]),
         )
@@ -75,9 +79,20 @@ def open_release(folder: Path, store: Path) -> Release:
         ) from None
 
 
+def folder_in(release: Path, name: str | None, files: dict[str, Any]) -> Path | None:
+    """Return a folder of a release; ValueError if none of its files is in it. None if it has no name."""
+    if name is None:
+        return None
+    if not any(file.startswith(f"{name}/") for file in files):
+        raise ValueError(f"{name} has no files")
+    return (release / name).absolute()
+
+
 def unpack(packed: Path, described: dict[str, Any], store: Path) -> Path:
     """Unpack a file of a release into the store, unless it is there and whole; return where it is."""
     promised = described["unpacked"]
+    if not DIGEST.fullmatch(promised["sha256"]):
+        raise ValueError("a digest is none")
     target = store / f"{promised['sha256']}.gguf"
     store.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open(store / ".lock", "w", encoding="ascii") as lock:

@@ -1,13 +1,25 @@
 """The requests of OpenAI's interface, as far as they are supported here. Anything else is refused by its name."""
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 LONGEST_TEXT = 1 << 19
 MOST_CHOICES, MOST_STOPS, MOST_LOGPROBS, MOST_MESSAGES, MOST_TOOLS = 8, 4, 20, 512, 64
-Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+
+
+def encodable(text: str) -> str:
+    """Refuse half a letter, which no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text has half a letter (a lone surrogate)") from None
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(encodable)]
 
 
 class Given(BaseModel):
@@ -37,6 +49,14 @@ class ToolCall(Given):
     type: Literal["function"] = "function"
     function: CalledFunction
 
+    def plain(self) -> dict[str, Any]:
+        """Write it as chat templates take it: with the arguments as an object, if they are one."""
+        try:
+            arguments = json.loads(self.function.arguments)
+        except (ValueError, RecursionError):
+            arguments = self.function.arguments
+        return {"id": self.id, "type": "function", "function": {"name": self.function.name, "arguments": arguments}}
+
 
 class Message(Given):
     """A message of a conversation."""
@@ -61,7 +81,7 @@ class Message(Given):
         text = content if isinstance(content, str) else "".join(part.text for part in content or ())
         message: dict[str, Any] = {"role": "system" if self.role == "developer" else self.role, "content": text}
         if self.tool_calls:
-            message["tool_calls"] = [call.model_dump() for call in self.tool_calls]
+            message["tool_calls"] = [call.plain() for call in self.tool_calls]
         return message
 
 

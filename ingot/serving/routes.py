@@ -21,6 +21,9 @@ READ_PER_ANSWER = 1000
 """To read so many tokens again costs about as much as an answer: prompts are read some ten times faster than answers
 are written, and an answer has some hundred tokens."""
 
+LOOKED_AT = 4000
+"""So many characters of a message are looked at to choose its route."""
+
 Messages = list[dict[str, Any]]
 Reason = Literal["named", "router", "stays", "escalated", "confidence", "only"]
 
@@ -82,7 +85,14 @@ class Memory:
 
 def digest_of(messages: Messages) -> str:
     """Return the digest of what was said, by whom."""
-    said = [[message["role"], str(message.get("content") or "").strip()] for message in messages]
+    said = [
+        [
+            message["role"],
+            str(message.get("content") or "").strip(),
+            [[call["function"]["name"], call["function"]["arguments"]] for call in message.get("tool_calls") or ()],
+        ]
+        for message in messages
+    ]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
@@ -160,5 +170,5 @@ class Routes:
 
 
 def last_question(messages: Messages) -> str:
-    """Return the last message of the user."""
-    return next((str(m.get("content") or "") for m in reversed(messages) if m["role"] == "user"), "")
+    """Return the last message of the user, or the beginning of it if it is very long."""
+    return next((str(m.get("content") or "") for m in reversed(messages) if m["role"] == "user"), "")[:LOOKED_AT]

@@ -102,6 +102,8 @@ class Sampler:
             if not (restricted > -float("inf")).any():
                 raise NoTokenError("no token goes on in the way that the schema asks for; ask without a schema")
             chosen = self.draw(restricted)
+            if not self.fits(chosen):  # of probabilities that round to nothing
+                chosen = int(restricted.argmax())
         if self.grammar:
             self.grammar.accept(chosen)
         return self.with_logprobs(chosen, logits) if self.parameters.logprobs is not None else Token(chosen)
@@ -110,7 +112,10 @@ class Sampler:
         """Choose a token by its logits [vocabulary], whatever the grammar says."""
         if not self.parameters.temperature:
             return int(logits.argmax())
-        probabilities = softmax(logits / self.parameters.temperature)
+        import numpy as np
+
+        # The likeliest has 0 before it is divided, so that no temperature is too small.
+        probabilities = softmax((logits - logits.max()).astype(np.float64) / self.parameters.temperature)
         ids, chances = nucleus(probabilities, self.parameters.top_p)
         return int(ids[min(int(chances.cumsum().searchsorted(self.random.random())), len(ids) - 1)])
 

@@ -1,11 +1,12 @@
 """Answer requests with a release: choose the route, write the prompt, and follow the answer."""
 
 import asyncio
+import json
 import math
 import secrets
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from ingot.errors import InputError
@@ -14,10 +15,13 @@ from ingot.serving.protocol import BASE, Begun, Ended, Engine, Event, Parameters
 from ingot.serving.release_store import Release
 from ingot.serving.requests import ChatRequest, CompletionRequest, NamedTool
 from ingot.serving.routes import AUTO, Choice, Past, Routes
-from ingot.serving.texts import Texts
+from ingot.serving.texts import Texts, all_texts
 from ingot.text.calls import call_in
 
 ANY_OBJECT = {"type": "object"}
+CALL = ("name", "arguments")
+MOST_LOGPROBS = 20_000
+"""Log-probabilities of an answer: of all its tokens, with the likeliest beside each."""
 LONG_TEXT = 20_000
 """Characters from which a prompt is tokenised beside the other requests."""
 
@@ -75,10 +79,10 @@ class Piece:
 class Reply:
     """What a request will get: its route, the pieces of its answers, and what they cost so far."""
 
+    loaded: "Loaded"
     choice: Choice
     pieces: AsyncGenerator[Piece, None]
     usage: Usage
-    texts: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -89,6 +93,17 @@ class Loaded:
     engine: Engine
     texts: Texts
     routes: Routes
+    preparing: int = 0
+    """How many requests are being prepared for it, beside those that the engine knows."""
+
+    @contextmanager
+    def held(self) -> Iterator["Loaded"]:
+        """See to it that it is not closed meanwhile."""
+        self.preparing += 1
+        try:
+            yield self
+        finally:
+            self.preparing -= 1
 
     @property
     def models(self) -> list[str]:
@@ -105,31 +120,41 @@ class Service:
 
     async def chat(self, request: ChatRequest) -> Reply:
         """Begin the next message of a conversation. RefusedError or ServingError if there is none."""
-        loaded = self.loaded
+        with self.loaded.held() as loaded:
+            return await self.chat_with(loaded, request)
+
+    async def chat_with(self, loaded: Loaded, request: ChatRequest) -> Reply:
+        """Begin the next message of a conversation, by a release."""
         check_model(loaded, request.model)
         messages = [message.plain() for message in request.messages]
         tools = [tool.model_dump(exclude_none=True) for tool in request.tools or ()] if request.calls else None
         grammar = await asyncio.to_thread(grammar_for, request) if request.response_format or tools else None
         try:
-            prompt = await beside(lambda: loaded.texts.ids_of(messages, tools), messages)
-        except ValueError as error:
+            prompt = await beside(lambda: loaded.texts.ids_of(messages, tools), [messages, tools])
+        except (ValueError, TypeError) as error:
             raise RefusedError(str(error), "messages") from None
+        check_length(loaded, prompt)
         past = None
         if request.model == AUTO:
             choice, past = loaded.routes.choose(messages, len(prompt))
         else:
             choice = Choice(request.model, "named")
-        reply = self.reply(request, prompt, choice, grammar, messages)
-        reply.pieces = self.followed(loaded, reply, reply.pieces, messages, past, bool(tools))
+        reply = self.reply(loaded, request, prompt, choice, grammar, messages)
+        names = {tool.function.name for tool in request.tools or ()} if tools else set()
+        reply.pieces = self.followed(reply, reply.pieces, messages, past, names)
         return reply
 
     async def complete(self, request: CompletionRequest) -> Reply:
         """Begin to go on with a text. RefusedError or ServingError if it cannot be done."""
-        loaded = self.loaded
+        with self.loaded.held() as loaded:
+            return await self.complete_with(loaded, request)
+
+    async def complete_with(self, loaded: Loaded, request: CompletionRequest) -> Reply:
+        """Begin to go on with a text, by a release."""
         check_model(loaded, request.model)
         if isinstance(request.prompt, str):
             text = request.prompt
-            prompt = await beside(lambda: list(loaded.texts.plain.encode(text).ids), [{"content": text}])
+            prompt = await beside(lambda: list(loaded.texts.plain.encode(text).ids), [text])
         else:
             prompt = request.prompt
             if any(token >= len(loaded.texts.tokenizer) for token in prompt):
@@ -137,14 +162,16 @@ class Service:
             text = loaded.texts.ids.decode(prompt)
         if not prompt:
             raise RefusedError("`prompt` is empty", "prompt")
+        check_length(loaded, prompt)
         messages = [{"role": "user", "content": text}]
         choice = Choice(request.model, "named")
         if request.model == AUTO:
             choice, _ = loaded.routes.choose(messages, len(prompt))
-        return self.reply(request, prompt, choice, None, messages)
+        return self.reply(loaded, request, prompt, choice, None, messages)
 
     def reply(
         self,
+        loaded: Loaded,
         request: ChatRequest | CompletionRequest,
         prompt: list[int],
         choice: Choice,
@@ -152,22 +179,25 @@ class Service:
         messages: list[dict[str, Any]],
     ) -> Reply:
         """Begin the answers to a prompt."""
-        loaded = self.loaded
-        room = loaded.engine.length - len(prompt)
-        if room < 1:
-            raise TooLongError(
-                f"the prompt has {len(prompt)} tokens, and prompt and answer have {loaded.engine.length} together"
+        longest = min(request.longest or self.settings.most_tokens, self.settings.most_tokens)
+        longest = min(longest, loaded.engine.length - len(prompt))
+        wanted = request.wanted_logprobs
+        if (wanted or 0) * request.n * longest > MOST_LOGPROBS:
+            raise RefusedError(
+                f"`logprobs` for more than {MOST_LOGPROBS:,} tokens; lower it, `n` or `max_tokens`", "logprobs"
             )
         seed = request.seed if request.seed is not None else secrets.randbits(62)
         # OpenAI's default is 1. Small models answer best greedily, and so they were measured.
         temperature = request.temperature or 0.0
         by_confidence = (
-            self.settings.least_confidence is not None and request.model == AUTO and bool(loaded.routes.router)
+            self.settings.least_confidence is not None
+            and request.model == AUTO
+            and request.n == 1  # one route is told of all choices
+            and bool(loaded.routes.router)
         )
-        wanted = request.wanted_logprobs
         several = [
             Parameters(
-                longest=min(request.longest or self.settings.most_tokens, self.settings.most_tokens, room),
+                longest=longest,
                 temperature=temperature,
                 top_p=request.top_p or 1.0,
                 seed=(seed + i) % (1 << 62),
@@ -178,7 +208,7 @@ class Service:
             for i in range(request.n)
         ]
         usage = Usage(len(prompt))
-        reply = Reply(choice, nothing(), usage)
+        reply = Reply(loaded, choice, nothing(), usage)
         if by_confidence and choice.reason == "router":
             reply.choice = Choice(BASE, "confidence", choice.probability, self.settings.least_confidence)
 
@@ -203,11 +233,13 @@ class Service:
     ) -> AsyncGenerator[Event, None]:
         """Let the base answer; if it was not sure enough, let the likeliest modifier answer instead."""
         first = [event async for event in loaded.engine.generate(BASE, prompt, parameters)]
+        reply.usage.completion += sum(isinstance(event, Token) for event in first)
         logprobs = [event.logprob for event in first if isinstance(event, Token | Ended)]
         confidence = math.exp(sum(logprobs) / len(logprobs)) if logprobs else 0.0
         least = self.settings.least_confidence or 0.0
         if confidence >= least:
             reply.choice = Choice(BASE, "confidence", confidence, least)
+            reply.usage.completion = 0  # they are counted as they are shown
             for event in first:
                 yield event
             return
@@ -218,23 +250,29 @@ class Service:
 
     async def followed(
         self,
-        loaded: Loaded,
         reply: Reply,
         pieces: AsyncGenerator[Piece, None],
         messages: list[dict[str, Any]],
         past: Past | None,
-        tools: bool,
+        names: set[str],
     ) -> AsyncGenerator[Piece, None]:
-        """Yield the pieces of an answer; read calls of functions in them, and remember the conversation at its end."""
-        answered: dict[int, str] = {}
+        """Yield the pieces of an answer; read calls of functions in them, and remember the conversation at its end.
+
+        `names` are those of the functions that may be called.
+        """
+        answer: dict[str, Any] = {"role": "assistant", "content": ""}
         held: dict[int, str] = {}
         async with aclosing(pieces) as open_pieces:
             async for piece in open_pieces:
-                answered[piece.index] = answered.get(piece.index, "") + piece.text
-                yield hold_back_calls(piece, held) if tools else piece
-        if past and answered.get(0):
+                shown = hold_back_calls(piece, held, names) if names else piece
+                if shown.index == 0:
+                    answer["content"] += shown.text
+                    if shown.call:
+                        answer["tool_calls"] = [{"function": dict(zip(CALL, shown.call, strict=True))}]
+                yield shown
+        if past and (answer["content"] or "tool_calls" in answer):
             past = Past(past.question, (*past.tried[:-1], reply.choice.route))
-            loaded.routes.memory.keep([*messages, {"role": "assistant", "content": answered[0]}], past)
+            reply.loaded.routes.memory.keep([*messages, answer], past)
 
 
 def check_model(loaded: Loaded, name: str) -> None:
@@ -269,9 +307,17 @@ def grammar_for(request: ChatRequest) -> str | None:
         raise RefusedError(str(error), "response_format") from None
 
 
-async def beside(work: Callable[[], list[int]], messages: list[dict[str, Any]]) -> list[int]:
+def check_length(loaded: Loaded, prompt: list[int]) -> None:
+    """Refuse a prompt that leaves no room for an answer."""
+    if len(prompt) >= loaded.engine.length:
+        raise TooLongError(
+            f"the prompt has {len(prompt)} tokens, and prompt and answer have {loaded.engine.length} together"
+        )
+
+
+async def beside(work: Callable[[], list[int]], texts: Any) -> list[int]:
     """Do short work at once, and long work in a thread, so that the other requests go on."""
-    long = sum(len(message["content"]) for message in messages) > LONG_TEXT
+    long = sum(map(len, all_texts(texts))) > LONG_TEXT
     return await asyncio.to_thread(work) if long else work()
 
 
@@ -337,7 +383,18 @@ async def merged(several: list[AsyncGenerator[Piece, None]]) -> AsyncGenerator[P
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def hold_back_calls(piece: Piece, held: dict[int, str]) -> Piece:
+def read_call(text: str, names: set[str]) -> tuple[str, dict[str, Any]] | None:
+    """Read an answer that is a call of one of some functions, with arguments that JSON can hold. None if it is not."""
+    call = call_in(text.replace("<tool_call>", "").replace("</tool_call>", ""))
+    try:
+        if call and call[0] in names and json.dumps(call[1], allow_nan=False, ensure_ascii=False).encode():
+            return call
+    except (TypeError, ValueError):
+        pass
+    return None
+
+
+def hold_back_calls(piece: Piece, held: dict[int, str], names: set[str]) -> Piece:
     """Hold back the text of an answer that begins as a call does; at its end, give the call, or the text if it is none.
 
     `held` has, for each answer that may still be a call, the text that was held back.
@@ -350,8 +407,7 @@ def hold_back_calls(piece: Piece, held: dict[int, str]) -> Piece:
             if text:
                 held[piece.index] = text
             return Piece(piece.index, "", piece.tokens)
-        call = call_in(begins.replace("<tool_call>", "").replace("</tool_call>", ""))
-        if call and piece.finish == "stop":
+        if piece.finish == "stop" and (call := read_call(begins, names)):
             return Piece(piece.index, "", piece.tokens, "tool_calls", call)
     held[piece.index] = ""
     return Piece(piece.index, text, piece.tokens, piece.finish)

@@ -1,6 +1,6 @@
 """Turn messages into token ids and tokens into text, so that no text of a user ever becomes a control token."""
 
-import copy
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +22,11 @@ class Texts:
 
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         self.ids: Any = self.tokenizer.backend_tokenizer
-        self.plain = copy.deepcopy(self.ids)
-        self.plain.encode_special_tokens = True  # a control token in a text is a text like any other
-        self.control = {str(token): i for i, token in self.tokenizer.added_tokens_decoder.items()}
-        longest_first = sorted((re.escape(token) for token in self.control if len(token) > 1), key=len, reverse=True)
+        added = {str(token): i for i, token in self.tokenizer.added_tokens_decoder.items()}
+        # Some tokenizers add runs of spaces, which control nothing.
+        self.control = {token: i for token, i in added.items() if len(token) > 1 and not token.isspace()}
+        self.plain = without(self.ids, set(self.control))
+        longest_first = sorted(map(re.escape, self.control), key=len, reverse=True)
         self.pattern = re.compile("|".join(longest_first) or r"(?!)")
         self.knows_tools = "tools" in str(self.tokenizer.chat_template)
 
@@ -44,7 +45,9 @@ class Texts:
         if not any(map(self.pattern.search, all_texts(given))):
             return list(self.ids.encode(self.rendered(messages, tools), add_special_tokens=False).ids)
         texts = "".join(all_texts(given))
-        mark = next(mark for mark in MARKS if mark not in texts)
+        mark = next((mark for mark in MARKS if mark not in texts), None)
+        if mark is None:
+            raise ValueError("a message has too many characters for private use")
         marked = self.marked(given, mark)
         rendered = self.rendered(marked["messages"], marked["tools"])
         ids: list[int] = []
@@ -71,6 +74,8 @@ class Texts:
         """Write messages in the chat template. A template that knows no tools gets them in the last user message."""
         from jinja2 import TemplateError
 
+        if not self.knows_tools:
+            messages = [with_calls_as_text(message) for message in messages]
         if tools and not self.knows_tools:
             messages, tools = with_functions(messages, [tool["function"] for tool in tools]), None
         try:
@@ -90,6 +95,15 @@ class Texts:
         return str(self.ids.decode([token], skip_special_tokens=False))
 
 
+def without(tokenizer: Any, tokens: set[str]) -> Any:
+    """Make a `tokenizers.Tokenizer` for which some added tokens are texts like any other."""
+    from tokenizers import Tokenizer
+
+    state = json.loads(tokenizer.to_str())
+    state["added_tokens"] = [one for one in state["added_tokens"] if one["content"] not in tokens]
+    return Tokenizer.from_str(json.dumps(state))
+
+
 def with_functions(messages: list[dict[str, Any]], functions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Write functions into the last message of the user, as in training."""
     last = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=None)
@@ -97,6 +111,15 @@ def with_functions(messages: list[dict[str, Any]], functions: list[dict[str, Any
         raise ValueError("`tools` need a message of the user")
     asked = {**messages[last], "content": call_prompt(functions, messages[last]["content"])}
     return [*messages[:last], asked, *messages[last + 1 :]]
+
+
+def with_calls_as_text(message: dict[str, Any]) -> dict[str, Any]:
+    """Write the calls in an earlier answer as its text, as the model itself wrote them."""
+    calls = [call["function"] for call in message.get("tool_calls", ())]
+    if not calls:
+        return message
+    written = [json.dumps(call, ensure_ascii=False) for call in calls]
+    return {"role": message["role"], "content": "\n".join([message["content"], *written]).strip()}
 
 
 def all_texts(value: Any) -> list[str]:

@@ -1,26 +1,40 @@
 """The engine behind another server: a `llama-server` that has the base and all modifiers of the release loaded."""
 
-import json
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 
-from ingot.serving.protocol import BASE, Begun, Ended, Event, Parameters, Token, TooLongError, UnavailableError
+from ingot.serving.protocol import (
+    BASE,
+    Begun,
+    BusyError,
+    Ended,
+    Event,
+    Parameters,
+    Token,
+    TooLongError,
+    TooSlowError,
+    UnavailableError,
+)
 
 
 class LlamaServer:
     """Asks a llama-server, which was started with `--lora` for each modifier, in the order of the routes.
 
     It answers a request without `lora` by what it did last, and its prompt cache does not know modifiers. So each
-    request says the scale of every modifier, and reuses no cache.
+    request says the scale of every modifier, and reuses no cache. An answer comes whole.
     """
 
-    def __init__(self, url: str, modifiers: list[str], length: int, key: str | None = None) -> None:
+    def __init__(
+        self, url: str, modifiers: list[str], length: int, key: str | None = None, most_waiting: int = 256
+    ) -> None:
         """Take the address of the server, and the names of the modifiers in its order."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self.client = httpx.AsyncClient(base_url=url, headers=headers, timeout=httpx.Timeout(600, connect=5))
         self.modifiers, self.length = modifiers, length
+        self.most_waiting = most_waiting
         self.open = 0
 
     @property
@@ -45,7 +59,8 @@ class LlamaServer:
             "lora": scales,
             "cache_prompt": False,
             "return_tokens": True,
-            "stream": True,
+            # Its streams leave out the tokens of a letter that is not whole yet.
+            "stream": False,
         }
 
     async def generate(self, route: str, tokens: list[int], parameters: Parameters) -> AsyncGenerator[Event, None]:
@@ -59,19 +74,20 @@ class LlamaServer:
             raise TooLongError(
                 f"the prompt has {len(tokens)} tokens, and prompt and answer have {self.length} together"
             )
+        if self.open >= self.most_waiting:
+            raise BusyError("too many requests are waiting; try again later")
         self.open += 1
         try:
-            body = self.body(route, tokens, parameters)
-            async with self.client.stream("POST", "/completion", json=body) as response:
-                if response.status_code != 200:
-                    said = (await response.aread())[:500].decode(errors="replace")
-                    raise UnavailableError(f"llama-server answers with status {response.status_code}: {said}")
-                yield Begun(0)
-                async for line in response.aiter_lines():
-                    if line.startswith("data: "):
-                        for event in events_of(json.loads(line.removeprefix("data: ")), parameters.logprobs):
-                            yield event
-        except (httpx.HTTPError, ValueError) as error:
+            async with asyncio.timeout(parameters.seconds):
+                response = await self.client.post("/completion", json=self.body(route, tokens, parameters))
+            if response.status_code != 200:
+                said = response.text[:500]
+                raise UnavailableError(f"llama-server answers with status {response.status_code}: {said}")
+            for event in events_of(response.json(), parameters.logprobs):
+                yield event
+        except TimeoutError:
+            raise TooSlowError(f"the answer was not whole after {parameters.seconds:g} seconds") from None
+        except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
             raise UnavailableError(f"llama-server does not answer: {type(error).__name__}") from None
         finally:
             self.open -= 1
@@ -86,17 +102,13 @@ class LlamaServer:
 
 
 def events_of(said: dict[str, Any], wanted: int | None) -> list[Event]:
-    """Read an event of llama-server's stream."""
-    if "error" in said:
-        raise UnavailableError(f"llama-server: {said['error'].get('message', '')[:300]}")
-    if said.get("stop"):
-        return [Ended("stop" if said.get("stop_type") == "eos" else "length")]
-    events: list[Event] = []
-    for i, token in enumerate(said.get("tokens", ())):
-        chances = said.get("completion_probabilities", ())
+    """Read an answer of llama-server."""
+    chances = said.get("completion_probabilities", [])
+    events: list[Event] = [Begun(0)]
+    for i, token in enumerate(said["tokens"]):
         if wanted is not None and i < len(chances):
             likeliest = [(one["id"], one["logprob"]) for one in chances[i]["top_logprobs"]][:wanted]
             events.append(Token(token, chances[i]["logprob"], tuple(likeliest)))
         else:
             events.append(Token(token))
-    return events
+    return [*events, Ended("stop" if said["stop_type"] == "eos" else "length")]

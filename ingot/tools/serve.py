@@ -6,6 +6,7 @@ is made at the first start and shown once. SIGHUP loads the release again; answe
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def engine_of(release: Release, options: argparse.Namespace) -> Engine:
     if options.upstream:
         from ingot.serving.upstream import LlamaServer
 
-        return LlamaServer(options.upstream, list(release.modifiers), length, os.environ.get(UPSTREAM_VARIABLE))
+        key = os.environ.get(UPSTREAM_VARIABLE)
+        return LlamaServer(options.upstream, list(release.modifiers), length, key, options.waiting)
     from ingot.serving.lanes import Lanes
 
     return Lanes(
@@ -131,7 +133,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def close_later(old: Loaded) -> None:
     """Free a release once its last answer has ended."""
-    while old.engine.figures()["open"]:
+    while old.preparing or old.engine.figures()["open"]:
         await asyncio.sleep(0.1)
     await old.engine.close()
 
@@ -143,6 +145,13 @@ async def serve(options: argparse.Namespace) -> None:
     from ingot.serving.api import api
     from ingot.serving.lanes import resident
 
+    class Server(uvicorn.Server):
+        """Leaves signals to us: it would end the process by them, before the models are freed."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
     keys = keys_of(options)
     taken = listen(options.host, options.port)
     service = Service(
@@ -153,11 +162,21 @@ async def serve(options: argparse.Namespace) -> None:
     gate = Gate(api(service, metrics), keys, metrics, largest=options.largest, patience=30, slow_reader=60)
     closing: set[asyncio.Task[None]] = set()
 
+    one_at_a_time = asyncio.Lock()
+
     async def reload() -> None:
+        async with one_at_a_time:
+            await load_again()
+
+    async def load_again() -> None:
         try:
+            gate.keys = keys_of(options)
             new = await asyncio.to_thread(load, options)
         except InputError as error:
             LOG.error("the release was not loaded again: %s", error)
+            return
+        except Exception:
+            LOG.exception("the release was not loaded again")
             return
         old, service.loaded = service.loaded, new
         metrics.reloads.inc()
@@ -167,8 +186,11 @@ async def serve(options: argparse.Namespace) -> None:
     def ask_for_reload() -> None:
         closing.add(asyncio.ensure_future(reload()))
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ask_for_reload)
-    server = uvicorn.Server(
+    def ask_to_end() -> None:
+        gate.draining = True
+        server.should_exit = True
+
+    server = Server(
         uvicorn.Config(
             gate,
             log_config=None,
@@ -186,9 +208,12 @@ async def serve(options: argparse.Namespace) -> None:
         "models": service.loaded.models,
         "version": service.loaded.release.version,
     }
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, ask_for_reload)
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(ending, ask_to_end)
     LOG.info("ready", extra={"fields": facts})
     await server.serve(sockets=[taken])
-    gate.draining = True
     await service.loaded.engine.close()
 
 
@@ -199,6 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load again
     import_light()
     try:
         asyncio.run(serve(options))

@@ -119,16 +119,30 @@ def test_routes_share_the_memory_of_one_lane_in_turn(f16, modifiers, ids, expect
     assert figures["evictions"] >= 2
 
 
+def test_a_route_is_not_left_waiting_for_one_that_nobody_asks_any_more(f16, modifiers, ids):
+    """There is memory for one lane. While it has work, another route is asked, and whoever asked leaves."""
+
+    async def ask():
+        engine = opened(f16, modifiers, memory=1)
+        await events_of(engine, "base", ids[0], longest=1)  # so that the memory of a lane is known
+        busy = asyncio.create_task(events_of(engine, "base", ids[0], longest=100, temperature=3.0))
+        await asyncio.sleep(0.01)
+        leaving = asyncio.create_task(events_of(engine, "code", ids[0]))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        await busy
+        answer = await asyncio.wait_for(events_of(engine, "base", ids[1]), 20)
+        await engine.close()
+        return answer
+
+    assert tokens_of(asyncio.run(ask()))
+
+
 def test_a_lane_that_fails_tells_its_requests_and_goes_on(lanes, ids, monkeypatch):
-    from ingot.inference.context import Context
     from ingot.serving.protocol import UnavailableError
 
-    def fails(self, outputs):
-        self.batch.n_tokens = 0
-        raise RuntimeError("llama.cpp could not compute a batch (status -3)")
-
     with monkeypatch.context() as patch:
-        patch.setattr(Context, "run", fails)
+        patch.setattr(lanes.api, "llama_decode", lambda pointer, batch: -3)
         with pytest.raises(UnavailableError, match="status -3"):
             asyncio.run(events_of(lanes, "base", ids[0]))
     assert tokens_of(asyncio.run(events_of(lanes, "base", ids[0])))

@@ -55,6 +55,29 @@ def test_a_changed_byte_is_refused_and_nothing_is_unpacked(release, store, name)
     assert not store.exists()
 
 
+def test_a_digest_that_is_a_path_is_refused(release, store, tmp_path):
+    victim = tmp_path / "victim.gguf"
+    victim.write_text("mine")
+
+    def change(manifest):
+        for file in manifest["files"]:
+            if "unpacked" in file:
+                file["unpacked"] = {"sha256": str(tmp_path / "victim"), "bytes": 4}
+
+    edit(release, change)
+    with pytest.raises(InputError, match="how to serve"):
+        open_release(release, store)
+    assert victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("key", ["tokenizer", "router", "detector"])
+@pytest.mark.parametrize("name", ["/etc", "..", "files/other"])
+def test_a_folder_that_is_not_in_the_release_is_refused(release, store, key, name):
+    edit(release, lambda manifest: manifest["serving"].update({key: name}))
+    with pytest.raises(InputError, match="how to serve"):
+        open_release(release, store)
+
+
 def test_a_release_that_names_files_outside_is_refused(release, store):
     edit(release, lambda manifest: manifest["serving"].update(model="../../etc/passwd"))
     with pytest.raises(InputError, match="how to serve"):

@@ -3,7 +3,8 @@ import pytest
 from ingot.serving import routes as module
 from ingot.serving.routes import Routes, Worth
 
-CODE, OTHER, COMPLAINT = "sort python lambda function", "name the capital of some country", "that's wrong, try again"
+CODE = "write a python function with a lambda to sort names"
+OTHER, COMPLAINT = "name the capital of some country", "that's wrong, try again"
 
 
 @pytest.fixture

@@ -50,6 +50,18 @@ def test_a_control_token_in_a_tool_is_a_text_like_any_other(texts):
     assert control_tokens(texts, ids) == control_tokens(texts, texts.ids_of(said("plain")))
 
 
+def test_a_message_with_all_marks_is_refused(texts):
+    with pytest.raises(ValueError, match="private use"):
+        texts.ids_of(said("".join(map(chr, range(0xE000, 0xE100))) + END))
+
+
+def test_earlier_calls_are_shown_as_the_model_wrote_them(texts):
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+    answer = {"role": "assistant", "content": "", "tool_calls": [call]}
+    asked = texts.rendered([*said("x"), answer, {"role": "tool", "content": "3"}], None)
+    assert '{"name": "add", "arguments": {"a": 1}}' in asked
+
+
 def test_a_template_that_knows_no_tools_gets_them_as_in_training(texts):
     tools = [{"type": "function", "function": {"name": "f"}}]
     asked = texts.rendered([*said("be brief", "system"), *said("now")], tools)
