@@ -140,6 +140,7 @@ async def close_later(old: Loaded) -> None:
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until the process is told to end."""
+    import transformers.models.auto.tokenization_auto  # noqa: F401  (takes most of the imports' time)
     import uvicorn
 
     from ingot.serving.api import api
@@ -152,6 +153,7 @@ async def serve(options: argparse.Namespace) -> None:
         def capture_signals(self) -> Iterator[None]:
             yield
 
+    start = time.perf_counter()
     keys = keys_of(options)
     taken = listen(options.host, options.port)
     service = Service(
@@ -212,6 +214,7 @@ async def serve(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGHUP, ask_for_reload)
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, ask_to_end)
+    facts["seconds"] = round(time.perf_counter() - start, 3)  # without the imports
     LOG.info("ready", extra={"fields": facts})
     await server.serve(sockets=[taken])
     await service.loaded.engine.close()

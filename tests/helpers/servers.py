@@ -69,7 +69,7 @@ def make_router(router, detector):
         name: classifier.train_decision(x, np.array([c == name for c in classes], dtype=int), 0) for name in WORDS
     }
     classifier.save(router, features, decisions, threshold=0.5)
-    train_detector(detector, router.parent / "report.json", settings=Detector(examples=4000, features=512), seed=0)
+    train_detector(detector, router.parent / "report.json", settings=Detector(examples=1500, features=512), seed=0)
     (router.parent / "report.json").unlink()
 
 
