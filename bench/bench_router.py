@@ -24,6 +24,7 @@ from ingot.io.formats import WHOLE, rows  # noqa: E402
 from ingot.routing import classifier  # noqa: E402
 from ingot.routing.token_vectors import TokenVectors  # noqa: E402
 from ingot.settings.data import Read  # noqa: E402
+from ingot.settings.router import Detector  # noqa: E402
 from ingot.text.forms import unit_hash  # noqa: E402
 from workflow_scripts.router.train_router import committees  # noqa: E402
 
@@ -149,10 +150,10 @@ def cost_of_detecting() -> tuple[int, float]:
     from ingot.world.dissatisfaction import messages
     from workflow_scripts.router.train_detector import train_detector
 
-    settings = yaml.safe_load((ROOT / "presets/tiny.yaml").read_text())["detector"]
+    settings = Detector(**yaml.safe_load((ROOT / "presets/defaults.yaml").read_text())["detector"])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "detector"
-        train_detector(folder, Path(name) / "report.json", **settings, seed=SEED)
+        train_detector(folder, Path(name) / "report.json", settings=settings, seed=SEED)
         size = sum(file.stat().st_size for file in folder.iterdir())
         reader, decisions, _ = classifier.load(folder)
     texts = [text for text, _ in messages(1, 500, "families")]
