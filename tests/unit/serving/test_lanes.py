@@ -4,27 +4,12 @@ import asyncio
 
 import pytest
 
+from helpers.lanes import ROUTES, answered_alone, events_of, ids_of_prompts, opened, tokens_of
 from ingot.errors import InputError
 from ingot.serving.lane import shared_length
-from ingot.serving.lanes import Lanes
 from ingot.serving.protocol import Begun, BusyError, Parameters, Token, TooSlowError
-from ingot.text import chat
 
 pytestmark = pytest.mark.graph
-
-ROUTES = ("base", "code", "reasoning")
-PROMPTS = [
-    "Sort: 3 1 2",
-    "What is 1 + 2? Ann asks.",
-    "What is 1 + 2? Bob asks.",
-    "Write a lambda f.",
-    "Name a capital.",
-]
-
-
-def opened(f16, modifiers, **other):
-    settings = {"length": 128, "parallel": 4, "threads": 1, "memory": 1 << 40, "most_waiting": 100}
-    return Lanes(f16, modifiers, **{**settings, **other})
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +21,12 @@ def lanes(f16, modifiers):
 
 @pytest.fixture(scope="module")
 def ids(tokenizer):
-    prompts = [chat.prompt_text(tokenizer, prompt) for prompt in PROMPTS]
-    return [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-
-
-async def events_of(engine, route, prompt, longest=8, **parameters):
-    return [event async for event in engine.generate(route, prompt, Parameters(longest, **parameters))]
-
-
-def tokens_of(events):
-    return [event.id for event in events if isinstance(event, Token)]
+    return ids_of_prompts(tokenizer)
 
 
 @pytest.fixture(scope="module")
 def expected(f16, modifiers, ids):
-    """{(route, prompt): tokens}, each by lanes that answered nothing else."""
-
-    async def alone(route, prompt):
-        engine = opened(f16, modifiers, parallel=1)
-        events = await events_of(engine, route, prompt)
-        await engine.close()
-        return tokens_of(events)
-
-    return {(route, i): asyncio.run(alone(route, prompt)) for route in ROUTES for i, prompt in enumerate(ids)}
+    return answered_alone(f16, modifiers, ids)
 
 
 def test_a_prompt_that_begins_as_another_is_read_from_where_they_differ(lanes, ids, expected):
