@@ -1,5 +1,7 @@
 """Continuous batching: answers that have ended leave their batch, and waiting prompts take their places."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -81,7 +83,7 @@ class Batch:
         """Feed token ids [rows, columns] to the model, and choose the next token of each row."""
         import torch
 
-        with torch.no_grad():
+        with torch.no_grad(), shared_keys(self.model):
             logits = self.model(
                 input_ids=ids,
                 attention_mask=mask,
@@ -93,6 +95,24 @@ class Batch:
             if not self.temperature:
                 return logits.argmax(-1)
             return torch.multinomial((logits.float() / self.temperature).softmax(-1), 1)[:, 0]
+
+
+@contextlib.contextmanager
+def shared_keys(model: Any) -> Iterator[None]:
+    """Let the heads of a group read the same keys and values in attention, on a CPU.
+
+    transformers copies them for every head, in every layer and for every token, since some kernels of GPUs need that.
+    torch's kernel for CPUs does not, and gives the same bits. Gradients would come out in other bits.
+    """
+    from transformers.integrations import sdpa_attention
+
+    before = sdpa_attention.use_gqa_in_sdpa
+    if model.device.type == "cpu":
+        sdpa_attention.use_gqa_in_sdpa = lambda *_: True
+    try:
+        yield
+    finally:
+        sdpa_attention.use_gqa_in_sdpa = before
 
 
 def left_padded(states: Any, columns: int) -> Any:

@@ -22,25 +22,12 @@ def load(folders: list[Path]) -> tuple[Any, Any]:
     fastest = device()
     dtype = torch.float32 if fastest == "cpu" else torch.bfloat16
     own_code = {"trust_remote_code": False}  # else transformers would ask
-    if fastest == "cpu":
-        share_keys()
     model = AutoModelForCausalLM.from_pretrained(folders[0], dtype=dtype, device_map={"": fastest}, **own_code)
     if len(folders) > 1:
         from peft import PeftModel  # slow to import, and most checkpoints need none
 
         model = PeftModel.from_pretrained(model, folders[1])
     return model.eval(), AutoTokenizer.from_pretrained(folders[-1], **own_code)
-
-
-def share_keys() -> None:
-    """Let the heads of a group read the same keys and values in attention, on a CPU.
-
-    transformers copies them for every head, in every layer and for every token, since some kernels of GPUs need that.
-    torch's kernel for CPUs does not, and gives the same bits.
-    """
-    from transformers.integrations import sdpa_attention
-
-    sdpa_attention.use_gqa_in_sdpa = lambda *_: True
 
 
 class Checkpoint:

@@ -15,7 +15,7 @@ class Calibration(Section):
 
 
 class FullTraining(Section):
-    """Training of every weight, by Muon."""
+    """Training of every weight."""
 
     steps: int = setting("Optimizer steps", unit="steps", ge=1, le=10_000_000)
     batch: int = setting("Packed rows per step", unit="rows", ge=1, le=65_536)
@@ -23,6 +23,7 @@ class FullTraining(Section):
     learning_rate: float = setting("Highest learning rate", gt=0, le=1)
     weight_decay: float = setting("Decay of the weights in matrices", ge=0, le=1)
     warmup: int = setting("Steps of the linear warm-up", unit="steps", ge=1)
+    optimizer: Literal["muon", "adamw"] = setting("Optimizer of the matrices")
 
 
 class Quantization(Section):

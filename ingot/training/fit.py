@@ -1,5 +1,6 @@
 """Train every weight of a small model in a plain loop. The steps `pretrain` and `recover` use it."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -20,19 +21,23 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     return peak * min(1.0, (step + 1) / warmup) * max(0.05, decay)
 
 
-def optimizers(model: Any, peak: float, weight_decay: float) -> list[Any]:
-    """Make two optimizers: Muon for the matrices of the blocks, AdamW for embeddings and vectors.
+def optimizers(model: Any, settings: FullTraining) -> list[Any]:
+    """Make the optimizers of a training: for the matrices of the blocks, and AdamW for embeddings and vectors.
 
-    Muon needs less than half the steps of AdamW here: see docs/decisions.md.
+    Muon needs less than half the steps of AdamW from random weights: see docs/decisions.md.
     """
     import torch
 
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
     matrix_ids = {id(p) for p in matrices}
     embeddings_and_vectors = [p for p in model.parameters() if id(p) not in matrix_ids]
+
+    adamw = functools.partial(torch.optim.AdamW, betas=(0.9, 0.95), fused=True)
+    kinds: dict[str, Any] = {"muon": Muon, "adamw": adamw}
+    rate, decay = settings.learning_rate, settings.weight_decay
     return [
-        Muon(matrices, lr=peak, weight_decay=weight_decay),
-        torch.optim.AdamW(embeddings_and_vectors, lr=peak, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        kinds[settings.optimizer](matrices, lr=rate, weight_decay=decay),
+        adamw(embeddings_and_vectors, lr=rate, weight_decay=0.0),
     ]
 
 
@@ -58,7 +63,7 @@ def fit(
         raise InputError(f"{len(rows)} packed rows are fewer than a batch of {batch}; lower `batch` or add data")
     if model.device.type == "cpu" and rows.shape[1] <= SHORT:
         model.set_attn_implementation("eager")
-    stepped = optimizers(model, peak, settings.weight_decay)
+    stepped = optimizers(model, settings)
     order, position = torch.randperm(len(rows)), 0
     mixed_precision = compute_dtype() == torch.bfloat16
     losses = []

@@ -55,7 +55,6 @@ def test_auto_takes_the_routes_that_were_measured(server, built):
 
 
 def test_make_serve_serves_the_release_of_the_build(workspace, tmp_path):
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -64,7 +63,7 @@ def test_make_serve_serves_the_release_of_the_build(workspace, tmp_path):
     )
     running = Server(process, [{"event": "ready", "address": f"http://127.0.0.1:{port}/v1"}])
     try:
-        for _ in range(600):
+        for _ in range(6000):  # the first time on a machine, the environment of the server is built
             try:
                 assert running.call("/v1/models", key=KEY)[0] == 200
                 break

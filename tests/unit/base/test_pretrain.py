@@ -11,7 +11,15 @@ from workflow_scripts.base.train_tokenizer import train_tokenizer
 
 SETTINGS = Pretrain(
     shape={"hidden": 64, "feed_forward": 64, "layers": 1, "heads": 2, "kv_heads": 1, "initializer_range": 0.06},
-    training={"steps": 30, "batch": 4, "length": 64, "learning_rate": 0.01, "weight_decay": 0.1, "warmup": 5},
+    training={
+        "steps": 30,
+        "batch": 4,
+        "length": 64,
+        "learning_rate": 0.01,
+        "weight_decay": 0.1,
+        "warmup": 5,
+        "optimizer": "muon",
+    },
 )
 TOKENIZER = {"settings": TrainTokenizer(vocabulary=300), "context": 128}
 
@@ -67,11 +75,13 @@ def test_the_rate_warms_up_and_falls():
     assert rates[-1] == pytest.approx(0.05, rel=0.01)
 
 
-def test_every_weight_is_in_one_optimizer(checkpoint):
+@pytest.mark.parametrize("kind", ["muon", "adamw"])
+def test_every_weight_is_in_one_optimizer(checkpoint, kind):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(checkpoint)
-    held = [p for trainer in optimizers(model, 0.1, 0.1) for group in trainer.param_groups for p in group["params"]]
+    settings = SETTINGS.training.model_copy(update={"optimizer": kind})
+    held = [p for trainer in optimizers(model, settings) for group in trainer.param_groups for p in group["params"]]
     assert sorted(map(id, held)) == sorted(map(id, model.parameters()))
 
 

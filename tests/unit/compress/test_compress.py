@@ -54,9 +54,11 @@ def test_ratios_per_part(checkpoint, train, tmp_path):
     assert zeros["feed_forward"] == pytest.approx(0.6, abs=0.01)
 
 
-def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path):
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path, optimizer):
     folder = pruned(checkpoint, train, tmp_path)
-    training = FullTraining(steps=8, batch=2, length=64, learning_rate=0.01, weight_decay=0.1, warmup=2)
+    course = {"learning_rate": 0.01, "weight_decay": 0.1, "warmup": 2, "optimizer": optimizer}
+    training = FullTraining(steps=8, batch=2, length=64, **course)
     recover(
         folder,
         train,

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from ingot.inference import checkpoint as module
-from ingot.inference.batch import Batch, keeps_columns
+from ingot.inference.batch import Batch, keeps_columns, shared_keys
 from ingot.inference.checkpoint import Checkpoint
 from ingot.text import chat
 
@@ -118,21 +118,15 @@ def test_shared_keys_give_the_same_bits(checkpoint, monkeypatch):
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     padded = tokenizer(QUESTIONS, return_tensors="pt", padding=True)
 
+    network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+
     def logits():
-        network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
         with torch.no_grad():
             return network(**padded).logits
 
     monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", lambda *_: False)
     copied = logits()
-    monkeypatch.undo()
-    module.share_keys()
-    assert torch.equal(copied, logits())
-
-
-@pytest.fixture(autouse=True)
-def own_attention(monkeypatch):
-    """Leave transformers as it was."""
-    from transformers.integrations import sdpa_attention
-
-    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)
+    with shared_keys(network):
+        assert sdpa_attention.use_gqa_in_sdpa()
+        assert torch.equal(copied, logits())
+    assert not sdpa_attention.use_gqa_in_sdpa(), "a training that follows computes as before"
