@@ -50,11 +50,11 @@ def checkpoint_seconds(folder: Path, prompts: list[str]) -> dict[int, float]:
     """Return how long a checkpoint takes to answer, by how many it answers together."""
     from ingot.inference.checkpoint import Checkpoint
 
-    model = Checkpoint([folder], BATCH)
-    model.complete(prompts[:4], 4)
+    model, limits = Checkpoint([folder], BATCH), [LONGEST] * len(prompts)
+    model.complete(prompts[:4], [4] * 4)
     seconds = {}
     for model.batch in (1, BATCH):
-        seconds[model.batch] = timed(lambda: model.complete(prompts, LONGEST))
+        seconds[model.batch] = timed(lambda: model.complete(prompts, limits))
     return seconds
 
 
@@ -65,11 +65,11 @@ def gguf_seconds(folder: Path, gguf: Path, prompts: list[str]) -> dict[int, floa
     from workflow_scripts.gguf.convert import convert
 
     convert(folder, gguf, name="bench")
-    seconds, together = {}, decoding.PARALLEL
+    seconds, together, limits = {}, decoding.PARALLEL, [LONGEST] * len(prompts)
     for decoding.PARALLEL in (1, together):
         model = open_gguf(gguf, folder, 512, 2)
-        model.complete(prompts[:4], 4)
-        seconds[decoding.PARALLEL] = timed(partial(model.complete, prompts, LONGEST))
+        model.complete(prompts[:4], [4] * 4)
+        seconds[decoding.PARALLEL] = timed(partial(model.complete, prompts, limits))
     return seconds
 
 

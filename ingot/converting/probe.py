@@ -79,7 +79,7 @@ def compare_answers(model: Any, network: Any, tokenizer: Any) -> dict[str, Any]:
     answers = []
     for question in QUESTIONS:
         prompt = tokenizer(chat.prompt_text(tokenizer, question), add_special_tokens=False)["input_ids"]
-        (sequence,) = model.decoder.answers([prompt], ANSWER_TOKENS)
+        (sequence,) = model.decoder.answers([prompt], [ANSWER_TOKENS])
         ids = torch.tensor([prompt + sequence.chosen])
         with torch.no_grad():
             predicted = network(ids).logits[0, len(prompt) - 1 : -1].argmax(-1).tolist()

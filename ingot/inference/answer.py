@@ -20,8 +20,8 @@ class Backend(Protocol):
 
     tokenizer: Any
 
-    def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
-        """Answer prompts that are already in the chat template, with at most `longest` tokens each.
+    def complete(self, prompts: list[str], limits: list[int], temperature: float = 0.0) -> list[Answer]:
+        """Answer prompts that are already in the chat template, each with at most so many tokens.
 
         Answers are greedy at temperature 0, and sampled at any other.
         """

@@ -1,5 +1,6 @@
 """Ask a Hugging Face checkpoint, many prompts at a time."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from ingot.inference.device import device
 from ingot.io.progress import progress
 
 EMPTY = 0.25
-"""Share of the places of a batch that may be empty."""
+"""Share of the places of a batch that may be empty. So many are filled at once."""
 
 
 def load(folders: list[Path]) -> tuple[Any, Any]:
@@ -38,41 +39,42 @@ class Checkpoint:
         self.model, self.tokenizer = load(folders)
         self.batch = batch
 
-    def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
-        """Answer prompts that are already in the chat template, with at most `longest` tokens each.
+    def complete(self, prompts: list[str], limits: list[int], temperature: float = 0.0) -> list[Answer]:
+        """Answer prompts that are already in the chat template, each with at most so many tokens.
 
         Answers are greedy at temperature 0, and sampled at any other. They have no confidence.
         """
-        answered = self.answered(prompts, longest, temperature)
+        answered = self.answered(prompts, limits, temperature)
         answers = dict(progress(answered, "answers", "question", len(prompts)))
         return [answers[i] for i in range(len(prompts))]
 
-    def answered(self, prompts: list[str], longest: int, temperature: float) -> Iterator[tuple[int, Answer]]:
+    def answered(self, prompts: list[str], limits: list[int], temperature: float) -> Iterator[tuple[int, Answer]]:
         """Yield (place of a prompt, its answer) as the answers end."""
         texts = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
         write = self.write if keeps_columns(self.model) else self.generate
-        for place, said in write(texts, longest, temperature):
+        for place, said in write(texts, limits, temperature):
             stopped = self.tokenizer.eos_token_id in said
             whole = said[: said.index(self.tokenizer.eos_token_id)] if stopped else said
             yield place, Answer(self.tokenizer.decode(whole, skip_special_tokens=True).strip(), stopped)
 
-    def write(self, texts: list[list[int]], longest: int, temperature: float) -> Iterator[tuple[int, list[int]]]:
+    def write(self, texts: list[list[int]], limits: list[int], temperature: float) -> Iterator[tuple[int, list[int]]]:
         """Yield (place of a text, the tokens written after it, the end token included) as they end.
 
         Some places of the batch may be empty before others fill them: to fill one takes a copy of all keys and values.
         """
-        # Texts of similar length go into a batch, so that little of it is padding. The longest go first: if the batch
+        # Texts of similar length are read together, so that little of it is padding. The longest go first: if the batch
         # is too large for the memory, it fails at once.
         waiting = deque(sorted(range(len(texts)), key=lambda place: -len(texts[place])))
         batch, places = Batch(self.model, temperature), list[int]()
         said: dict[int, list[int]] = {}
+        together = math.ceil(EMPTY * self.batch)
         while waiting or said:
-            room = len(said) <= (1 - EMPTY) * (self.batch if waiting else len(places))
+            room = len(said) <= (self.batch - together if waiting else (1 - EMPTY) * len(places))
             if room:
                 batch.keep([row for row, place in enumerate(places) if place in said])
                 places = [place for place in places if place in said]
             if room and waiting:
-                new = [waiting.popleft() for _ in range(min(len(waiting), self.batch - len(said)))]
+                new = [waiting.popleft() for _ in range(min(len(waiting), together))]
                 said |= {place: [] for place in new}
                 places += new
                 written = dict(zip(new, batch.add([texts[place] for place in new]), strict=True))
@@ -80,28 +82,31 @@ class Checkpoint:
                 written = dict(zip(places, batch.step(), strict=True))
             for place in [place for place in written if place in said]:
                 said[place].append(written[place])
-                if written[place] == self.tokenizer.eos_token_id or len(said[place]) == longest:
+                if written[place] == self.tokenizer.eos_token_id or len(said[place]) == limits[place]:
                     yield place, said.pop(place)
 
-    def generate(self, texts: list[list[int]], longest: int, temperature: float) -> Iterator[tuple[int, list[int]]]:
+    def generate(
+        self, texts: list[list[int]], limits: list[int], temperature: float
+    ) -> Iterator[tuple[int, list[int]]]:
         """Yield the same by transformers' own loop, in which a batch takes as long as its longest answer."""
         import torch
 
         sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
         self.tokenizer.padding_side = "left"
-        places = sorted(range(len(texts)), key=lambda place: -len(texts[place]))
+        places = sorted(range(len(texts)), key=lambda place: (-limits[place], -len(texts[place])))
         for start in range(0, len(places), self.batch):
             group = places[start : start + self.batch]
             padded = self.tokenizer.pad({"input_ids": [texts[place] for place in group]}, return_tensors="pt")
             with torch.no_grad():
                 out = self.model.generate(
                     **padded.to(self.model.device),
-                    max_new_tokens=longest,
+                    max_new_tokens=limits[group[0]],
                     **(sampling if temperature else {"do_sample": False}),
                     eos_token_id=self.tokenizer.eos_token_id,
                     pad_token_id=self.tokenizer.pad_token_id,
                 )
-            yield from zip(group, out[:, padded["input_ids"].shape[1] :].tolist(), strict=True)
+            for place, said in zip(group, out[:, padded["input_ids"].shape[1] :].tolist(), strict=True):
+                yield place, said[: limits[place]]
 
     def logits(self, ids: list[int]) -> Any:
         """Compute the logits [tokens, vocabulary] along token ids [tokens]."""

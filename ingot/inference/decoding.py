@@ -38,8 +38,8 @@ class Decoder(Context):
         """Open a context of a loaded model with sequences of `context` tokens. See `Context` for errors."""
         super().__init__(model, context, PARALLEL, threads)
 
-    def answers(self, prompts: list[list[int]], longest: int) -> Iterator[Sequence]:
-        """Answer prompts with at most `longest` tokens each. Yield their sequences in the order in which they end.
+    def answers(self, prompts: list[list[int]], limits: list[int]) -> Iterator[Sequence]:
+        """Answer prompts, each with at most so many tokens. Yield their sequences in the order in which they end.
 
         A prompt is a list of token ids, at least one and fewer than `context`.
         """
@@ -53,7 +53,8 @@ class Decoder(Context):
             ready = self.fill(active)
             self.choose(ready, self.run(len(ready)))
             for sequence in ready:
-                if sequence.stopped or len(sequence.chosen) >= longest or sequence.length >= self.length:
+                full = len(sequence.chosen) >= limits[sequence.place] or sequence.length >= self.length
+                if sequence.stopped or full:
                     active.remove(sequence)
                     free_slots.append(sequence.slot)
                     self.forget(sequence.slot)

@@ -65,8 +65,8 @@ class GgufModel:
         """Tokenise a text with llama.cpp. Special tokens in the text count as such."""
         return list(self.llama.tokenize(text.encode(), add_bos=False, special=True))
 
-    def complete(self, prompts: list[str], longest: int, temperature: float = 0.0) -> list[Answer]:
-        """Answer prompts that are already in the chat template, greedily, with at most `longest` tokens each.
+    def complete(self, prompts: list[str], limits: list[int], temperature: float = 0.0) -> list[Answer]:
+        """Answer prompts that are already in the chat template, greedily, each with at most so many tokens.
 
         The answer to a prompt that does not fit into the context is empty, with a confidence of 0.
 
@@ -77,7 +77,7 @@ class GgufModel:
         ids = [self.tokenize(prompt) for prompt in prompts]
         answers = [Answer("", False, 0.0)] * len(prompts)
         fitting = [i for i, tokens in enumerate(ids) if len(tokens) < self.context]
-        sequences = self.decoder.answers([ids[i] for i in fitting], longest)
+        sequences = self.decoder.answers([ids[i] for i in fitting], [limits[i] for i in fitting])
         for sequence in progress(sequences, "answers", "question", len(fitting)):
             # The Hugging Face tokenizer decodes: llama-cpp-python leaves out pieces of more than 32 bytes.
             text = self.tokenizer.decode(sequence.chosen, skip_special_tokens=True).strip()

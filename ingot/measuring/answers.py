@@ -61,15 +61,6 @@ def decile(lengths: list[int]) -> int:
     return sorted(lengths)[math.ceil(0.9 * len(lengths)) - 1]
 
 
-def complete_all(model: Backend, prompts: list[str], limits: list[int], temperature: float) -> list[Answer]:
-    """Answer prompts, each with at most so many tokens. Those with the same limit are answered together."""
-    answers: dict[int, Answer] = {}
-    for limit in sorted(set(limits), reverse=True):  # if it is too much for the memory, it fails at once
-        places = [i for i, other in enumerate(limits) if other == limit]
-        answers |= zip(places, model.complete([prompts[i] for i in places], limit, temperature), strict=True)
-    return [answers[i] for i in range(len(prompts))]
-
-
 def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Record]:
     """Ask a model and return the rows of its answers, in the order of the questions.
 
@@ -85,7 +76,7 @@ def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Recor
         counts = [manners[i]["samples"] for i in places]
         repeated = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]
         of_repeated = [limits[i] for i, count in zip(places, counts, strict=True) for _ in range(count)]
-        completions = iter(complete_all(model, repeated, of_repeated, temperature))
+        completions = iter(model.complete(repeated, of_repeated, temperature))
         for i, count in zip(places, counts, strict=True):
             answers[i] = [next(completions) for _ in range(count)]
     return [

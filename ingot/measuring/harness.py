@@ -52,9 +52,10 @@ class ChatModel(LM):
     def generate_until(self, requests: list[Any], **_: Any) -> list[str]:
         """Answer prompts. An answer ends at a stop token of the model, or at a stop string of its request."""
         prompts = [request.args[0] for request in requests]
-        longest = min([self.longest, *(request.args[1].get("max_gen_toks", self.longest) for request in requests)])
+        limits = [min(self.longest, request.args[1].get("max_gen_toks", self.longest)) for request in requests]
         fitting = [self.fits(prompt) for prompt in prompts]
-        answers = iter(self.backend.complete(list(itertools.compress(prompts, fitting)), longest))
+        fitting_prompts, fitting_limits = (list(itertools.compress(part, fitting)) for part in (prompts, limits))
+        answers = iter(self.backend.complete(fitting_prompts, fitting_limits))
         texts = [next(answers).text if fits else "" for fits in fitting]
         return [
             min((text.split(stop)[0] for stop in request.args[1].get("until", [])), key=len, default=text)

@@ -5,4 +5,4 @@ from ingot.text import chat
 
 def answer_of(model, question, longest):
     """What a model answers to one question."""
-    return model.complete([chat.prompt_text(model.tokenizer, question)], longest)[0]
+    return model.complete([chat.prompt_text(model.tokenizer, question)], [longest])[0]

@@ -8,7 +8,7 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.chat_client import ChatClient
 from ingot.io.records import Record, read_records, write_json, write_records
-from ingot.measuring.answers import complete_all, limits_of
+from ingot.measuring.answers import limits_of
 from ingot.measuring.failures import with_rehearsal
 from ingot.settings.measure import Longest
 from ingot.settings.modifiers import LocalTeacher, PaidTeacher, Teach
@@ -66,7 +66,7 @@ def checkpoint(tier: LocalTeacher, batch: int, longest: Longest, seed: int, thre
         prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
         repeated = [prompt for prompt in prompts for _ in range(tier.samples)]
         limits = [limit for limit in limits_of(model.tokenizer, records, longest) for _ in range(tier.samples)]
-        answers = iter(complete_all(model, repeated, limits, tier.temperature))
+        answers = iter(model.complete(repeated, limits, tier.temperature))
         samples_of_records = [list(itertools.islice(answers, tier.samples)) for _ in records]
         texts = [[sample.text for sample in samples if sample.stopped] for samples in samples_of_records]
         return texts, {"answers": len(repeated)}

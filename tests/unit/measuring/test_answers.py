@@ -11,8 +11,8 @@ class Echo:
         self.tokenizer = tokenizer
         self.asked = []
 
-    def complete(self, prompts, longest, temperature=0.0):
-        self.asked.append((len(prompts), longest, temperature))
+    def complete(self, prompts, limits, temperature=0.0):
+        self.asked.append((limits, temperature))
         return [Answer(str(i), True) for i in range(len(prompts))]
 
 
@@ -24,7 +24,7 @@ def test_a_question_is_asked_once_greedily_unless_it_wants_samples(tokenizer, re
         record("c", "9", checker="number"),
     ]
     rows = ask(model, questions, 8)
-    assert model.asked == [(2, 8, 0.0), (3, 8, 0.7)]
+    assert model.asked == [([8] * 2, 0.0), ([8] * 3, 0.7)]
     assert [(row["instruction"], row["sample"], row["answer"]) for row in rows] == [
         ("a", 0, "0"), ("b", 0, "0"), ("b", 1, "1"), ("b", 2, "2"), ("c", 0, "1"),
     ]  # fmt: skip
@@ -46,7 +46,7 @@ def test_auto_allows_an_answer_what_the_references_of_its_kind_call_for(tokenize
     assert set(limits_of(tokenizer, tales, "auto")) == {round(1.5 * of_tale) + 32}, "nine in ten are no longer"
     model = Echo(tokenizer)
     rows = ask(model, questions, "auto")
-    assert [asked[1] for asked in model.asked] == sorted(set(found), reverse=True)
+    assert model.asked == [(found, 0.0)]
     assert [row["instruction"] for row in rows] == ["a", "b", "c"]
 
 

@@ -32,7 +32,7 @@ class Knowing:
     def __init__(self, tokenizer, book):
         self.tokenizer, self.book = tokenizer, book
 
-    def complete(self, prompts, longest):
+    def complete(self, prompts, limits):
         return [Answer(next(text for key, text in self.book.items() if key in prompt), True) for prompt in prompts]
 
 
