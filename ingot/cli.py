@@ -94,6 +94,13 @@ def bisect(options: argparse.Namespace) -> int:
     return run_in("workflow", "ingot.tools.bisect", *arguments)
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Say what this machine lacks."""
+    given = {"--preset": options.preset, "--profile": options.profile}
+    arguments = [word for flag, value in given.items() if value for word in (flag, value)]
+    return run_in("workflow", "ingot.tools.doctor", *arguments, *(["--json"] if options.json else []))
+
+
 def settings(options: argparse.Namespace) -> int:
     """Print the complete settings, as YAML that config.yaml could hold."""
     import yaml
@@ -152,6 +159,12 @@ def parser() -> argparse.ArgumentParser:
     lost.add_argument("bad", metavar="BAD", nargs="?", default=".", help="the worse build; the one here")
     lost.add_argument("--json", action="store_true", help="print JSON")
     lost.set_defaults(run=bisect)
+
+    checked = commands.add_parser("doctor", help="say what this machine lacks for a build, and what to do")
+    checked.add_argument("--preset", metavar="PRESET", help="the preset to check for; that of config.yaml")
+    checked.add_argument("--profile", metavar="PROFILE", help="the Snakemake profile that the build will use")
+    checked.add_argument("--json", action="store_true", help="print JSON")
+    checked.set_defaults(run=doctor)
 
     complete = commands.add_parser("settings", help="print the complete settings of config.yaml and its preset")
     complete.add_argument(

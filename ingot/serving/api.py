@@ -15,9 +15,10 @@ from ingot.errors import InputError
 from ingot.serving.gate import Seen
 from ingot.serving.metrics import Metrics
 from ingot.serving.openai import DONE, ChatWriter, CompletionWriter, error_body, event
+from ingot.serving.pieces import Piece
 from ingot.serving.protocol import BusyError, ServingError
 from ingot.serving.requests import ChatRequest, CompletionRequest
-from ingot.serving.service import Piece, RefusedError, Reply, Service
+from ingot.serving.service import RefusedError, Reply, Service
 
 
 class ErrorDetail(BaseModel):
@@ -167,6 +168,12 @@ class Exchange:
                 self.metrics.speed.labels(choice.route).observe((usage.completion - 1) / (now - self.first))
 
 
+def asker(request: Request) -> str:
+    """Return the name of the key of a request."""
+    seen: Seen = request.state.seen
+    return seen.client.name if seen.client else ""
+
+
 def model_of(service: Service, name: str) -> Model:
     """Describe a model."""
     return Model(id=name, object="model", created=service.loaded.release.created, owned_by="ingot")
@@ -179,7 +186,7 @@ def api(service: Service, metrics: Metrics) -> FastAPI:
     @app.post("/v1/chat/completions", responses=ANSWERS)
     async def chat(request: Request, asked: ChatRequest) -> Response:
         """Answer a conversation."""
-        reply = await service.chat(asked)
+        reply = await service.chat(asked, asker(request))
         logprobs = asked.wanted_logprobs is not None
         writer = ChatWriter(asked.model, reply, logprobs)
         with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
@@ -188,7 +195,7 @@ def api(service: Service, metrics: Metrics) -> FastAPI:
     @app.post("/v1/completions", responses=ANSWERS)
     async def complete(request: Request, asked: CompletionRequest) -> Response:
         """Go on with a text."""
-        reply = await service.complete(asked)
+        reply = await service.complete(asked, asker(request))
         writer = CompletionWriter(asked.model, reply, asked.logprobs is not None)
         with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
         return await Exchange(request, reply, writer, asked.n, metrics).send(asked.stream, with_usage)

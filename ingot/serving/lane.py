@@ -49,6 +49,15 @@ class Slot:
     tokens: list[int] = field(default_factory=list)
     generation: Generation | None = None
     used: float = 0.0
+    asker: str = ""
+    """Whose tokens they are."""
+
+    def known(self, generation: Generation) -> int:
+        """Count the tokens at the beginning of a prompt that are here, and of whoever asks."""
+        if self.asker != generation.parameters.asker:
+            return 0
+        # The last token is computed anew, since its logits choose the first one of the answer.
+        return min(shared_length(self.tokens, generation.prompt), len(generation.prompt) - 1)
 
 
 def shared_length(a: list[int], b: list[int]) -> int:
@@ -101,15 +110,13 @@ class Lane:
         free = [slot for slot in self.slots if not slot.generation]
         while self.queue and free:
             generation = self.queue.popleft()
-            slot = max(free, key=lambda slot: (shared_length(slot.tokens, generation.prompt), -slot.used))
-            free.remove(slot)
-            # The last token is computed anew, since its logits choose the first one of the answer.
-            known = min(shared_length(slot.tokens, generation.prompt), len(generation.prompt) - 1)
+            known, _, place = max((slot.known(generation), -slot.used, i) for i, slot in enumerate(free))
+            slot = free.pop(place)
             if not self.context.forget(slot.number, known):
                 self.context.forget(slot.number)
                 known = 0
             slot.tokens = generation.prompt[:known]
-            slot.generation, slot.used = generation, self.used
+            slot.generation, slot.used, slot.asker = generation, self.used, generation.parameters.asker
             generation.waiting = generation.prompt[known:]
             generation.deliver(Begun(known))
 

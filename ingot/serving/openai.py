@@ -5,8 +5,9 @@ import secrets
 import time
 from typing import Any
 
+from ingot.serving.pieces import Piece
 from ingot.serving.protocol import Token
-from ingot.serving.service import Piece, Reply
+from ingot.serving.service import Reply
 from ingot.serving.texts import Texts
 
 Json = dict[str, Any]

@@ -59,6 +59,8 @@ class Parameters:
     """The answer must be whole after so long."""
     grammar: str | None = None
     """The answer is in this grammar, in llama.cpp's notation (GBNF), with the rule `root`."""
+    asker: str = ""
+    """Who asks: what was read for one is not kept for another, who could tell by it what was asked."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Choose the route of a request: by name, by the router, or because the user says that the last answer was wrong.
 
-Nothing of a conversation is kept but digests: of each answered one, which routes have been tried.
+Of an answered conversation, little is kept: its digest, the question that is being worked at, and the routes tried.
 """
 
 import hashlib
@@ -61,6 +61,7 @@ class Past:
 
     question: str
     tried: tuple[str, ...]
+    asker: str = ""
 
 
 @dataclass
@@ -69,22 +70,22 @@ class Memory:
 
     kept: "OrderedDict[str, Past]" = field(default_factory=OrderedDict)
 
-    def find(self, messages: Messages) -> Past | None:
+    def find(self, messages: Messages, asker: str = "") -> Past | None:
         """Return what is known of a conversation that was answered here, without its last message."""
-        digest = digest_of(messages[:-1])
+        digest = digest_of(messages[:-1], asker)
         if past := self.kept.get(digest):
             self.kept.move_to_end(digest)
         return past
 
     def keep(self, messages: Messages, past: Past) -> None:
         """Remember a conversation that ends with an answer."""
-        self.kept[digest_of(messages)] = past
+        self.kept[digest_of(messages, past.asker)] = past
         while len(self.kept) > REMEMBERED:
             self.kept.popitem(last=False)
 
 
-def digest_of(messages: Messages) -> str:
-    """Return the digest of what was said, by whom."""
+def digest_of(messages: Messages, asker: str) -> str:
+    """Return the digest of what was said, by whom, with whoever asks."""
     said = [
         [
             message["role"],
@@ -93,7 +94,7 @@ def digest_of(messages: Messages) -> str:
         ]
         for message in messages
     ]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([asker, said]).encode()).hexdigest()
 
 
 class Routes:
@@ -122,23 +123,23 @@ class Routes:
         needed = {name: float(p[0]) for name, p in self.router.probabilities([question]).items()}
         return {BASE: 1 - max(needed.values(), default=0.0), **needed}
 
-    def choose(self, messages: Messages, tokens: int = 0) -> tuple[Choice, Past]:
+    def choose(self, messages: Messages, tokens: int = 0, asker: str = "") -> tuple[Choice, Past]:
         """Choose a route for messages of `tokens` tokens, and say what to remember once it has answered."""
         question = last_question(messages)
         if not self.router:
-            return Choice(BASE, "only"), Past(question, (BASE,))
-        past = self.memory.find(messages)
+            return Choice(BASE, "only"), Past(question, (BASE,), asker)
+        past = self.memory.find(messages, asker)
         if past and self.complains(question):
             chances = self.chances(past.question)
             untried = {route: chance for route, chance in chances.items() if route not in past.tried}
             route = max(untried or chances, key=lambda route: chances[route])
             tried = (*past.tried, route) if untried else (route,)
-            return self.choice(route, "escalated", chances), Past(past.question, tried)
+            return self.choice(route, "escalated", chances), Past(past.question, tried, asker)
         chances = self.chances(question)
         route = self.by_threshold(chances)
         if past and past.tried[-1] != route and not self.worth_it(past.tried[-1], route, chances, tokens):
-            return self.choice(past.tried[-1], "stays", chances), Past(past.question, (past.tried[-1],))
-        return self.choice(route, "router", chances), Past(question, (route,))
+            return self.choice(past.tried[-1], "stays", chances), Past(past.question, (past.tried[-1],), asker)
+        return self.choice(route, "router", chances), Past(question, (route,), asker)
 
     def by_threshold(self, chances: dict[str, float]) -> str:
         """Choose the likeliest modifier if its chance reaches the threshold, else the base."""

@@ -1,22 +1,22 @@
 """Answer requests with a release: choose the route, write the prompt, and follow the answer."""
 
 import asyncio
-import json
 import math
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ingot.errors import InputError
+from ingot.serving.calls import hold_back_calls
 from ingot.serving.grammars import call_schema, grammar_of
-from ingot.serving.protocol import BASE, Begun, Ended, Engine, Event, Parameters, Token, TooLongError
+from ingot.serving.pieces import Piece, Usage, merged, nothing, pieces_of
+from ingot.serving.protocol import BASE, Ended, Engine, Event, Parameters, Token, TooLongError
 from ingot.serving.release_store import Release
 from ingot.serving.requests import ChatRequest, CompletionRequest, NamedTool
 from ingot.serving.routes import AUTO, Choice, Past, Routes
 from ingot.serving.texts import Texts, all_texts
-from ingot.text.calls import call_in
 
 ANY_OBJECT = {"type": "object"}
 CALL = ("name", "arguments")
@@ -44,35 +44,6 @@ class Settings:
     """No answer has more tokens."""
     least_confidence: float | None = None
     """The way by confidence: the base answers first, and the likeliest modifier again if it was less sure than this."""
-
-
-@dataclass
-class Usage:
-    """How many tokens a request has cost."""
-
-    prompt: int = 0
-    cached: int = 0
-    completion: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Write it as OpenAI does."""
-        return {
-            "prompt_tokens": self.prompt,
-            "completion_tokens": self.completion,
-            "total_tokens": self.prompt + self.completion,
-            "prompt_tokens_details": {"cached_tokens": self.cached},
-        }
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A piece of an answer: the text that can be shown now, its tokens, and how the answer ended if it did."""
-
-    index: int
-    text: str = ""
-    tokens: tuple[Token, ...] = ()
-    finish: str | None = None
-    call: tuple[str, dict[str, Any]] | None = None
 
 
 @dataclass
@@ -118,12 +89,15 @@ class Service:
         """Take a release in memory."""
         self.loaded, self.settings = loaded, settings
 
-    async def chat(self, request: ChatRequest) -> Reply:
-        """Begin the next message of a conversation. RefusedError or ServingError if there is none."""
-        with self.loaded.held() as loaded:
-            return await self.chat_with(loaded, request)
+    async def chat(self, request: ChatRequest, asker: str = "") -> Reply:
+        """Begin the next message of a conversation. RefusedError or ServingError if there is none.
 
-    async def chat_with(self, loaded: Loaded, request: ChatRequest) -> Reply:
+        `asker` is the name of whoever asks: nobody is told what others have asked.
+        """
+        with self.loaded.held() as loaded:
+            return await self.chat_with(loaded, request, asker)
+
+    async def chat_with(self, loaded: Loaded, request: ChatRequest, asker: str) -> Reply:
         """Begin the next message of a conversation, by a release."""
         check_model(loaded, request.model)
         messages = [message.plain() for message in request.messages]
@@ -136,20 +110,20 @@ class Service:
         check_length(loaded, prompt)
         past = None
         if request.model == AUTO:
-            choice, past = loaded.routes.choose(messages, len(prompt))
+            choice, past = loaded.routes.choose(messages, len(prompt), asker)
         else:
             choice = Choice(request.model, "named")
-        reply = self.reply(loaded, request, prompt, choice, grammar, messages)
+        reply = self.reply(loaded, request, prompt, choice, grammar, messages, asker)
         names = {tool.function.name for tool in request.tools or ()} if tools else set()
         reply.pieces = self.followed(reply, reply.pieces, messages, past, names)
         return reply
 
-    async def complete(self, request: CompletionRequest) -> Reply:
+    async def complete(self, request: CompletionRequest, asker: str = "") -> Reply:
         """Begin to go on with a text. RefusedError or ServingError if it cannot be done."""
         with self.loaded.held() as loaded:
-            return await self.complete_with(loaded, request)
+            return await self.complete_with(loaded, request, asker)
 
-    async def complete_with(self, loaded: Loaded, request: CompletionRequest) -> Reply:
+    async def complete_with(self, loaded: Loaded, request: CompletionRequest, asker: str) -> Reply:
         """Begin to go on with a text, by a release."""
         check_model(loaded, request.model)
         if isinstance(request.prompt, str):
@@ -166,8 +140,8 @@ class Service:
         messages = [{"role": "user", "content": text}]
         choice = Choice(request.model, "named")
         if request.model == AUTO:
-            choice, _ = loaded.routes.choose(messages, len(prompt))
-        return self.reply(loaded, request, prompt, choice, None, messages)
+            choice, _ = loaded.routes.choose(messages, len(prompt), asker)
+        return self.reply(loaded, request, prompt, choice, None, messages, asker)
 
     def reply(
         self,
@@ -177,6 +151,7 @@ class Service:
         choice: Choice,
         grammar: str | None,
         messages: list[dict[str, Any]],
+        asker: str,
     ) -> Reply:
         """Begin the answers to a prompt."""
         longest = min(request.longest or self.settings.most_tokens, self.settings.most_tokens)
@@ -204,6 +179,7 @@ class Service:
                 logprobs=0 if wanted is None and by_confidence else wanted,
                 grammar=grammar,
                 seconds=self.settings.seconds,
+                asker=asker,
             )
             for i in range(request.n)
         ]
@@ -271,7 +247,7 @@ class Service:
                         answer["tool_calls"] = [{"function": dict(zip(CALL, shown.call, strict=True))}]
                 yield shown
         if past and (answer["content"] or "tool_calls" in answer):
-            past = Past(past.question, (*past.tried[:-1], reply.choice.route))
+            past = replace(past, tried=(*past.tried[:-1], reply.choice.route))
             reply.loaded.routes.memory.keep([*messages, answer], past)
 
 
@@ -319,95 +295,3 @@ async def beside(work: Callable[[], list[int]], texts: Any) -> list[int]:
     """Do short work at once, and long work in a thread, so that the other requests go on."""
     long = sum(map(len, all_texts(texts))) > LONG_TEXT
     return await asyncio.to_thread(work) if long else work()
-
-
-async def nothing() -> AsyncGenerator[Piece, None]:
-    """Yield nothing."""
-    nobody: tuple[Piece, ...] = ()
-    for piece in nobody:
-        yield piece
-
-
-async def pieces_of(
-    index: int, events: AsyncGenerator[Event, None], texts: Texts, stops: list[str], usage: Usage
-) -> AsyncGenerator[Piece, None]:
-    """Turn the events of an answer into pieces of text, up to a stop text."""
-    writer = texts.writer(stops)
-    hidden: tuple[Token, ...] = ()
-    async with aclosing(events) as listened:
-        async for event in listened:
-            if isinstance(event, Begun):
-                usage.cached = max(usage.cached, event.cached)
-                yield Piece(index)
-            elif isinstance(event, Token):
-                usage.completion += 1
-                text = writer.add(event.id)
-                hidden = (*hidden, event)
-                if writer.stopped:
-                    yield Piece(index, text, hidden, "stop")
-                    return
-                if text:
-                    yield Piece(index, text, hidden)
-                    hidden = ()
-            else:
-                yield Piece(index, writer.rest(), hidden, event.reason)
-
-
-async def merged(several: list[AsyncGenerator[Piece, None]]) -> AsyncGenerator[Piece, None]:
-    """Yield the pieces of several answers as they come."""
-    queue: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue()
-
-    async def pump(pieces: AsyncGenerator[Piece, None]) -> None:
-        try:
-            async with aclosing(pieces) as open_pieces:
-                async for piece in open_pieces:
-                    queue.put_nowait(piece)
-            queue.put_nowait(None)
-        except Exception as error:
-            queue.put_nowait(error)
-
-    tasks = [asyncio.create_task(pump(pieces)) for pieces in several]
-    try:
-        left = len(tasks)
-        while left:
-            got = await queue.get()
-            if isinstance(got, BaseException):
-                raise got
-            if got is None:
-                left -= 1
-            else:
-                yield got
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def read_call(text: str, names: set[str]) -> tuple[str, dict[str, Any]] | None:
-    """Read an answer that is a call of one of some functions, with arguments that JSON can hold. None if it is not."""
-    call = call_in(text.replace("<tool_call>", "").replace("</tool_call>", ""))
-    try:
-        if call and call[0] in names and json.dumps(call[1], allow_nan=False, ensure_ascii=False).encode():
-            return call
-    except (TypeError, ValueError):
-        pass
-    return None
-
-
-def hold_back_calls(piece: Piece, held: dict[int, str], names: set[str]) -> Piece:
-    """Hold back the text of an answer that begins as a call does; at its end, give the call, or the text if it is none.
-
-    `held` has, for each answer that may still be a call, the text that was held back.
-    """
-    text = held.get(piece.index, "") + piece.text
-    begins = text.lstrip()
-    may_be_call = piece.index not in held or bool(held[piece.index])
-    if may_be_call and (not begins or begins[0] in "{[`" or "<tool_call>".startswith(begins[:11])):
-        if piece.finish is None:
-            if text:
-                held[piece.index] = text
-            return Piece(piece.index, "", piece.tokens)
-        if piece.finish == "stop" and (call := read_call(begins, names)):
-            return Piece(piece.index, "", piece.tokens, "tool_calls", call)
-    held[piece.index] = ""
-    return Piece(piece.index, text, piece.tokens, piece.finish)

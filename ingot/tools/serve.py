@@ -6,7 +6,6 @@ is made at the first start and shown once. SIGHUP loads the release again; answe
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -14,7 +13,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,93 +130,79 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(f"{host}:{port}: {error.strerror or error}; choose another with --port or --host") from None
 
 
-async def close_later(old: Loaded) -> None:
-    """Free a release once its last answer has ended."""
-    while old.preparing or old.engine.figures()["open"]:
-        await asyncio.sleep(0.1)
-    await old.engine.close()
+class Reloader:
+    """Puts the release that is in its folder now in the place of the one in memory. Answers under way go on."""
+
+    def __init__(self, options: argparse.Namespace, service: Service, gate: Gate) -> None:
+        self.options, self.service, self.gate = options, service, gate
+        self.one_at_a_time = asyncio.Lock()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self) -> None:
+        """Begin, and return at once."""
+        self.tasks.add(asyncio.ensure_future(self.reload()))
+
+    async def reload(self) -> None:
+        """Load keys and release. If that fails, all stays as it was."""
+        async with self.one_at_a_time:
+            try:
+                self.gate.keys = keys_of(self.options)
+                new = await asyncio.to_thread(load, self.options)
+            except InputError as error:
+                LOG.error("the release was not loaded again: %s", error)
+                return
+            except Exception:
+                LOG.exception("the release was not loaded again")
+                return
+            old, self.service.loaded = self.service.loaded, new
+            self.gate.metrics.reloads.inc()
+            LOG.info("loaded", extra={"fields": {"release": new.release.name, "version": new.release.version}})
+            self.tasks.add(asyncio.create_task(self.close_later(old)))
+
+    async def close_later(self, old: Loaded) -> None:
+        """Free a release once its last answer has ended."""
+        while old.preparing or old.engine.figures()["open"]:
+            await asyncio.sleep(0.1)
+        await old.engine.close()
 
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until the process is told to end."""
     import transformers.models.auto.tokenization_auto  # noqa: F401  (takes most of the imports' time)
-    import uvicorn
 
     from ingot.serving.api import api
+    from ingot.serving.connections import Server
     from ingot.serving.lanes import resident
-
-    class Server(uvicorn.Server):
-        """Leaves signals to us: it would end the process by them, before the models are freed."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
 
     start = time.perf_counter()
     keys = keys_of(options)
     taken = listen(options.host, options.port)
-    service = Service(
-        await asyncio.to_thread(load, options), Settings(options.seconds, options.most_tokens, options.confidence)
-    )
+    settings = Settings(options.seconds, options.most_tokens, options.confidence)
+    service = Service(await asyncio.to_thread(load, options), settings)
     metrics = Metrics()
     metrics.watch(lambda: {**service.loaded.engine.figures(), "resident_bytes": resident()})
     gate = Gate(api(service, metrics), keys, metrics, largest=options.largest, patience=30, slow_reader=60)
-    closing: set[asyncio.Task[None]] = set()
-
-    one_at_a_time = asyncio.Lock()
-
-    async def reload() -> None:
-        async with one_at_a_time:
-            await load_again()
-
-    async def load_again() -> None:
-        try:
-            gate.keys = keys_of(options)
-            new = await asyncio.to_thread(load, options)
-        except InputError as error:
-            LOG.error("the release was not loaded again: %s", error)
-            return
-        except Exception:
-            LOG.exception("the release was not loaded again")
-            return
-        old, service.loaded = service.loaded, new
-        metrics.reloads.inc()
-        LOG.info("loaded", extra={"fields": {"release": new.release.name, "version": new.release.version}})
-        closing.add(asyncio.create_task(close_later(old)))
-
-    def ask_for_reload() -> None:
-        closing.add(asyncio.ensure_future(reload()))
+    server = Server(gate, options.drain)
 
     def ask_to_end() -> None:
         gate.draining = True
         server.should_exit = True
 
-    server = Server(
-        uvicorn.Config(
-            gate,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=options.drain,
-            timeout_keep_alive=30,
-            ws="none",
-        )
-    )
-    host, port = taken.getsockname()[:2]
-    where = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
-    facts: dict[str, Any] = {
-        "address": where,
-        "models": service.loaded.models,
-        "version": service.loaded.release.version,
-    }
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, ask_for_reload)
+    loop, reloader = asyncio.get_running_loop(), Reloader(options, service, gate)
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     for ending in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(ending, ask_to_end)
-    facts["seconds"] = round(time.perf_counter() - start, 3)  # without the imports
-    LOG.info("ready", extra={"fields": facts})
+    seconds = round(time.perf_counter() - start, 3)  # without the imports
+    LOG.info("ready", extra={"fields": {**facts_of(service, taken), "seconds": seconds}})
     await server.serve(sockets=[taken])
     await service.loaded.engine.close()
+
+
+def facts_of(service: Service, taken: socket.socket) -> dict[str, Any]:
+    """Say what is served, and where."""
+    host, port = taken.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    return {"address": address, "models": service.loaded.models, "version": service.loaded.release.version}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

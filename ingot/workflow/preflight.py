@@ -9,6 +9,7 @@ from pathlib import Path
 from ingot.errors import InputError
 from ingot.settings.everything import Settings
 from ingot.workflow.environments import python_of
+from ingot.workflow.machine import check_before_build
 
 
 def check_backend(settings: Settings) -> None:
@@ -51,6 +52,7 @@ def build_environments(locks: set[str], root: Path) -> None:
 def check(settings: Settings, root: Path, here: bool) -> None:
     """Run all checks. `here` is False if the jobs run on other machines than this one."""
     if here:
+        check_before_build(settings, root)
         check_backend(settings)
     if not Path("results/base").exists():
         check_base(settings, root)

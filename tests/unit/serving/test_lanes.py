@@ -40,6 +40,17 @@ def test_a_prompt_that_begins_as_another_is_read_from_where_they_differ(lanes, i
     assert tokens_of(tokens) == expected["base", 2]
 
 
+def test_nobody_is_told_by_the_cache_what_another_has_asked(lanes, ids, expected):
+    async def three():
+        await events_of(lanes, "base", ids[1], asker="one")
+        other = await events_of(lanes, "base", ids[1], asker="another")
+        return other, await events_of(lanes, "base", ids[1], asker="one")
+
+    (of_other, *tokens), (of_same, *_) = asyncio.run(three())
+    assert (of_other.cached, of_same.cached) == (0, len(ids[1]) - 1)
+    assert tokens_of(tokens) == expected["base", 1]
+
+
 def test_who_stops_to_listen_frees_the_slot(lanes, ids):
     async def leave():
         for _ in range(20):

@@ -71,6 +71,8 @@ def test_conversations_of_others_do_not_mix(routes):
     answered(routes, CODE)
     assert routes.memory.find(conversation(CODE, "by base", COMPLAINT)) is None
     assert routes.memory.find(conversation(CODE, "by code", COMPLAINT)).tried == ("code",)
+    assert routes.choose(conversation(CODE, "by code", COMPLAINT))[0].reason == "escalated"
+    assert routes.choose(conversation(CODE, "by code", COMPLAINT), asker="another")[0].reason == "router"
 
 
 def test_the_memory_is_bounded_and_holds_no_text(routes, monkeypatch):

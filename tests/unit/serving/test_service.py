@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from ingot.serving.calls import hold_back_calls, read_call
+from ingot.serving.pieces import Piece
 from ingot.serving.protocol import Parameters
 from ingot.serving.sampling import Sampler, nucleus
-from ingot.serving.service import Piece, hold_back_calls, read_call
 
 
 def shown(*texts, names=("add",)):

@@ -1,0 +1,162 @@
+"""What a machine lacks is found before the first job: by real files, real programs and a real server."""
+
+import http.server
+import json
+import threading
+from email.utils import formatdate
+
+import pytest
+
+from helpers.workspaces import ROOT
+from ingot.errors import InputError
+from ingot.tools import doctor
+from ingot.workflow import machine
+from ingot.workflow.build import open_build
+
+JUDGED = {"most": 5, "malformed": 0.1}
+
+
+def build_of(**given):
+    return open_build({"preset": "tiny", **given}, ROOT)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server that wants a key, and whose clock can be set."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        ahead = 0
+
+        def do_GET(self):
+            right = self.headers["authorization"] == "Bearer right" and self.path == "/v1/models"
+            self.send_response_only(200 if right else 401)
+            self.send_header("date", formatdate(machine.datetime.datetime.now().timestamp() + self.ahead, usegmt=True))
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    monkeypatch.setenv("MY_KEY", "right")
+    yield f"http://127.0.0.1:{running.server_port}/v1", Handler
+    running.shutdown()
+
+
+def program(folder, name, text):
+    """Put a program where it is found first."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def with_gpu(tmp_path, monkeypatch):
+    """Act as a machine whose driver knows one GPU of 24 GiB."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    program(
+        tmp_path / "bin",
+        "nvidia-smi",
+        'case "$1" in --query*) echo "NVIDIA RTX, 24576";; *) echo "| CUDA Version: 11.8 |";; esac',
+    )
+
+
+def endpoint_of(address):
+    return build_of(judge={"endpoint": address, "key_variable": "MY_KEY"}, judge_open=JUDGED).settings.judge
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "todo"),
+    [("right", "ok", ""), ("wrong", "fail", "correct MY_KEY"), ("", "fail", "set MY_KEY")],
+)
+def test_a_key_is_tried(server, monkeypatch, key, state, todo):
+    monkeypatch.setenv("MY_KEY", key)
+    found = machine.check_endpoint("judge", endpoint_of(server[0]))
+    assert (found.state, found.todo) == (state, todo)
+    assert key == "" or key not in found.found
+
+
+def test_a_server_that_is_not_there_is_named():
+    found = machine.check_endpoint("judge", endpoint_of("http://127.0.0.1:9/v1"))
+    assert found.state == "fail"
+    assert "http://127.0.0.1:9/v1" in found.found
+
+
+def test_only_endpoints_that_the_build_asks_are_checked():
+    def asked(build):
+        checks = machine.all_checks(build, ROOT)
+        return [check.args[0] for check in checks if getattr(check, "func", None) is machine.check_endpoint]
+
+    assert asked(build_of()) == []
+    assert asked(build_of(judge_open=JUDGED)) == ["judge"]
+
+
+@pytest.mark.parametrize(("ahead", "state"), [(0, "ok"), (-7200, "fail"), (7200, "fail")])
+def test_a_clock_that_is_off_is_found(server, ahead, state):
+    server[1].ahead = ahead
+    assert machine.check_clock(ROOT, [server[0]]).state == state
+
+
+def test_a_clock_before_the_last_commit_is_off(monkeypatch):
+    monkeypatch.setattr(machine, "output_of", lambda *_: "99999999999")
+    assert machine.check_clock(ROOT, []).state == "fail"
+
+
+def test_a_gpu_that_is_promised_must_be_there(with_gpu):
+    resources = build_of().settings.resources.model_dump()
+    one, two = (build_of(resources=resources | {"gpu": n}).settings for n in (1, 2))
+    assert machine.check_gpu(one) == machine.ok("gpu", "NVIDIA RTX (24.0 GiB)")
+    assert machine.check_gpu(two).state == "fail"
+
+
+def test_no_build_begins_where_a_job_would_train_on_a_cpu_instead():
+    settings = build_of(resources=build_of().settings.resources.model_dump() | {"gpu": 64}).settings
+    with pytest.raises(InputError, match=r"gpu: .*a job is promised 64; use a cluster profile"):
+        machine.check_before_build(settings, ROOT)
+
+
+def test_a_driver_too_old_for_torch_is_found(with_gpu, tmp_path, monkeypatch):
+    monkeypatch.setenv("INGOT_VENVS", str(tmp_path / "venvs"))
+    program_folder = tmp_path / "venvs/ml-1/bin"
+    program_folder.mkdir(parents=True)
+    for cuda, sees, state in (("12.8", "True", "fail"), ("11.8", "True", "ok"), ("11.8", "False", "fail")):
+        program(program_folder, "python", f"echo {cuda} {sees}")
+        assert machine.check_driver(ROOT).state == state
+
+
+def test_less_memory_or_cores_than_a_job_takes_is_said():
+    resources = build_of().settings.resources.model_dump() | {"memory_mb": 100_000_000}
+    settings = build_of(resources=resources, threads=1000).settings
+    assert machine.check_memory(settings).state == "fail"
+    assert machine.check_cores(settings).state == "note"
+    assert machine.check_memory(build_of().settings).state == "ok"
+
+
+def test_locks_and_disk_of_this_folder(tmp_path):
+    assert machine.check_locks(tmp_path).state == "ok"
+    assert machine.check_reflinks(tmp_path).state in ("ok", "note")
+    assert machine.check_disk(tmp_path).found.endswith("free")
+    assert not list(tmp_path.iterdir())
+
+
+def test_slurm_is_asked_if_the_profile_names_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine.check_slurm("").state == "ok"
+    assert machine.check_slurm("profiles/slurm").state == "fail"
+    program(tmp_path, "sbatch", "exit 0")
+    program(tmp_path, "sinfo", "echo 'debug* up 1'")
+    assert machine.check_slurm("profiles/slurm") == machine.ok("slurm", "debug* up 1")
+    program(tmp_path, "sinfo", "exit 1")
+    assert machine.check_slurm("profiles/slurm").state == "fail"
+
+
+def test_the_doctor_prints_what_to_do_and_json(capsys):
+    status = doctor.main(["--preset", "llama-3.1-8b", "--profile", "profiles/slurm", "--json"])
+    findings = json.loads(capsys.readouterr().out)
+    assert status == any(one["state"] == "fail" for one in findings)
+    assert {"python", "compiler", "disk", "slurm", "hub", "clock"} <= {one["check"] for one in findings}
+    assert not {"gpu", "memory"} & {one["check"] for one in findings}, "jobs run elsewhere"
+    assert all(one["todo"] for one in findings if one["state"] != "ok")
+    status = doctor.main(["--preset", "tiny"])
+    assert ("checks failed" if status else "Ready to build.") in capsys.readouterr().out
