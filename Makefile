@@ -21,7 +21,7 @@ GOOD ?=
 KEY ?=
 ## The port that `serve` listens on
 PORT ?= 8080
-## How `doctor` writes what it found: json for programs
+## How `plan` and `doctor` write what they found: json for programs
 FORMAT ?=
 ## How many tests `test` runs side by side
 WORKERS ?= 2
@@ -44,7 +44,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why doctor hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan doctor hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-serving monitoring clean
 
 ## Show what make can do here
@@ -75,6 +75,11 @@ why:
 ## Build TARGET anew where each step finds only what its rule declares; this fails where a rule forgets something
 hermetic: envs
 	@$(call PYTHON,workflow) -m traced.hermetic $(filter-out all,$(TARGET))
+
+## Say what TARGET of PRESET needs, step by step, without running anything: bytes, memory, time, money
+plan: envs
+	@$(call PYTHON,workflow) -m ingot.cli plan $(filter-out all,$(TARGET)) $(if $(PRESET),--preset "$(PRESET)") \
+	  $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter json,$(FORMAT)),--json)
 
 ## Say what this machine lacks for PRESET, with PROFILE if there is one, and what to do
 doctor:

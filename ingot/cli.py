@@ -94,6 +94,14 @@ def bisect(options: argparse.Namespace) -> int:
     return run_in("workflow", "ingot.tools.bisect", *arguments)
 
 
+def plan(options: argparse.Namespace) -> int:
+    """Say what a build needs."""
+    given = {"--preset": options.preset, "--profile": options.profile}
+    arguments = [word for flag, value in given.items() if value for word in (flag, value)]
+    flags = [flag for flag, said in (("--json", options.json), ("--all", options.all)) if said]
+    return run_in("workflow", "ingot.tools.plan", *options.targets, *arguments, *flags)
+
+
 def doctor(options: argparse.Namespace) -> int:
     """Say what this machine lacks."""
     given = {"--preset": options.preset, "--profile": options.profile}
@@ -159,6 +167,14 @@ def parser() -> argparse.ArgumentParser:
     lost.add_argument("bad", metavar="BAD", nargs="?", default=".", help="the worse build; the one here")
     lost.add_argument("--json", action="store_true", help="print JSON")
     lost.set_defaults(run=bisect)
+
+    planned = commands.add_parser("plan", help="say what a build needs: bytes, memory, time, money")
+    planned.add_argument("targets", metavar="TARGET", nargs="*", help="files or rules; all that a plain build makes")
+    planned.add_argument("--preset", metavar="PRESET", help="the preset to plan; that of config.yaml")
+    planned.add_argument("--profile", metavar="PROFILE", help="the Snakemake profile that the build will use")
+    planned.add_argument("--all", action="store_true", help="every step, also those that are up to date")
+    planned.add_argument("--json", action="store_true", help="print JSON")
+    planned.set_defaults(run=plan)
 
     checked = commands.add_parser("doctor", help="say what this machine lacks for a build, and what to do")
     checked.add_argument("--preset", metavar="PRESET", help="the preset to check for; that of config.yaml")

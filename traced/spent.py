@@ -15,7 +15,8 @@ from tabulate import tabulate
 
 from traced.graph import open_graph
 from traced.plan import Plan
-from traced.store import hash_of, key_of
+from traced.store import hash_of, key_of, outs_of
+from traced.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,27 @@ class Spent:
     """Seconds since 1970."""
     seconds: float
     peak_bytes: int
+    file_bytes: int
+    """What it wrote."""
 
 
 def spent_on(targets: frozenset[str], config: dict[str, str]) -> list[Spent]:
     """List what the steps on the way to the targets took, parents first."""
-    found = []
     with open_graph(targets, config) as (tracer, steps, wanted):
-        for step, planned in Plan(tracer.workspace, steps, wanted).of.items():
-            if not planned.entry:
-                continue
-            runs = tracer.workspace.store.runs_of(key_of(planned.entry))
-            same = [run for run in runs if run.entry == hash_of(planned.entry) and run.seconds is not None]
-            if same:
-                last = same[-1]
-                found.append(Spent(step.name, step.rule, last.ended, last.seconds or 0.0, last.peak_bytes or 0))
+        return spent_by(tracer.workspace, Plan(tracer.workspace, steps, wanted))
+
+
+def spent_by(workspace: Workspace, plan: Plan) -> list[Spent]:
+    """List what the steps of a plan took, parents first."""
+    found = []
+    for step, planned in plan.of.items():
+        if not planned.entry:
+            continue
+        runs = workspace.store.runs_of(key_of(planned.entry))
+        same = [run for run in runs if run.entry == hash_of(planned.entry) and run.seconds is not None]
+        if same:
+            last, wrote = same[-1], sum(content.size for content in outs_of(planned.entry).values())
+            found.append(Spent(step.name, step.rule, last.ended, last.seconds or 0.0, last.peak_bytes or 0, wrote))
     return found
 
 

@@ -5,7 +5,7 @@ from ingot.settings.base import Base, Pretrain, TrainTokenizer
 from ingot.settings.compress import Prune, QuantizeAwq, Recover
 from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign, Source, Split
 from ingot.settings.filters import Filter
-from ingot.settings.gguf import Gguf, Importance, Pack
+from ingot.settings.gguf import Budget, Gguf, Importance, Pack
 from ingot.settings.judge import Judge, Score
 from ingot.settings.measure import AskSuite, Compare, Gate, GateSystem, JudgeOpen, Measure
 from ingot.settings.modifiers import Modifiers
@@ -51,6 +51,7 @@ class Settings(Section):
     importance: Importance | None
     gguf: Gguf | None
     pack: Pack
+    budget: Budget | None
     modifiers: Modifiers | None
     router: Router | None
     detector: Detector | None

@@ -1,5 +1,6 @@
 """Settings of the GGUF files and of packing."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -7,6 +8,8 @@ from pydantic import AfterValidator, Field
 from ingot.settings.section import Distinct, Section, problem, setting
 from ingot.settings.training import Calibration
 
+SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(KB|MB|GB|KiB|MiB|GiB)$")
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 GgufType = Literal[
     "F16",
     "Q8_0",
@@ -50,3 +53,21 @@ class Pack(Section):
     """Packing of the files to send, by zstd."""
 
     level: int = setting("zstd level", ge=1, le=22)
+
+
+Size = Annotated[str, Field(pattern=SIZE.pattern, json_schema_extra={"form": "a size such as 60MB or 1.5GB"})]
+
+
+def bytes_of(size: str) -> int:
+    """Return the bytes of a size."""
+    found = SIZE.match(size)
+    assert found  # the settings are checked
+    number, unit = found.groups()
+    return round(float(number) * UNITS[unit])
+
+
+class Budget(Section):
+    """What the released base may take, which `make plan` holds the configuration against; null: it may take any."""
+
+    file: Size | None = setting("Packed file, such as 60MB", default=None)
+    memory: Size | None = setting("The model in memory, such as 90MB", default=None)

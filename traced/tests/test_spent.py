@@ -27,8 +27,11 @@ install(workflow)
 
 def test_the_time_in_which_any_step_ran_counts_once():
     assert busy_seconds([]) == 0
-    runs = [Spent("a", "a", ended=10, seconds=4, peak_bytes=0), Spent("b", "b", ended=12, seconds=5, peak_bytes=0)]
-    assert busy_seconds([*runs, Spent("c", "c", ended=101, seconds=1, peak_bytes=0)]) == 7
+    runs = [
+        Spent("a", "a", ended=10, seconds=4, peak_bytes=0, file_bytes=0),
+        Spent("b", "b", ended=12, seconds=5, peak_bytes=0, file_bytes=0),
+    ]
+    assert busy_seconds([*runs, Spent("c", "c", ended=101, seconds=1, peak_bytes=0, file_bytes=0)]) == 7
 
 
 @pytest.mark.graph

@@ -4,12 +4,13 @@ import shutil
 import pytest
 
 from helpers.models import answer_of
+from ingot.converting.gguf_types import file_type
 from ingot.converting.llama_cpp_tools import refuse_remote_code
 from ingot.errors import InputError
 from ingot.inference.gguf_model import check_gguf, open_gguf
 from ingot.settings.gguf import Importance
 from workflow_scripts.gguf.convert import convert
-from workflow_scripts.gguf.quantize import file_type, quantize
+from workflow_scripts.gguf.quantize import quantize
 
 pytestmark = pytest.mark.graph
 

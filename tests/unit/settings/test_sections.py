@@ -13,7 +13,8 @@ from ingot.settings.section import Section
 from ingot.settings.wording import alternatives, resolve
 
 ROOT = Path(__file__).resolve().parents[3]
-ENTRIES = {"Source", "Fields", "Suite", "Gate"}  # entries of lists and mappings: their keys may be left out
+# Entries of lists and mappings, and a section of which any key is enough.
+ENTRIES = {"Source", "Fields", "Suite", "Gate", "Budget"}
 
 
 def sections(of=Section):

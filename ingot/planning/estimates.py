@@ -1,0 +1,338 @@
+"""Estimate what each step takes, from the configuration and the shape of the model alone.
+
+Operations are counted as usual (Kaplan et al. 2020, arXiv:2001.08361): two for each weight and token forwards, four
+backwards. What one machine makes of them is learned in `experience`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingot.planning.weights import BYTES, Weights
+from ingot.settings.training import Calibration, FullTraining, LoraTraining
+from ingot.workflow.build import Build
+
+Wildcards = tuple[str, ...]
+MB = 1_000_000
+TORCH, TRAINER, LLAMA_CPP, PLAIN = 480 * MB, 780 * MB, 380 * MB, 60 * MB
+"""Memory of a process that has imported torch, TRL, llama.cpp with a tokenizer, or little."""
+NF4 = 0.55
+"""Bytes of a weight in 4 bits, with its share of the scales."""
+PER_TOKEN = 24
+"""Numbers per token and width that a block with gates keeps for its gradients. Without gates they are 17
+(Korthikanti et al. 2022, arXiv:2205.05198)."""
+PER_LOGIT = 20
+"""Bytes of a logit beside itself: in float32, its softmax, and their gradients."""
+ASKING = 4
+"""Operations for each weight and token of a question and its answer: tokens that are written one by one, in small
+batches, take longer than those of a training."""
+ANSWER_BYTES = 700
+"""A row of the answers."""
+NEWTON_SCHULZ = 15
+"""Products of a matrix with a square one that a step of Muon takes: three for each of its five iterations."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a step writes, holds and computes."""
+
+    file_bytes: float = 20_000
+    memory_bytes: float = PLAIN
+    gpu_memory_bytes: float = 0
+    operations: float = 0
+    """Multiplications and additions."""
+    record_bytes: float = 0
+    """Records that it goes through."""
+    seconds: float = 1
+    """What it takes however little there is to do: to start, and to import."""
+    tokens: float = 0
+    """Tokens that an endpoint is asked, and answers."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the estimates go by."""
+
+    build: Build
+    weights: Weights
+    gguf_bytes: dict[str, int]
+    """{type: bytes of the GGUF file without its tokenizer}."""
+    source_bytes: float
+    """Bytes of all sources."""
+    records: float
+    """Training records."""
+    record_tokens: float
+    """Tokens of a record, with its answer and the template."""
+    questions: float
+    """Questions that every model is asked."""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether models are computed on a GPU."""
+        return self.build.settings.resources.gpu > 0
+
+    def checkpoint(self, dtype: str) -> float:
+        """Return the bytes of a folder with the whole model."""
+        return self.weights.parameters * BYTES[dtype] + self.weights.tokenizer_bytes
+
+    def on_device(self, model: float, more: float = 0, process: float = TORCH, **others: float) -> Estimate:
+        """Describe a step that holds a model of so many bytes, and more beside it, where models are computed."""
+        held = model + more
+        if not self.on_gpu:
+            return Estimate(memory_bytes=process + held, seconds=8, **others)
+        # The weights pass through the main memory, shard by shard.
+        return Estimate(memory_bytes=3000 * MB + model / 4, gpu_memory_bytes=700 * MB + held, seconds=25, **others)
+
+
+def activations(weights: Weights, rows: int, length: float, checkpointing: bool, width: int) -> float:
+    """Return the bytes that a training keeps for its gradients, logits included, in numbers of `width` bytes."""
+    tokens = rows * length
+    kept = weights.layers + PER_TOKEN if checkpointing else weights.layers * PER_TOKEN
+    return tokens * (weights.hidden * kept * width + weights.vocabulary * (width + PER_LOGIT))
+
+
+def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
+    """Estimate the training of a LoRA adapter."""
+    weights, width = s.weights, 2 if s.on_gpu else 4
+    length = settings.length if settings.packing else min(settings.length, s.record_tokens)
+    rows = records * s.record_tokens / settings.length if settings.packing else records
+    a_step = settings.batch * settings.accumulation
+    steps = min(settings.epochs * rows / a_step, settings.max_steps or float("inf"))
+    trained = weights.lora(settings.rank, settings.target_modules)
+    frozen = weights.parameters * (NF4 if settings.quantization else width)
+    # A batch is as long as its longest row.
+    longest = settings.length if settings.packing else min(settings.length, 2.5 * s.record_tokens)
+    more = activations(weights, settings.batch, longest, settings.gradient_checkpointing, width) + 16 * trained
+    operations = 4 * (weights.computed + trained) * steps * a_step * length
+    made = 4 * trained + weights.tokenizer_bytes
+    return s.on_device(frozen, more, process=TRAINER, operations=operations, file_bytes=made)
+
+
+def full(s: Situation, settings: FullTraining, dtype: str) -> Estimate:
+    """Estimate the training of all weights."""
+    weights, tokens = s.weights, settings.batch * settings.length
+    states = 16 if settings.optimizer == "adamw" else 14  # weights, gradients and moments in float32
+    more = activations(weights, settings.batch, settings.length, s.on_gpu, 4)
+    shapes = weights.matrices.values()
+    muon = weights.layers * sum(2 * NEWTON_SCHULZ * min(shape) ** 2 * max(shape) for shape in shapes)
+    a_step = 6 * weights.computed * tokens + (muon if settings.optimizer == "muon" else 0)
+    return s.on_device(
+        states * weights.parameters, more, operations=settings.steps * a_step, file_bytes=s.checkpoint(dtype)
+    )
+
+
+def looked_at(s: Situation, settings: Calibration) -> float:
+    """Return the operations of a step that looks at some conversations."""
+    return 2 * s.weights.computed * settings.records * min(settings.length, s.record_tokens)
+
+
+def asked(s: Situation, questions: float) -> float:
+    """Return the operations of asking so many questions."""
+    return ASKING * s.weights.computed * questions * s.record_tokens
+
+
+def predictions(s: Situation) -> float:
+    """Return the bytes of the predictions of the held-out tokens, in half precision."""
+    return s.build.settings.measure.fidelity_tokens * s.weights.vocabulary * 2
+
+
+def ask_checkpoint(s: Situation, questions: float, file_bytes: float) -> Estimate:
+    """Estimate asking a checkpoint."""
+    batch, width = s.build.settings.measure.batch, 2 if s.on_gpu else 4
+    # Keys and values are copied whenever rows come and go. The longest questions come first.
+    more = 2 * width * s.weights.kept_of(round(batch * 2.5 * s.record_tokens)) + 3 * predictions(s)
+    return s.on_device(s.weights.parameters * width, more, operations=asked(s, questions), file_bytes=file_bytes)
+
+
+def ask_gguf(s: Situation, quant: str, questions: float, file_bytes: float) -> Estimate:
+    """Estimate asking a GGUF file."""
+    model = s.gguf_bytes.get(quant, 0)
+    held = model + s.weights.kept_of(16 * s.build.settings.context) * 2
+    return Estimate(file_bytes, LLAMA_CPP + held, held if s.on_gpu else 0, asked(s, questions), seconds=6)
+
+
+def of_records(factor: float) -> Callable[[Situation, Wildcards], Estimate]:
+    """Make the estimate of a step that goes through all records, and writes so much of them."""
+
+    def estimate(s: Situation, _: Wildcards) -> Estimate:
+        return Estimate(
+            s.source_bytes * factor, 220 * MB + 0.5 * s.source_bytes, record_bytes=s.source_bytes, seconds=2
+        )
+
+    return estimate
+
+
+def fixed(memory_bytes: float, seconds: float) -> Callable[[Situation, Wildcards], Estimate]:
+    """Make the estimate of a step that always takes the same."""
+    return lambda *_: Estimate(memory_bytes=memory_bytes, seconds=seconds)
+
+
+def pretrain(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the base that is made here."""
+    return full(s, s.build.settings.pretrain.training, "float32")
+
+
+def brought(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate a base that is fetched, or read from a GGUF file."""
+    return Estimate(
+        s.checkpoint(s.build.settings.base.dtype), TORCH + s.weights.parameters * 4, seconds=10,
+        record_bytes=s.weights.parameters / 4,
+    )  # fmt: skip
+
+
+def adapt(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the adapter."""
+    return lora(s, s.build.settings.adapt.training, s.records)
+
+
+def target(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate a targeted round."""
+    return lora(s, s.build.settings.target.training, s.records / 4)
+
+
+def train_modifier(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate a modifier."""
+    modifiers = s.build.settings.modifiers
+    assert modifiers
+    return lora(s, modifiers.training, modifiers.collect_failures.most_asked)
+
+
+def merge(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate merging."""
+    made = s.checkpoint(s.build.settings.merge.dtype)
+    return Estimate(made, TORCH + 4 * s.weights.parameters, seconds=6, record_bytes=made / 100)
+
+
+def prune(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate pruning."""
+    settings = s.build.settings
+    made, operations = s.checkpoint(settings.merge.dtype), looked_at(s, settings.prune.calibration)
+    return s.on_device(4 * s.weights.parameters, 0, operations=2 * operations, file_bytes=made)
+
+
+def recover(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the training after pruning."""
+    return full(s, s.build.settings.recover.training, s.build.settings.merge.dtype)
+
+
+def quantize_awq(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate AWQ: the packed checkpoint, and the scaled one that GGUF files are made from."""
+    settings, weights = s.build.settings, s.weights
+    group = 128 if settings.quantize_awq.group == "auto" else int(settings.quantize_awq.group)
+    packed = weights.in_blocks * (0.5 + 2.5 / group) + (weights.parameters - weights.in_blocks) * 2
+    made = packed + 2 * weights.tokenizer_bytes + s.checkpoint(settings.merge.dtype)
+    # Each group of layers is tried with twenty scales.
+    operations = 20 * looked_at(s, settings.quantize_awq.calibration)
+    return s.on_device(8 * weights.parameters, 0, operations=operations, file_bytes=made)
+
+
+def convert(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the 16-bit GGUF file."""
+    made = s.gguf_bytes.get("F16", 2 * s.weights.parameters) + 0.4 * s.weights.tokenizer_bytes
+    return Estimate(made, LLAMA_CPP + 2 * made, seconds=8, record_bytes=made / 10)
+
+
+def quantize(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate a GGUF file of another type."""
+    made = s.gguf_bytes.get(wildcards[0], s.weights.parameters) + 0.4 * s.weights.tokenizer_bytes
+    return Estimate(made, PLAIN + 2 * s.weights.parameters, seconds=1, operations=200 * s.weights.parameters)
+
+
+def importance(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the importance matrix."""
+    settings = s.build.settings.importance
+    assert settings
+    inputs = s.weights.layers * sum(columns for _, columns in s.weights.matrices.values())
+    return s.on_device(4 * s.weights.parameters, 0, operations=looked_at(s, settings), file_bytes=4 * inputs)
+
+
+def measure(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate measuring a checkpoint."""
+    return ask_checkpoint(s, s.questions, predictions(s) + s.questions * ANSWER_BYTES)
+
+
+def measure_gguf(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate measuring a GGUF file."""
+    return ask_gguf(s, wildcards[0], s.questions, predictions(s) + s.questions * ANSWER_BYTES)
+
+
+def versus_parent(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate comparing two models token by token."""
+    return Estimate(memory_bytes=PLAIN + 2 * predictions(s), record_bytes=2 * predictions(s))
+
+
+def ask_some(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate asking a checkpoint training prompts."""
+    return ask_checkpoint(s, s.questions, s.questions * ANSWER_BYTES)
+
+
+def ask_served(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate asking the served model, with or without a modifier."""
+    settings = s.build.settings
+    most = settings.modifiers.collect_failures.most_asked if settings.modifiers else s.questions
+    return ask_gguf(s, s.build.served, most, most * ANSWER_BYTES)
+
+
+def convert_modifier(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate a modifier as a GGUF file, which is tried on some questions."""
+    modifiers = s.build.settings.modifiers
+    assert modifiers
+    made = s.weights.lora(modifiers.training.rank, modifiers.training.target_modules)
+    return ask_gguf(s, s.build.served, 200, made)
+
+
+def pack(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate a packed file."""
+    content = quantize(s, wildcards).file_bytes
+    return Estimate(0.93 * content, PLAIN + content, record_bytes=content, seconds=1)
+
+
+def release(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the release, whose files are links."""
+    return Estimate(memory_bytes=PLAIN, file_bytes=s.weights.tokenizer_bytes)
+
+
+ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
+    "generate": of_records(1),
+    "train_detector": fixed(310 * MB, 9),
+    "train_router": fixed(240 * MB, 14),
+    "train_tokenizer": of_records(0.02),
+    "read": of_records(1.3),
+    "filter": of_records(1.3),
+    "sign": of_records(0.4),
+    "deduplicate": of_records(1.1),
+    "decontaminate": of_records(1.1),
+    "balance": of_records(1.1),
+    "split": of_records(1.1),
+    "report_curation": of_records(0.01),
+    "gate_data": of_records(0),
+    "pretrain": pretrain,
+    "fetch": brought,
+    "read_gguf": brought,
+    "adapt": adapt,
+    "target": target,
+    "prefer": target,
+    "train_modifier": train_modifier,
+    "merge": merge,
+    "prune": prune,
+    "recover": recover,
+    "quantize_awq": quantize_awq,
+    "convert": convert,
+    "quantize": quantize,
+    "importance": importance,
+    "pack": pack,
+    "measure": measure,
+    "measure_gguf": measure_gguf,
+    "versus_parent": versus_parent,
+    "ask_checkpoint": ask_some,
+    "ask_gguf": ask_served,
+    "ask_served": ask_served,
+    "ask_modifier": ask_served,
+    "convert_modifier": convert_modifier,
+    "release": release,
+}
+"""What is not here is small: it reads reports, and writes one."""
+
+
+def estimate(s: Situation, rule: str, wildcards: Wildcards) -> Estimate:
+    """Estimate a step."""
+    return ESTIMATES[rule](s, wildcards) if rule in ESTIMATES else Estimate()

@@ -1,0 +1,120 @@
+"""Plans: from configurations alone, corrected by what ran here, and refused where the arithmetic forbids."""
+
+import json
+import subprocess
+
+import pytest
+
+from helpers.workspaces import ENVIRONMENT, ROOT, clone_of
+from ingot.errors import InputError
+from ingot.planning.estimates import estimate
+from ingot.planning.experience import Experience, Needs
+from ingot.planning.plan import budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
+from ingot.settings.gguf import bytes_of
+from ingot.workflow.build import open_build
+
+GIB = 1 << 30
+WORLD = {"name": "world", "generator": "alpaca", "domain": "math"}
+
+
+def situation(preset, **given):
+    build = open_build({"preset": preset, **given}, ROOT)
+    config = config_of(build, ROOT)
+    return situation_of(build, config, dict.fromkeys(build.types, 10**9))
+
+
+@pytest.mark.parametrize("preset", [path.stem for path in ROOT.glob("presets/*.yaml") if path.stem != "defaults"])
+def test_every_preset_has_a_shape(preset):
+    build = open_build({"preset": preset, "sources": [WORLD]}, ROOT)
+    made = situation_of(build, config_of(build, ROOT), {})
+    assert made.weights.parameters > 3_000_000
+    assert made.records > 1000
+
+
+def test_a_base_without_a_shape_is_an_error_that_says_where_to_put_it():
+    base = {"kind": "hub", "model": "who/knows", "revision": "0" * 40, "licence": "x"}
+    with pytest.raises(InputError, match=r"put its config.json at .*presets/shapes/who--knows.json"):
+        situation("llama-3.2-1b", base=base)
+
+
+def test_recover_of_eight_billion_weights_does_not_fit_one_gpu():
+    made = situation("llama-3.1-8b")
+    lines = lines_of(made, [("x:recover", "recover", ())], Experience(ROOT / "none.json"))
+    assert 110 * GIB < lines[0].needs.gpu_memory_bytes < 180 * GIB
+    (reason,) = (r for r in reasons_against(made, lines, 10**15, here=False) if "recover" in r)
+    assert "lower `batch`" in reason
+
+
+def test_steps_that_hold_no_model_are_small():
+    made = estimate(situation("llama-3.1-8b"), "gate", ())
+    assert made.memory_bytes < GIB
+
+
+def test_the_disk_must_hold_what_is_written():
+    made = situation("tiny")
+    lines = lines_of(made, [("x:pretrain", "pretrain", ())], Experience(ROOT / "none.json"))
+    assert any(reason.startswith("disk:") for reason in reasons_against(made, lines, 1000, here=False))
+    assert not reasons_against(made, lines, 10**12, here=True)
+
+
+@pytest.mark.parametrize(("text", "count"), [("60MB", 60_000_000), ("1.5GB", 1_500_000_000), ("2KiB", 2048)])
+def test_sizes_are_read(text, count):
+    assert bytes_of(text) == count
+
+
+def test_a_budget_that_cannot_be_met_is_answered_with_the_arithmetic():
+    build = open_build({"preset": "llama-3.1-8b", "budget": {"file": "520MB"}}, ROOT)
+    config = config_of(build, ROOT)
+    sizes = gguf_bytes(config, [*build.types, "IQ1_S"], ROOT)
+    (reason,) = budget_reasons(build, 0.93 * sizes[build.served], sizes, 8_030_261_248)
+    assert "520MB are wanted" in reason
+    assert "even IQ1_S, the smallest" in reason
+    roomy = open_build({"preset": "llama-3.1-8b", "budget": {"file": "20GB"}}, ROOT)
+    assert budget_reasons(roomy, 0.93 * sizes[build.served], sizes, 8_030_261_248) == []
+    tight = open_build({"preset": "llama-3.1-8b", "budget": {"memory": "4GB"}}, ROOT)
+    assert "would fit" in budget_reasons(tight, 1, sizes, 8_030_261_248)[0]
+
+
+RAW = Needs(1000, 2000, 0, 10)
+
+
+def test_what_ran_here_corrects_what_is_said(tmp_path):
+    known = Experience(tmp_path / "e.json")
+    measured = {"file_bytes": 1100, "memory_bytes": 1000, "seconds": 30}
+    known.note_measured("p:a-1", "a", RAW, measured, ended=5)
+    assert known.corrected("p:a-1", "a", RAW) == Needs(1100, 1000, 0, 30)
+    assert known.corrected("p:a-2", "a", RAW).seconds == pytest.approx(30), "another step of the rule"
+    other = known.corrected("q:b", "b", RAW)
+    assert other.seconds == pytest.approx(30), "the machine is three times slower than thought"
+    assert (other.file_bytes, other.memory_bytes) == (1000, 2000)
+
+
+def test_a_plan_knows_its_own_error(tmp_path):
+    known = Experience(tmp_path / "e.json")
+    known.note_said("p:a", "a", RAW, RAW, now=1)
+    known.save()
+    known = Experience(tmp_path / "e.json")
+    known.note_measured("p:a", "a", RAW, {"file_bytes": 1000, "memory_bytes": 1600, "seconds": 8}, ended=2)
+    assert known.errors() == {"file_bytes": (0, 1), "memory_bytes": (0.25, 1), "seconds": (0.25, 1)}
+    known.note_measured("p:a", "a", RAW, {"file_bytes": 1000, "memory_bytes": 1600, "seconds": 8}, ended=2)
+    assert known.errors()["seconds"] == (0.25, 1), "the same run is counted once"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', '{"a": {"rule": "x"}}'])
+def test_a_damaged_memory_counts_as_none(tmp_path, content):
+    path = tmp_path / "e.json"
+    path.write_text(content)
+    assert Experience(path).steps == {}
+
+
+@pytest.mark.graph
+def test_make_plan_needs_no_network_and_no_weights(start, tmp_path):
+    folder = clone_of(start.folder, tmp_path / "ingot").folder
+    command = ["make", "plan", "PRESET=llama-3.1-8b", "PROFILE=profiles/slurm", "FORMAT=json"]
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    made = json.loads(done.stdout)
+    assert {"step", "file_bytes", "memory_bytes", "gpu_memory_bytes", "seconds", "cost"} == set(made["steps"][0])
+    assert any("recover" in reason for reason in made["reasons"])
+    assert not made["feasible"]
+    assert done.returncode
+    assert not (folder / "results").exists()
