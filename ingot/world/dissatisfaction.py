@@ -122,6 +122,61 @@ LOOKALIKES = (
     "{when|why|how} {did|does} {the engine|the empire|a star|the market} {fail|break|collapse|stop}?",
     "{define|what does} {wrong|error|failure|mistake|retry}{| mean?| in one line}",
 )
+# What people say in the middle of a conversation when nothing is wrong.
+FOLLOW_UPS = (
+    "{yes|yep|sure|right|exactly|of course|correct}, "
+    "{that is fine|that works|that is perfect|sounds good|go ahead|that will do|I like that one}",
+    "{that|this|it} {is|sounds|looks|seems|would be} {perfect|great|good|fine|lovely|right|wonderful|correct|excellent}"
+    "{| to me|, thank you|, thanks a lot|, go ahead}",
+    "{great|perfect|wonderful|awesome|excellent|cool|nice}{|, thanks|, thank you|, I will take it|, book it}",
+    "{no|nope|no thanks|nothing else}, {that is all|that will be all|that is all I need|I am good|I am all set|I am done}"
+    "{|, thank you|, thanks for your help| for now| for today}",
+    "{thank you|thanks}{| so much| very much| a lot}"
+    "{|, that is all I need|, you were very helpful|, I appreciate it|, goodbye|, have a nice day}",
+    "{I appreciate|I am grateful for} {your help|all your help|it|that}{|, that is all|, bye|, I need nothing more}",
+    "{not|maybe not|nothing} {at this time|right now|today|at the moment|yet}{|, thanks|, thank you}",
+    "{I want|I would like|I need} {to leave|to go|to come back|to start|to be there} "
+    "{on Monday|next Friday|on the 5th|tomorrow|in the evening|at 5 pm}{| for two| with three people}",
+    "{I am|we are} {leaving|going|staying|flying|travelling} {from Rome|to Paris|in Atlanta|on March 3rd|next week}"
+    "{|, and need 3 tickets| with my family}",
+    "{find me|search for|look for|show me|get me} {a hotel|a restaurant|a flight|some music|a doctor|a movie} "
+    "{in Oakland|near the park|for tonight|with a pool|that is cheap}",
+    "what {is|was} {the|its|their} {phone number|address|price|rating|opening time}{|, please| of that one}?",
+    "does {it|that one|the place|the hotel} {have|offer|take|allow} {parking|wifi|pets|cards|breakfast}?",
+    "{let us|I will|we can} {do|take|say|go with} {Monday|7 pm|the first one|two of them|the second one}{|, please}",
+    "{change|move|set} {it|the time|the date|the meeting} {to|for} {6 in the evening|Monday|two people|the 11th}"
+    "{| instead|, please}",
+    "{actually|wait|oh}, {I want it on Friday|make it three people|can we do 5 pm|I prefer the morning}{| instead}",
+    "{it|the meeting|the table|my trip} {is|should be} {for two|on Monday|at noon|in Berlin}{|, not more|, I think}",
+    "my {name|number|address|account} is {Ann|555 12|in Rome|the first one}{|, and his is Bob|, as before}",
+    "{are there|do you have|do they have} {any other|more|some other} {houses|movies|flights|songs|options}"
+    "{| in that area| that are cheaper}?",
+    "{I will|let me|I have to} {think about it|ask my wife|check first|look at it tonight}{|, thanks|, and call you}",
+    "{ok|okay|all right|got it|understood}{|, thanks|, and then?|, what next?|, let us go on|, please continue}",
+    "{can you|could you|will you} {help me|tell me more|find out|remind me|send it|book it}"
+    "{| please| about that| tomorrow}?",
+    "{who|which actors|what kind of music|which team} {is in it|plays there|do they like|won last year}?",
+    "{I love|I like|I enjoy|I prefer} {jazz|that one|the second one|comedies|Italian food}{|, thanks|, play it|, go on}",
+    "{play|pause|book|buy|reserve|order} {it|that one|the song|a table|two tickets}{|, please| now| for me| in the kitchen}",
+    "{how|why} {does|do|would} {this|it|that|they} {work|happen|matter|help}{| in practice| for me| at all}?",
+    "{that|this} {helps|makes sense|is clear now|is interesting|is good to know}"
+    "{|, thanks|. What about costs?|, tell me more}",
+    "{can you|please|could you} {give an example|explain the second point|say more|use simpler words|put it in a table}"
+    "{|, thanks|, if you can}",
+    "{now|next|then|after that} {do the same for Spain|write the tests|add a title|try it with ten|shorten it to a line}",
+    "{it|that|the code} {works|worked|did the trick|runs now|is fixed}{|, thanks|, great|. Now add logging.|, go on}",
+    "{no problem|no worries|never mind|fine by me|as you like}{|, go on|, thanks|, let us move on}",
+    "{no|nope|not really}, {just one|only two of us|I have none|call it practice|the other address is fine|it is new}",
+    "{yes|yeah|no}, {it is|I am|we are|they are} {new|alone|in a hurry|at home|like that|from here}{|, thanks}",
+    "{is|was} {it|that|he|she} {open|far|expensive|available|born there|married}{| on Sundays| at that time| today}?",
+    "{what|how much} {does|would|did} {it|that one|the ticket|a night} {cost|take|weigh|need}{|, about| in all}?",
+    "{hello|hi|good morning|hey}{|, how are you?|, I have a question|, I am back|, one more thing|, can you help me?}",
+    "{we|they|my friends} {need|want|have} {a room|two cars|an hour|a quiet place|nothing special}{| there| for a week}",
+    "{so|and so|that means} {it is free|we meet at five|I need a visa|he wrote it|both are fine}{|?|, right?|, is it?}",
+    "{sounds|looks|feels} {good|like fun|like a plan|right|great}{| to me|, thanks|, let us do it|. Do it.}",
+    "{send|give|read} {it|that|them} {to my boss|to Ann|to me later|by mail|in English}{|, please| when you can}",
+    "{both|either one|the cheaper one|the first|anything|the later one} {is fine|will do|works for me|, please}",
+)
 # If somebody else complains, or a complaint is only talked about, nobody asks for another try.
 FRAMES = (
     "translate into {French|German|Spanish|Latin}: {complaint}",
@@ -187,7 +242,7 @@ def phrasings(side: str) -> tuple[list[list[str]], list[list[str]]]:
         return [sentence for sentence in sentences if (unit_hash(sentence) < HELD_OUT) == (side == "sentences")]
 
     complaints = [chosen(expand(grammar)) for grammar in families(COMPLAINTS, whole)]
-    lookalikes = [chosen(expand(grammar)) for grammar in families(LOOKALIKES, whole)]
+    lookalikes = [chosen(expand(grammar)) for grammar in families(LOOKALIKES + FOLLOW_UPS, whole)]
     all_complaints = [sentence for sentences in complaints for sentence in sentences]
     r = random.Random(0)
     quoted = [chosen(quoting(frame, all_complaints, r)) for frame in families(FRAMES, whole)]
