@@ -37,6 +37,8 @@ DISKS ?= 20
 MINUTES ?= 300
 ## Files of labels for `bench-router`, which says how they look
 LABELS ?=
+## A folder of dialogues for `bench-detector`, which says how they look
+DIALOGUES ?=
 ## A folder with token vectors for `bench-router`, such as results/base
 EMBEDDING ?=
 
@@ -45,7 +47,7 @@ BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cann
 PYTHON = "$(call BIN,$(1))/python"
 
 .PHONY: help build envs why plan doctor hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
-  lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-serving monitoring clean
+  lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
 help:
@@ -180,6 +182,10 @@ bench-data:
 ## Measure what the router's features tell on real labels
 bench-router:
 	@$(call PYTHON,dev) bench/bench_router.py $(LABELS) $(if $(EMBEDDING),--embedding "$(EMBEDDING)")
+
+## Measure how often the escalation detector is right, also about what people said in DIALOGUES
+bench-detector:
+	@$(call PYTHON,dev) bench/bench_detector.py "$(DIALOGUES)"
 
 ## Measure how RELEASE is served, beside llama-server, which is built once
 bench-serving: envs

@@ -21,10 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
 from ingot.io.formats import WHOLE, rows  # noqa: E402
-from ingot.routing import classifier  # noqa: E402
 from ingot.routing.token_vectors import TokenVectors  # noqa: E402
 from ingot.settings.data import Read  # noqa: E402
-from ingot.settings.router import Detector  # noqa: E402
 from ingot.text.forms import unit_hash  # noqa: E402
 from workflow_scripts.router.train_router import committees  # noqa: E402
 
@@ -141,28 +139,6 @@ def cost_of_routing(prompts: list[str], fails: Any, vectors: TokenVectors | None
     return 1000 * (time.perf_counter() - begin) / 500
 
 
-def cost_of_detecting() -> tuple[int, float]:
-    """Return the bytes of the escalation detector as it is served, and the milliseconds that a message takes."""
-    import tempfile
-
-    import yaml
-
-    from ingot.world.dissatisfaction import messages
-    from workflow_scripts.router.train_detector import train_detector
-
-    settings = Detector(**yaml.safe_load((ROOT / "presets/defaults.yaml").read_text())["detector"])
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "detector"
-        train_detector(folder, Path(name) / "report.json", settings=settings, seed=SEED)
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        reader, decisions, _ = classifier.load(folder)
-    texts = [text for text, _ in messages(1, 500, "families")]
-    begin = time.perf_counter()
-    for text in texts:
-        decisions["escalate"].probability(reader.read([text]))
-    return size, 1000 * (time.perf_counter() - begin) / len(texts)
-
-
 def table_of(path: Path, vectors: TokenVectors | None) -> list[str]:
     """Return the lines of the page on one file."""
     prompts, small, large, subjects = read_labels(path)
@@ -215,13 +191,6 @@ def main() -> None:
     ]
     for path in options.files:
         text += table_of(path, vectors)
-    size, milliseconds = cost_of_detecting()
-    text += [
-        "## The escalation detector",
-        "",
-        f"{size:,} bytes; {milliseconds:.2f} ms a message, features included.",
-        "",
-    ]
     (ROOT / "docs/bench-router.md").write_text("\n".join(text))
 
 

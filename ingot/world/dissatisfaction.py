@@ -73,15 +73,19 @@ COMPLAINTS = (
     "{are you even|did you even} {reading|reading this|read it|try}?{| That is wrong.| Once more.}",
     "that {makes no sense|does not add up|cannot be|is impossible}{|, look again|, think once more|, you mixed it up}",
     "{how|why} {can|could|would} {that|it|this} be {right|true|the answer}{?|? Check again.|? I get something else.}",
-    "I {do not understand|am confused by|cannot follow} your {answer|reply|reasoning}{|, say it another way|, try again}",
+    "I {do not understand|am confused by|cannot follow} your {answer|reply|reasoning}"
+    "{|, say it another way|, try again}",
     "{your|the} {numbers|facts|dates|names} {are|look|seem} {off|wrong|mixed up|invented}{|, redo them|, check them}",
-    "you {answered|solved|translated|summarised} {the wrong question|something else|another text}{|, try again|, sorry}",
-    "{no|nope|hey}, {I said|I meant|I asked for} {Spain|the second one|Python|two lines}{|, not that|, once more please}",
+    "you {answered|solved|translated|summarised} {the wrong question|something else|another text}"
+    "{|, try again|, sorry}",
+    "{no|nope|hey}, {I said|I meant|I asked for} {Spain|the second one|Python|two lines}"
+    "{|, not that|, once more please}",
     "{that is|this is|it is} {only half of it|only a part|incomplete|unfinished}{|, finish it|, where is the rest?}",
     "{nothing|none of this|none of it} {works|helps|is right|fits}{|, try something else|, start over|, sadly}",
     "{you|it|your answer} {ignored|missed|overlooked} {the constraint|my example|the first line|half of the text}"
     "{|, again please|, include it}",
-    "{the|your} {output|format|table|list} is {broken|invalid|not what I asked for|unreadable}{|, fix that|, once more}",
+    "{the|your} {output|format|table|list} is {broken|invalid|not what I asked for|unreadable}"
+    "{|, fix that|, once more}",
     "{this|it|that one} {still does not|will not|won't} {compile|run|load|start}{|, any other idea?|, fix it please}",
     "{same|the same|exactly the same} {error|problem|mistake|result} {again|as before|once more}{|, fix it|, come on}",
     "{I|we} get {a wrong result|nonsense|zero every time|nothing} {when I run it|with this|from your formula}",
@@ -154,7 +158,8 @@ FOLLOW_UPS = (
     "{that|this|it} {is|sounds|looks|seems|would be} {perfect|great|good|fine|lovely|right|wonderful|correct|excellent}"
     "{| to me|, thank you|, thanks a lot|, go ahead}",
     "{great|perfect|wonderful|awesome|excellent|cool|nice}{|, thanks|, thank you|, I will take it|, book it}",
-    "{no|nope|no thanks|nothing else}, {that is all|that will be all|that is all I need|I am good|I am all set|I am done}"
+    "{no|nope|no thanks|nothing else}, "
+    "{that is all|that will be all|that is all I need|I am good|I am all set|I am done}"
     "{|, thank you|, thanks for your help| for now| for today}",
     "{thank you|thanks}{| so much| very much| a lot}"
     "{|, that is all I need|, you were very helpful|, I appreciate it|, goodbye|, have a nice day}",
@@ -181,14 +186,17 @@ FOLLOW_UPS = (
     "{can you|could you|will you} {help me|tell me more|find out|remind me|send it|book it}"
     "{| please| about that| tomorrow}?",
     "{who|which actors|what kind of music|which team} {is in it|plays there|do they like|won last year}?",
-    "{I love|I like|I enjoy|I prefer} {jazz|that one|the second one|comedies|Italian food}{|, thanks|, play it|, go on}",
-    "{play|pause|book|buy|reserve|order} {it|that one|the song|a table|two tickets}{|, please| now| for me| in the kitchen}",
+    "{I love|I like|I enjoy|I prefer} {jazz|that one|the second one|comedies|Italian food}"
+    "{|, thanks|, play it|, go on}",
+    "{play|pause|book|buy|reserve|order} {it|that one|the song|a table|two tickets}"
+    "{|, please| now| for me| in the kitchen}",
     "{how|why} {does|do|would} {this|it|that|they} {work|happen|matter|help}{| in practice| for me| at all}?",
     "{that|this} {helps|makes sense|is clear now|is interesting|is good to know}"
     "{|, thanks|. What about costs?|, tell me more}",
     "{can you|please|could you} {give an example|explain the second point|say more|use simpler words|put it in a table}"
     "{|, thanks|, if you can}",
-    "{now|next|then|after that} {do the same for Spain|write the tests|add a title|try it with ten|shorten it to a line}",
+    "{now|next|then|after that} "
+    "{do the same for Spain|write the tests|add a title|try it with ten|shorten it to a line}",
     "{it|that|the code} {works|worked|did the trick|runs now|is fixed}{|, thanks|, great|. Now add logging.|, go on}",
     "{no problem|no worries|never mind|fine by me|as you like}{|, go on|, thanks|, let us move on}",
     "{no|nope|not really}, {just one|only two of us|I have none|call it practice|the other address is fine|it is new}",
@@ -196,7 +204,8 @@ FOLLOW_UPS = (
     "{is|was} {it|that|he|she} {open|far|expensive|available|born there|married}{| on Sundays| at that time| today}?",
     "{what|how much} {does|would|did} {it|that one|the ticket|a night} {cost|take|weigh|need}{|, about| in all}?",
     "{hello|hi|good morning|hey}{|, how are you?|, I have a question|, I am back|, one more thing|, can you help me?}",
-    "{we|they|my friends} {need|want|have} {a room|two cars|an hour|a quiet place|nothing special}{| there| for a week}",
+    "{we|they|my friends} {need|want|have} {a room|two cars|an hour|a quiet place|nothing special}"
+    "{| there| for a week}",
     "{so|and so|that means} {it is free|we meet at five|I need a visa|he wrote it|both are fine}{|?|, right?|, is it?}",
     "{sounds|looks|feels} {good|like fun|like a plan|right|great}{| to me|, thanks|, let us do it|. Do it.}",
     "{send|give|read} {it|that|them} {to my boss|to Ann|to me later|by mail|in English}{|, please| when you can}",
