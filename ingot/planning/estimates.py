@@ -5,7 +5,8 @@ backwards. What one machine makes of them is learned in `experience`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ingot.planning.weights import BYTES, Weights
 from ingot.settings.training import Calibration, FullTraining, LoraTraining
@@ -22,9 +23,6 @@ PER_TOKEN = 24
 (Korthikanti et al. 2022, arXiv:2205.05198)."""
 PER_LOGIT = 20
 """Bytes of a logit beside itself: in float32, its softmax, and their gradients."""
-ASKING = 4
-"""Operations for each weight and token of a question and its answer: tokens that are written one by one, in small
-batches, take longer than those of a training."""
 ANSWER_BYTES = 700
 """A row of the answers."""
 NEWTON_SCHULZ = 15
@@ -44,8 +42,8 @@ class Estimate:
     """Records that it goes through."""
     seconds: float = 1
     """What it takes however little there is to do: to start, and to import."""
-    tokens: float = 0
-    """Tokens that an endpoint is asked, and answers."""
+    threads: int | None = None
+    """Threads that it uses; None: those of a training."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Situation:
         """Return the bytes of a folder with the whole model."""
         return self.weights.parameters * BYTES[dtype] + self.weights.tokenizer_bytes
 
-    def on_device(self, model: float, more: float = 0, process: float = TORCH, **others: float) -> Estimate:
+    def on_device(self, model: float, more: float = 0, process: float = TORCH, **others: Any) -> Estimate:
         """Describe a step that holds a model of so many bytes, and more beside it, where models are computed."""
         held = model + more
         if not self.on_gpu:
@@ -127,7 +125,7 @@ def looked_at(s: Situation, settings: Calibration) -> float:
 
 def asked(s: Situation, questions: float) -> float:
     """Return the operations of asking so many questions."""
-    return ASKING * s.weights.computed * questions * s.record_tokens
+    return 2 * s.weights.computed * questions * s.record_tokens
 
 
 def predictions(s: Situation) -> float:
@@ -140,23 +138,24 @@ def ask_checkpoint(s: Situation, questions: float, file_bytes: float) -> Estimat
     batch, width = s.build.settings.measure.batch, 2 if s.on_gpu else 4
     # Keys and values are copied whenever rows come and go. The longest questions come first.
     more = 2 * width * s.weights.kept_of(round(batch * 2.5 * s.record_tokens)) + 3 * predictions(s)
-    return s.on_device(s.weights.parameters * width, more, operations=asked(s, questions), file_bytes=file_bytes)
+    operations = asked(s, questions)
+    return s.on_device(s.weights.parameters * width, more, operations=operations, file_bytes=file_bytes, threads=1)
 
 
 def ask_gguf(s: Situation, quant: str, questions: float, file_bytes: float) -> Estimate:
     """Estimate asking a GGUF file."""
     model = s.gguf_bytes.get(quant, 0)
     held = model + s.weights.kept_of(16 * s.build.settings.context) * 2
-    return Estimate(file_bytes, LLAMA_CPP + held, held if s.on_gpu else 0, asked(s, questions), seconds=6)
+    # llama.cpp is compiled for processors: envs/build.py.
+    return Estimate(file_bytes, LLAMA_CPP + held, operations=asked(s, questions), seconds=6, threads=1)
 
 
-def of_records(factor: float) -> Callable[[Situation, Wildcards], Estimate]:
-    """Make the estimate of a step that goes through all records, and writes so much of them."""
+def of_records(factor: float, a_part: bool = False) -> Callable[[Situation, Wildcards], Estimate]:
+    """Make the estimate of a step that goes through all records, or a part of them, and writes so much of them."""
 
     def estimate(s: Situation, _: Wildcards) -> Estimate:
-        return Estimate(
-            s.source_bytes * factor, 220 * MB + 0.5 * s.source_bytes, record_bytes=s.source_bytes, seconds=2
-        )
+        size = s.source_bytes / (max(1, len(s.build.parts)) if a_part else 1)
+        return Estimate(size * factor, 220 * MB + 0.5 * size, record_bytes=size, seconds=2)
 
     return estimate
 
@@ -187,6 +186,13 @@ def adapt(s: Situation, _: Wildcards) -> Estimate:
 def target(s: Situation, _: Wildcards) -> Estimate:
     """Estimate a targeted round."""
     return lora(s, s.build.settings.target.training, s.records / 4)
+
+
+def prefer(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate the training on pairs. A row is a question with a right and a wrong answer, asked of two models."""
+    settings = s.build.settings.prefer
+    one = lora(s, settings.training, min(settings.most_asked, s.records) / 2)
+    return replace(one, operations=3 * one.operations)
 
 
 def train_modifier(s: Situation, _: Wildcards) -> Estimate:
@@ -261,8 +267,22 @@ def versus_parent(s: Situation, _: Wildcards) -> Estimate:
 
 
 def ask_some(s: Situation, _: Wildcards) -> Estimate:
-    """Estimate asking a checkpoint training prompts."""
-    return ask_checkpoint(s, s.questions, s.questions * ANSWER_BYTES)
+    """Estimate asking a checkpoint training prompts, some of them several times."""
+    most = min(s.build.settings.target.most_asked, s.records)
+    return ask_checkpoint(s, most, most * ANSWER_BYTES)
+
+
+def ask_for_pairs(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate asking the adapter for wrong answers."""
+    most = min(s.build.settings.prefer.most_asked, s.records)
+    return ask_checkpoint(s, most, most * ANSWER_BYTES)
+
+
+def ask_suite(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate asking a suite of the field: as many questions as a model is measured by."""
+    quant = next((one for one in wildcards if one in s.gguf_bytes), None)
+    size = s.questions * ANSWER_BYTES
+    return ask_gguf(s, quant, s.questions, size) if quant else ask_checkpoint(s, s.questions, size)
 
 
 def ask_served(s: Situation, _: Wildcards) -> Estimate:
@@ -296,9 +316,10 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "train_detector": fixed(310 * MB, 9),
     "train_router": fixed(240 * MB, 14),
     "train_tokenizer": of_records(0.02),
-    "read": of_records(1.3),
-    "filter": of_records(1.3),
-    "sign": of_records(0.4),
+    "read": of_records(1.3, a_part=True),
+    "filter": of_records(1.3, a_part=True),
+    "score": of_records(1, a_part=True),
+    "sign": of_records(0.4, a_part=True),
     "deduplicate": of_records(1.1),
     "decontaminate": of_records(1.1),
     "balance": of_records(1.1),
@@ -310,7 +331,7 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "read_gguf": brought,
     "adapt": adapt,
     "target": target,
-    "prefer": target,
+    "prefer": prefer,
     "train_modifier": train_modifier,
     "merge": merge,
     "prune": prune,
@@ -324,13 +345,16 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "measure_gguf": measure_gguf,
     "versus_parent": versus_parent,
     "ask_checkpoint": ask_some,
+    "ask_checkpoint_of_preferences": ask_for_pairs,
+    "ask_suite": ask_suite,
+    "ask_suite_gguf": ask_suite,
     "ask_gguf": ask_served,
     "ask_served": ask_served,
     "ask_modifier": ask_served,
     "convert_modifier": convert_modifier,
     "release": release,
 }
-"""What is not here is small: it reads reports, and writes one."""
+"""What is not here holds no model, unless its settings name one of their own, and no records."""
 
 
 def estimate(s: Situation, rule: str, wildcards: Wildcards) -> Estimate:

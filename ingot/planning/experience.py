@@ -32,7 +32,7 @@ class Needs:
 
 def needs_of(estimate: Estimate, threads: int, on_gpu: bool) -> Needs:
     """Turn an estimate into time, by the speeds of a usual machine."""
-    speed = GPU_SPEED if on_gpu and estimate.gpu_memory_bytes else CPU_SPEED * threads
+    speed = GPU_SPEED if on_gpu and estimate.gpu_memory_bytes else CPU_SPEED * (estimate.threads or threads)
     seconds = estimate.seconds + estimate.operations / speed + estimate.record_bytes / RECORD_SPEED
     return Needs(estimate.file_bytes, estimate.memory_bytes, estimate.gpu_memory_bytes, seconds)
 

@@ -7,24 +7,28 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ingot.errors import InputError
 from ingot.planning.estimates import Situation, estimate
 from ingot.planning.experience import Experience, Needs, needs_of
 from ingot.planning.weights import weights_of
 from ingot.settings.data import Source
-from ingot.settings.gguf import bytes_of
+from ingot.settings.gguf import GgufType, bytes_of
 from ingot.workflow.build import Build
 from ingot.workflow.environments import python_of
 from ingot.workflow.machine import gpus, memory, size
 from ingot.workflow.parts import files_of
 
 SHAPES = "presets/shapes"
-SMALLEST = ["Q2_K", "IQ2_XXS", "IQ1_M", "IQ1_S"]
-"""The types of llama.cpp with the fewest bits, which the arithmetic of a budget ends with."""
+OFFERED = get_args(GgufType)
+"""The types that the settings offer."""
+SMALLEST = ["IQ1_S"]
+"""The type of llama.cpp with the fewest bits, which the arithmetic of a budget ends with."""
 RECORD_BYTES, RECORD_TOKENS = 330, 32
 """A row of the tiny world, as it is read and as it is trained on."""
+FEW_TOKENS = 200.0
+"""Of a question, where there are no sources to tell."""
 BYTES_PER_TOKEN = 4.0
 """Of English and code, with a vocabulary of tens of thousands."""
 PACKED = {".gz": 3.5, ".zst": 4.0, ".parquet": 3.0}
@@ -43,6 +47,11 @@ class Line:
     needs: Needs
     cost: float
 
+    @property
+    def name(self) -> str:
+        """Its name without that of the preset."""
+        return self.step.partition(":")[2]
+
 
 def config_of(build: Build, root: Path) -> dict[str, Any]:
     """Find the numbers of the model's shape. InputError if they are nowhere."""
@@ -60,6 +69,8 @@ def config_of(build: Build, root: Path) -> dict[str, Any]:
             "tie_word_embeddings": True,
             "max_position_embeddings": build.settings.context,
         }
+    if not build.has_model:
+        raise InputError("there is no model to plan for: base.kind is `tokenizer`; the data stage takes minutes")
     name = Path(base.package.file).stem if base.package else str(base.model).removesuffix(".gguf").replace("/", "--")
     places = [
         root / SHAPES / f"{name}.json",
@@ -92,8 +103,8 @@ def gguf_bytes(config: dict[str, Any], types: list[str], root: Path) -> dict[str
 
 
 def source_bytes(source: Source) -> float:
-    """Return about how many bytes a source has, once it is unpacked."""
-    files = map(Path, files_of(source) if source.path else ())
+    """Return about how many bytes a source has, once it is unpacked. A file of the hub counts once it is here."""
+    files = map(Path, () if source.generator else files_of(source))
     whole = sum(path.stat().st_size * PACKED.get(path.suffix, 1.0) for path in files if path.is_file())
     return whole * (source.sample or 1.0)
 
@@ -102,7 +113,7 @@ def situation_of(build: Build, config: dict[str, Any], sizes: dict[str, int]) ->
     """Say what the estimates go by."""
     settings = build.settings
     of_files = sum(map(source_bytes, settings.sources))
-    made = any(not source.path for source in settings.sources)
+    made = any(source.generator for source in settings.sources)
     of_world = settings.generate.counts.records * RECORD_BYTES if made else 0
     tokens = max(RECORD_TOKENS, settings.filter.length.least / 2) if made else 0.0
     if of_files:
@@ -111,6 +122,7 @@ def situation_of(build: Build, config: dict[str, Any], sizes: dict[str, int]) ->
     rows = of_files / max(1.0, tokens * BYTES_PER_TOKEN) + of_world / RECORD_BYTES
     shares = settings.split.shares
     held_out = rows * shares.test if not settings.benchmarks else settings.generate.counts.benchmark
+    tokens = tokens or FEW_TOKENS
     domains = len({source.domain for source in settings.sources}) or 1
     most = settings.measure.most * domains if settings.measure.most else held_out
     return Situation(
@@ -145,7 +157,7 @@ def lines_of(situation: Situation, steps: Iterable[Step], experience: Experience
         hours = corrected.seconds / 3600 if corrected.gpu_memory_bytes else 0
         cost = hours * settings.resources.gpu * (settings.resources.gpu_price or 0)
         if rule == "score":
-            cost += situation.source_bytes / BYTES_PER_TOKEN / 1e6 * settings.judge.prices.input
+            cost += needs.file_bytes / BYTES_PER_TOKEN / 1e6 * settings.judge.prices.input
         lines.append(Line(name, rule, corrected, round(cost, 2)))
     return lines
 
@@ -171,15 +183,15 @@ def reasons_against(situation: Situation, lines: list[Line], free_disk: int, her
     for line in lines:
         if line.needs.memory_bytes > declared:
             reasons.append(
-                f"{line.step}: it needs {size(line.needs.memory_bytes)} of memory, more than the {size(declared)} of"
-                " `resources.memory_mb`; raise that, or lower `batch` or `length`"
+                f"{line.name}: it needs {size(line.needs.memory_bytes)} of memory, more than the {size(declared)} of"
+                f" `resources.memory_mb`; raise that, or {advice(line.rule)}"
             )
     of_gpu = min((gpu["memory"] for gpu in gpus()), default=0) if here else 0
     gpu_memory = resources.gpu_memory_mb * 1_000_000 if resources.gpu_memory_mb else of_gpu
     for line in lines:
-        if line.needs.gpu_memory_bytes > gpu_memory > 0:
+        if line.needs.gpu_memory_bytes > gpu_memory > 0:  # of some GPUs it is not told
             reasons.append(
-                f"{line.step}: it needs {size(line.needs.gpu_memory_bytes)} of a GPU that has {size(gpu_memory)};"
+                f"{line.name}: it needs {size(line.needs.gpu_memory_bytes)} of a GPU that has {size(gpu_memory)};"
                 f" {advice(line.rule)}"
             )
     if here and resources.gpu > len(gpus()):
@@ -198,7 +210,9 @@ def advice(rule: str) -> str:
         )
     if rule in ("recover", "pretrain"):
         return "lower `batch`, or leave `prune` and `recover` out of the chain"
-    return "lower `measure.batch`" if rule.startswith(("measure", "ask")) else "take a smaller base"
+    if rule in ("read", "filter", "score", "sign"):
+        return "cut the source into more `parts`"
+    return "lower `measure.batch`" if rule.startswith(("measure", "ask")) else "take a smaller base, or less data"
 
 
 def budget_reasons(build: Build, packed: float, sizes: dict[str, int], parameters: int) -> list[str]:
@@ -206,13 +220,18 @@ def budget_reasons(build: Build, packed: float, sizes: dict[str, int], parameter
     budget, reasons = build.settings.budget, []
     if not budget or not build.served:
         return []
+    if build.served not in sizes:
+        raise InputError(f"gguf.serve: llama.cpp cannot make {build.served} of a model of this shape")
+    # A packed file is about so much smaller.
+    shares = {"file": packed / sizes[build.served], "memory": 1.0}
     for key, needed in (("file", packed), ("memory", sizes[build.served])):
         wanted = getattr(budget, key)
         if wanted and needed > bytes_of(wanted):
             most = bytes_of(wanted)
             bits = 8 * sizes[build.served] / parameters
-            fitting = sorted((count, quant) for quant, count in sizes.items() if count <= most)
-            least, smallest = min((count, quant) for quant, count in sizes.items())
+            made = {quant: count * shares[key] for quant, count in sizes.items()}
+            fitting = sorted((count, quant) for quant, count in made.items() if count <= most and quant in OFFERED)
+            least, smallest = min((count, quant) for quant, count in made.items())
             nearest = (
                 f"{fitting[-1][1]} would fit, with {fitting[-1][0] / 1e6:,.0f} MB"
                 if fitting

@@ -6,6 +6,8 @@ from typing import Any
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 TOKENIZER_BYTES = 72
 """Bytes that tokenizer.json has per token: its text, its number, and a merge."""
+KINDS = ("gemma", "gemma2", "gemma3", "gemma3_text", "llama", "mistral", "qwen2", "qwen3", "smollm3")
+"""Models with the seven matrices of Llama's blocks."""
 EXTRA_NORMS = {"gemma2": 2, "gemma3_text": 2, "gemma3": 2}
 """Norms of a block beside the usual two."""
 HEAD_NORMS = ("qwen3", "gemma3_text", "gemma3")
@@ -81,6 +83,8 @@ class Weights:
 def weights_of(config: dict[str, Any]) -> Weights:
     """Read the shape from the content of a config.json. KeyError if it is of another kind than Llama's."""
     inner = config.get("text_config") or config
+    if inner.get("model_type") not in KINDS:
+        raise KeyError(f"model_type {inner.get('model_type')}")
     hidden, heads = int(inner["hidden_size"]), int(inner["num_attention_heads"])
     head = int(inner.get("head_dim") or hidden // heads)
     kind = str(inner.get("model_type"))

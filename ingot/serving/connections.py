@@ -28,6 +28,8 @@ class Connection(HttpToolsProtocol):
 
     head_bytes: int | None = 0
     """How many bytes of a head were read so far. None while a body or an answer is under way."""
+    whole: bool = False
+    """Whether the last request has been read to its end."""
     timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -55,13 +57,20 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on with the body."""
-        self.head_bytes = None
+        self.head_bytes, self.whole = None, False
         self.stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the body is there."""
+        super().on_message_complete()
+        self.whole = True
 
     def data_received(self, data: bytes) -> None:
         """Read what has come."""
         super().data_received(data)
+        if self.head_bytes is None and self.whole and self.cycle.response_complete:
+            self.await_head()  # it has sent something that begins no request, such as the end of a line
         if self.head_bytes is not None:
             self.head_bytes += len(data)
             if self.head_bytes > LARGEST_HEAD:

@@ -45,7 +45,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     build = open_build(given, ROOT)
     config = {"preset": options.preset} if options.preset else {}
     shape = planning.config_of(build, ROOT)
-    wanted = [*build.types, *planning.SMALLEST] if build.settings.budget else build.types
+    wanted = [*build.types, *planning.OFFERED, *planning.SMALLEST] if build.settings.budget else build.types
     sizes = planning.gguf_bytes(shape, list(dict.fromkeys(wanted)), ROOT)
     situation = planning.situation_of(build, shape, sizes)
     experience = Experience(EXPERIENCE)
@@ -64,17 +64,20 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     for (name, rule, wildcards), line in zip(named, lines, strict=True):
         experience.note_said(name, rule, planning.raw_needs(situation, rule, wildcards), line.needs, time.time())
     experience.save()
-    packed = next((line.needs.file_bytes for line in lines if line.rule == "pack"), sizes.get(build.served, 0))
+    served = [(keyed(build.settings.preset, f"pack-{build.served}"), "pack", (build.served,))] if build.served else []
+    packed = sum(line.needs.file_bytes for line in planning.lines_of(situation, served, experience))
     reasons = planning.budget_reasons(build, packed, sizes, situation.weights.parameters)
     here = "slurm" not in options.profile
-    reasons += planning.reasons_against(situation, lines, shutil.disk_usage(".").free, here)
+    running = {keyed(build.settings.preset, step.name) for step in to_run}
+    still = [line for line in lines if line.step in running]
+    reasons += planning.reasons_against(situation, still, shutil.disk_usage(".").free, here)
     cores = build.settings.threads
     return {
         "preset": build.settings.preset,
         "parameters": situation.weights.parameters,
         "steps": [
             {
-                "step": line.step.partition(":")[2],
+                "step": line.name,
                 "file_bytes": round(line.needs.file_bytes),
                 "memory_bytes": round(line.needs.memory_bytes),
                 "gpu_memory_bytes": round(line.needs.gpu_memory_bytes),

@@ -140,13 +140,18 @@ class Reloader:
 
     def ask(self) -> None:
         """Begin, and return at once."""
-        self.tasks.add(asyncio.ensure_future(self.reload()))
+        self.keep(asyncio.ensure_future(self.reload()))
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Keep a task until it has ended."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def reload(self) -> None:
         """Load keys and release. If that fails, all stays as it was."""
         async with self.one_at_a_time:
             try:
-                self.gate.keys = keys_of(self.options)
+                keys = keys_of(self.options)
                 new = await asyncio.to_thread(load, self.options)
             except InputError as error:
                 LOG.error("the release was not loaded again: %s", error)
@@ -154,10 +159,10 @@ class Reloader:
             except Exception:
                 LOG.exception("the release was not loaded again")
                 return
-            old, self.service.loaded = self.service.loaded, new
+            old, self.service.loaded, self.gate.keys = self.service.loaded, new, keys
             self.gate.metrics.reloads.inc()
             LOG.info("loaded", extra={"fields": {"release": new.release.name, "version": new.release.version}})
-            self.tasks.add(asyncio.create_task(self.close_later(old)))
+            self.keep(asyncio.create_task(self.close_later(old)))
 
     async def close_later(self, old: Loaded) -> None:
         """Free a release once its last answer has ended."""

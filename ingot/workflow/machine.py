@@ -8,6 +8,7 @@ import ctypes
 import datetime
 import email.utils
 import fcntl
+import http.client
 import json
 import os
 import platform
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -136,7 +138,7 @@ def check_cores(settings: Settings) -> Finding:
 
 def check_locks(folder: Path) -> Finding:
     """Check that a lock on a file of this folder keeps others out."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as first, open(first.name, "rb") as second:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as first, open(first.name, "r+b") as second:
         try:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
             try:
@@ -177,10 +179,11 @@ def check_sandbox() -> Finding:
 
 
 def gpus() -> list[dict[str, Any]]:
-    """List the GPUs that the driver knows: name, and memory in bytes."""
-    told = output_of("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-    rows = [line.split(", ") for line in (told or "").splitlines() if line.count(", ") == 1]
-    return [{"name": name, "memory": int(float(mebibytes)) << 20} for name, mebibytes in rows]
+    """List the GPUs that the driver knows: name, and memory in bytes (0: not told)."""
+    listed = output_of("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
+    rows = [line.split(", ") for line in (listed or "").splitlines() if line.count(", ") == 1]
+    # Some GPUs share the memory of the machine, and tell none of their own.
+    return [{"name": name, "memory": int(told) << 20 if told.isdigit() else 0} for name, told in rows]
 
 
 def check_gpu(settings: Settings) -> Finding:
@@ -197,7 +200,7 @@ def check_gpu(settings: Settings) -> Finding:
     )
 
 
-def check_driver(root: Path) -> Finding:
+def check_driver(settings: Settings, root: Path) -> Finding:
     """Compare what the driver can run with what torch was built for."""
     cuda = re.search(r"CUDA Version: (\d+)\.(\d+)", output_of("nvidia-smi") or "")
     if not cuda:
@@ -210,11 +213,12 @@ def check_driver(root: Path) -> Finding:
     told = (output_of(python, "-c", ASK_TORCH, seconds=120) if python else None) or ""
     if version := re.match(r"(\d+)\.(\d+)", told):
         wanted = int(version[1]), int(version[2])
+    state: State = "fail" if settings.resources.gpu else "note"
     found = f"CUDA {has[0]}.{has[1]}" + (f"; torch is built for {wanted[0]}.{wanted[1]}" if wanted else "")
     if wanted and wanted[0] > has[0]:
-        return Finding("driver", "fail", found, "update the driver of NVIDIA, or it will be a training on the CPU")
+        return Finding("driver", state, found, "update the driver of NVIDIA, or it will be a training on the CPU")
     if told.endswith("False\n"):
-        return Finding("driver", "fail", f"{found}; torch sees no GPU", "see that this user may use /dev/nvidia*")
+        return Finding("driver", state, f"{found}; torch sees no GPU", "see that this user may use /dev/nvidia*")
     return ok("driver", found)
 
 
@@ -233,15 +237,20 @@ def check_slurm(profile: str) -> Finding:
 
 def answer_of(url: str, key: str | None = None) -> tuple[int | None, str, str | None]:
     """Ask a server; return (status, what is wrong with it, its time). No status: it cannot be reached."""
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310  (settings allow http and https only)
+    request = urllib.request.Request(url)  # noqa: S310  (settings allow http and https only)
+    if key:
+        if not key.isprintable():
+            return None, "the key has signs that no header may have, such as the end of a line", None
+        request.add_unredirected_header("authorization", f"Bearer {key}")  # it is for nobody else
     try:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             return response.status, "", response.headers.get("date")
     except urllib.error.HTTPError as error:
         return error.code, error.reason, error.headers.get("date")
     except (OSError, ValueError) as error:
-        return None, str(getattr(error, "reason", error)), None
+        return None, str(getattr(error, "reason", type(error).__name__)), None
+    except http.client.HTTPException as error:
+        return None, f"what answers there speaks no HTTP ({type(error).__name__})", None
 
 
 def endpoints_of(section: Any, path: str = "") -> Iterator[tuple[str, Endpoint]]:
@@ -259,7 +268,7 @@ def endpoints_of(section: Any, path: str = "") -> Iterator[tuple[str, Endpoint]]
 def check_endpoint(path: str, endpoint: Endpoint) -> Finding:
     """Check that an endpoint can be reached, and that it takes the key."""
     check, address = f"endpoint {path}", (endpoint.endpoint or OPENAI).rstrip("/")
-    key = os.environ.get(endpoint.key_variable)
+    key = os.environ.get(endpoint.key_variable, "").strip()
     if not key and not endpoint.endpoint:
         todo = f"set it to your key, or name a server of your own as `{path}.endpoint`"
         return Finding(check, "fail", f"{address}: {endpoint.key_variable} is not set", todo)
@@ -269,6 +278,12 @@ def check_endpoint(path: str, endpoint: Endpoint) -> Finding:
     if status in (401, 403):
         todo = f"correct {endpoint.key_variable}" if key else f"set {endpoint.key_variable}"
         return Finding(check, "fail", f"{address}: the key is not taken ({status})", todo)
+    if status >= 500:
+        return Finding(check, "fail", f"{address}: it answers with {status}", "look at the log of that server")
+    if status != 200:
+        return Finding(
+            check, "note", f"{address}: it has no list of models ({status})", "see that the address is right"
+        )
     return ok(check, f"{address} answers")
 
 
@@ -277,7 +292,8 @@ def check_hub(settings: Settings) -> Finding:
     base = settings.base
     if base.kind != "hub":
         return ok("hub", "not used")
-    url = f"https://huggingface.co/api/models/{base.model}/revision/{base.revision}"
+    name, revision = (urllib.parse.quote(str(text)) for text in (base.model, base.revision))
+    url = f"https://huggingface.co/api/models/{name}/revision/{revision}"
     status, wrong, _ = answer_of(url, token())
     if status == 200:
         return ok("hub", f"{base.model} can be had")
@@ -292,7 +308,7 @@ def check_hub(settings: Settings) -> Finding:
 
 def token() -> str | None:
     """Return the token of the hub that this user is logged in with."""
-    if given := os.environ.get("HF_TOKEN"):
+    if given := os.environ.get("HF_TOKEN", "").strip():
         return given
     folder = Path(os.environ.get("HF_HOME", Path.home() / ".cache/huggingface"))
     with contextlib.suppress(OSError):
@@ -328,7 +344,7 @@ def all_checks(build: Build, root: Path, profile: str = "") -> list[Callable[[],
     """List every check of this machine for a configuration."""
     folder, settings = Path.cwd(), build.settings
     endpoints = dict(endpoints_of(settings))
-    if not (settings.score or settings.judge_open or build.judged_domains):
+    if not (settings.score or settings.judge_open or settings.compare or build.judged_domains):
         endpoints.pop("judge")
     servers = [one.endpoint for one in endpoints.values() if one.endpoint]
     servers += ["https://huggingface.co"] if settings.base.kind == "hub" else []
@@ -336,7 +352,7 @@ def all_checks(build: Build, root: Path, profile: str = "") -> list[Callable[[],
         partial(check_memory, settings),
         partial(check_cores, settings),
         partial(check_gpu, settings),
-        partial(check_driver, root),
+        partial(check_driver, settings, root),
     ]
     return [
         check_python,

@@ -1,13 +1,14 @@
 """Plans: from configurations alone, corrected by what ran here, and refused where the arithmetic forbids."""
 
 import json
+import re
 import subprocess
 
 import pytest
 
 from helpers.workspaces import ENVIRONMENT, ROOT, clone_of
 from ingot.errors import InputError
-from ingot.planning.estimates import estimate
+from ingot.planning.estimates import ESTIMATES, estimate
 from ingot.planning.experience import Experience, Needs
 from ingot.planning.plan import budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
 from ingot.settings.gguf import bytes_of
@@ -50,6 +51,20 @@ def test_steps_that_hold_no_model_are_small():
     assert made.memory_bytes < GIB
 
 
+def test_every_rule_that_holds_a_model_is_estimated():
+    held = set()
+    for path in ROOT.glob("rules/*.smk"):
+        blocks = re.split(r"^ *(?=rule |use rule )", path.read_text(), flags=re.MULTILINE)
+        for block in blocks:
+            name = re.match(r"(?:use rule \w+ as|rule) (\w+)", block)
+            if name and ("**gpu()" in block or "=LARGE" in block):
+                held.add(name[1])
+    # These read weights one by one, ask a model that the settings name, or are estimated by what they learn.
+    small = {"ledger", "cluster", "teach", "train_router", "compare", "check_base", "fetch_tokenizer"}
+    assert held - small - set(ESTIMATES) == set()
+    assert len(held) > 15
+
+
 def test_the_disk_must_hold_what_is_written():
     made = situation("tiny")
     lines = lines_of(made, [("x:pretrain", "pretrain", ())], Experience(ROOT / "none.json"))
@@ -65,14 +80,14 @@ def test_sizes_are_read(text, count):
 def test_a_budget_that_cannot_be_met_is_answered_with_the_arithmetic():
     build = open_build({"preset": "llama-3.1-8b", "budget": {"file": "520MB"}}, ROOT)
     config = config_of(build, ROOT)
-    sizes = gguf_bytes(config, [*build.types, "IQ1_S"], ROOT)
+    sizes = gguf_bytes(config, [*build.types, "Q3_K_S", "IQ1_S"], ROOT)
     (reason,) = budget_reasons(build, 0.93 * sizes[build.served], sizes, 8_030_261_248)
     assert "520MB are wanted" in reason
     assert "even IQ1_S, the smallest" in reason
     roomy = open_build({"preset": "llama-3.1-8b", "budget": {"file": "20GB"}}, ROOT)
     assert budget_reasons(roomy, 0.93 * sizes[build.served], sizes, 8_030_261_248) == []
     tight = open_build({"preset": "llama-3.1-8b", "budget": {"memory": "4GB"}}, ROOT)
-    assert "would fit" in budget_reasons(tight, 1, sizes, 8_030_261_248)[0]
+    assert "Q3_K_S would fit" in budget_reasons(tight, 1, sizes, 8_030_261_248)[0]
 
 
 RAW = Needs(1000, 2000, 0, 10)

@@ -69,8 +69,19 @@ def test_headers_that_do_not_come_are_not_waited_for(address):
 
 def test_a_drop_at_a_time_wins_no_time(address):
     start = time.monotonic()
-    assert said(address, *[b"G"] * 30, pause=0.1)[0] in (400, 408, None)
+    assert said(address, b"GET / HTTP/1.1\r\nx: ", *[b"a"] * 30, pause=0.1)[0] in (408, None)
     assert time.monotonic() - start < 8
+
+
+def test_the_end_of_a_line_after_an_answer_holds_no_connection(address):
+    with socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(WHOLE)
+        got = b""
+        while not got.endswith(b"ok"):
+            got += connection.recv(65536)
+        connection.sendall(b"\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 408")
+        assert connection.recv(65536) == b""
 
 
 def test_what_is_not_http_is_refused_in_the_form_of_every_error(address):

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from email.utils import formatdate
 
@@ -77,6 +78,37 @@ def test_a_key_is_tried(server, monkeypatch, key, state, todo):
     assert key == "" or key not in found.found
 
 
+def test_a_key_stays_secret_whatever_is_wrong_with_it(server, monkeypatch):
+    monkeypatch.setenv("MY_KEY", "sk-SECRET\rx")
+    found = machine.check_endpoint("judge", endpoint_of(server[0]))
+    assert found.state == "fail"
+    assert "SECRET" not in str(found)
+
+
+def test_a_key_goes_to_nobody_else(server, monkeypatch):
+    """A server that sends us on gets no key sent on with us."""
+    handler, seen = server[1], []
+
+    def sent_on(self):
+        seen.append((self.headers["host"], self.headers["authorization"]))
+        self.send_response_only(302 if self.headers["host"].startswith("127.") else 200)
+        self.send_header("location", f"http://localhost:{self.server.server_port}/other")
+        self.end_headers()
+
+    monkeypatch.setattr(handler, "do_GET", sent_on)
+    machine.check_endpoint("judge", endpoint_of(server[0]))
+    assert [key for _, key in seen] == ["Bearer right", None]
+
+
+def test_what_speaks_no_http_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        answer = threading.Thread(target=lambda: taken.accept()[0].sendall(b"SSH-2.0\r\n"))
+        answer.start()
+        found = machine.check_endpoint("judge", endpoint_of(f"http://127.0.0.1:{taken.getsockname()[1]}/v1"))
+        answer.join()
+    assert found.state == "fail"
+
+
 def test_a_server_that_is_not_there_is_named():
     found = machine.check_endpoint("judge", endpoint_of("http://127.0.0.1:9/v1"))
     assert found.state == "fail"
@@ -110,6 +142,12 @@ def test_a_gpu_that_is_promised_must_be_there(with_gpu):
     assert machine.check_gpu(two).state == "fail"
 
 
+def test_a_gpu_that_tells_no_memory_is_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    program(tmp_path / "bin", "nvidia-smi", 'echo "NVIDIA GB10, [N/A]"')
+    assert machine.gpus() == [{"name": "NVIDIA GB10", "memory": 0}]
+
+
 def test_no_build_begins_where_a_job_would_train_on_a_cpu_instead():
     settings = build_of(resources=build_of().settings.resources.model_dump() | {"gpu": 64}).settings
     with pytest.raises(InputError, match=r"gpu: .*a job is promised 64; use a cluster profile"):
@@ -118,11 +156,13 @@ def test_no_build_begins_where_a_job_would_train_on_a_cpu_instead():
 
 def test_a_driver_too_old_for_torch_is_found(with_gpu, tmp_path, monkeypatch):
     monkeypatch.setenv("INGOT_VENVS", str(tmp_path / "venvs"))
+    promised = build_of(resources=build_of().settings.resources.model_dump() | {"gpu": 1}).settings
     program_folder = tmp_path / "venvs/ml-1/bin"
     program_folder.mkdir(parents=True)
     for cuda, sees, state in (("12.8", "True", "fail"), ("11.8", "True", "ok"), ("11.8", "False", "fail")):
         program(program_folder, "python", f"echo {cuda} {sees}")
-        assert machine.check_driver(ROOT).state == state
+        assert machine.check_driver(promised, ROOT).state == state
+        assert machine.check_driver(build_of().settings, ROOT).state == ("note" if state == "fail" else "ok")
 
 
 def test_less_memory_or_cores_than_a_job_takes_is_said():
