@@ -71,35 +71,6 @@ COMPLAINTS = (
     "{|, add it|, redo it}",
     "{revise|rework|rewrite|fix} {your answer|your last reply|that mess}{|, it is wrong|, it does not fit}",
     "{are you even|did you even} {reading|reading this|read it|try}?{| That is wrong.| Once more.}",
-    "that {makes no sense|does not add up|cannot be|is impossible}{|, look again|, think once more|, you mixed it up}",
-    "{how|why} {can|could|would} {that|it|this} be {right|true|the answer}{?|? Check again.|? I get something else.}",
-    "I {do not understand|am confused by|cannot follow} your {answer|reply|reasoning}"
-    "{|, say it another way|, try again}",
-    "{your|the} {numbers|facts|dates|names} {are|look|seem} {off|wrong|mixed up|invented}{|, redo them|, check them}",
-    "you {answered|solved|translated|summarised} {the wrong question|something else|another text}"
-    "{|, try again|, sorry}",
-    "{no|nope|hey}, {I said|I meant|I asked for} {Spain|the second one|Python|two lines}"
-    "{|, not that|, once more please}",
-    "{that is|this is|it is} {only half of it|only a part|incomplete|unfinished}{|, finish it|, where is the rest?}",
-    "{nothing|none of this|none of it} {works|helps|is right|fits}{|, try something else|, start over|, sadly}",
-    "{you|it|your answer} {ignored|missed|overlooked} {the constraint|my example|the first line|half of the text}"
-    "{|, again please|, include it}",
-    "{the|your} {output|format|table|list} is {broken|invalid|not what I asked for|unreadable}"
-    "{|, fix that|, once more}",
-    "{this|it|that one} {still does not|will not|won't} {compile|run|load|start}{|, any other idea?|, fix it please}",
-    "{same|the same|exactly the same} {error|problem|mistake|result} {again|as before|once more}{|, fix it|, come on}",
-    "{I|we} get {a wrong result|nonsense|zero every time|nothing} {when I run it|with this|from your formula}",
-    "{doesn't|does not|didn't} {work|help|fit|match}{|, sorry|, any other idea?|, try another way}",
-    "{that's|thats|its|it's} {wrong|not it|incorrect|bad}{|, try again|, again please|, look closer}",
-    "{another|one more|a second} {attempt|try|go} please{|, this one is wrong|, that failed|, it was no good}",
-    "you {made that up|hallucinated|invented this|are guessing}{|, check again|, give me facts|, that is no source}",
-    "{read|look at|go through} {the question|my message|what I wrote} {again|more carefully|properly}{|, please}",
-    "{try|use|take} {a different|another} {approach|way|method}{|, this one fails|, that did not work|, please}",
-    "{I don't|I do not|I cannot} {believe|trust|accept} {that|this|your answer}{|, show your work|, check it}",
-    "{hmm|well|um|er}, {that seems off|are you sure about that?|I get something else|that can't be right}{| Again?}",
-    "{not|that is not|this is not} {the language|the length|the style|the format} I {asked for|wanted}{|, redo it}",
-    "{oops|sorry|ouch}, {that failed|it crashed|that is the wrong one|you mixed them up}{|, again|, have another look}",
-    "{please|kindly|will you} {reconsider|rethink|recalculate|double-check} {it|that|your answer}{|, it seems wrong}",
 )
 LOOKALIKES = (
     "what is wrong with {this|the|my} {function|sentence|plan|proof|engine}?",
