@@ -21,8 +21,8 @@ NF4 = 0.55
 PER_TOKEN = 24
 """Numbers per token and width that a block with gates keeps for its gradients. Without gates they are 17
 (Korthikanti et al. 2022, arXiv:2205.05198)."""
-PER_LOGIT = 20
-"""Bytes of a logit beside itself: in float32, its softmax, and their gradients."""
+LOGITS = 5
+"""How often the logits are held: as they are, in float32, as a softmax, and their gradients."""
 ANSWER_BYTES = 700
 """A row of the answers."""
 NEWTON_SCHULZ = 15
@@ -85,7 +85,7 @@ def activations(weights: Weights, rows: int, length: float, checkpointing: bool,
     """Return the bytes that a training keeps for its gradients, logits included, in numbers of `width` bytes."""
     tokens = rows * length
     kept = weights.layers + PER_TOKEN if checkpointing else weights.layers * PER_TOKEN
-    return tokens * (weights.hidden * kept * width + weights.vocabulary * (width + PER_LOGIT))
+    return tokens * (weights.hidden * kept * width + weights.vocabulary * LOGITS * width)
 
 
 def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
@@ -263,7 +263,7 @@ def measure_gguf(s: Situation, wildcards: Wildcards) -> Estimate:
 
 def versus_parent(s: Situation, _: Wildcards) -> Estimate:
     """Estimate comparing two models token by token."""
-    return Estimate(memory_bytes=PLAIN + 2 * predictions(s), record_bytes=2 * predictions(s))
+    return Estimate(memory_bytes=PLAIN + 2 * predictions(s), record_bytes=predictions(s) / 100)
 
 
 def ask_some(s: Situation, _: Wildcards) -> Estimate:
