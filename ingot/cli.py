@@ -94,19 +94,9 @@ def bisect(options: argparse.Namespace) -> int:
     return run_in("workflow", "ingot.tools.bisect", *arguments)
 
 
-def plan(options: argparse.Namespace) -> int:
-    """Say what a build needs."""
-    given = {"--preset": options.preset, "--profile": options.profile}
-    arguments = [word for flag, value in given.items() if value for word in (flag, value)]
-    flags = [flag for flag, said in (("--json", options.json), ("--all", options.all)) if said]
-    return run_in("workflow", "ingot.tools.plan", *options.targets, *arguments, *flags)
-
-
-def doctor(options: argparse.Namespace) -> int:
-    """Say what this machine lacks."""
-    given = {"--preset": options.preset, "--profile": options.profile}
-    arguments = [word for flag, value in given.items() if value for word in (flag, value)]
-    return run_in("workflow", "ingot.tools.doctor", *arguments, *(["--json"] if options.json else []))
+def hand_on(options: argparse.Namespace) -> int:
+    """Run a command that reads its own arguments, in the workflow environment."""
+    return run_in("workflow", f"ingot.tools.{options.command}", *options.arguments)
 
 
 def settings(options: argparse.Namespace) -> int:
@@ -122,6 +112,15 @@ def settings(options: argparse.Namespace) -> int:
     whole = open_build(given, Path()).settings.model_dump(mode="json")
     sys.stdout.write(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=100))
     return 0
+
+
+# Commands that read their own arguments, --help included.
+HANDED_ON = {
+    "serve": (serve, "serve a release to OpenAI's clients"),
+    "key": (serve, "make a key for the server"),
+    "plan": (hand_on, "say what a build needs: bytes, memory, time, money"),
+    "doctor": (hand_on, "say what this machine lacks for a build, and what to do"),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -156,31 +155,14 @@ def parser() -> argparse.ArgumentParser:
     verified.add_argument("--json", action="store_true", help="print JSON, with every step")
     verified.set_defaults(run=verify)
 
-    for command, text in (("serve", "serve a release to OpenAI's clients"), ("key", "make a key for the server")):
-        # What follows is for the command itself, --help included.
-        served = commands.add_parser(command, help=text, add_help=False)
-        served.add_argument("arguments", nargs=argparse.REMAINDER)
-        served.set_defaults(run=serve, command=command)
+    for command, (_, text) in HANDED_ON.items():
+        commands.add_parser(command, help=text)
 
     lost = commands.add_parser("bisect", help="find the step, setting, record file or package that lost the points")
     lost.add_argument("good", metavar="GOOD", help="the better build: a commit, a dvc.lock, or the folder of a clone")
     lost.add_argument("bad", metavar="BAD", nargs="?", default=".", help="the worse build; the one here")
     lost.add_argument("--json", action="store_true", help="print JSON")
     lost.set_defaults(run=bisect)
-
-    planned = commands.add_parser("plan", help="say what a build needs: bytes, memory, time, money")
-    planned.add_argument("targets", metavar="TARGET", nargs="*", help="files or rules; all that a plain build makes")
-    planned.add_argument("--preset", metavar="PRESET", help="the preset to plan; that of config.yaml")
-    planned.add_argument("--profile", metavar="PROFILE", help="the Snakemake profile that the build will use")
-    planned.add_argument("--all", action="store_true", help="every step, also those that are up to date")
-    planned.add_argument("--json", action="store_true", help="print JSON")
-    planned.set_defaults(run=plan)
-
-    checked = commands.add_parser("doctor", help="say what this machine lacks for a build, and what to do")
-    checked.add_argument("--preset", metavar="PRESET", help="the preset to check for; that of config.yaml")
-    checked.add_argument("--profile", metavar="PROFILE", help="the Snakemake profile that the build will use")
-    checked.add_argument("--json", action="store_true", help="print JSON")
-    checked.set_defaults(run=doctor)
 
     complete = commands.add_parser("settings", help="print the complete settings of config.yaml and its preset")
     complete.add_argument(
@@ -192,7 +174,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line says; return its exit status."""
-    options = parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in HANDED_ON:
+        run, _ = HANDED_ON[words[0]]
+        options = argparse.Namespace(run=run, command=words[0], arguments=words[1:])
+    else:
+        options = parser().parse_args(words)
     try:
         return int(options.run(options))
     except InputError as error:

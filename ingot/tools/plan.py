@@ -71,7 +71,6 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     running = {keyed(build.settings.preset, step.name) for step in to_run}
     still = [line for line in lines if line.step in running]
     reasons += planning.reasons_against(situation, still, shutil.disk_usage(".").free, here)
-    cores = build.settings.threads
     return {
         "preset": build.settings.preset,
         "parameters": situation.weights.parameters,
@@ -92,7 +91,6 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
             "gpu_memory_bytes": round(max((line.needs.gpu_memory_bytes for line in lines), default=0)),
             "seconds": round(sum(line.needs.seconds for line in lines), 1),
             "cost": round(sum(line.cost for line in lines), 2),
-            "threads": cores,
         },
         "up_to_date": len(steps) - len(to_run),
         "errors": {key: {"median": round(error, 4), "steps": n} for key, (error, n) in experience.errors().items()},
