@@ -9,8 +9,10 @@ from projects import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "hf_" + "ingotsecretvalue" + "0123456789"  # in parts: this file itself is in every clone
+# A clone has its own code, and whoever types `make` in it is not inside another `make`.
+NOT_HANDED_ON = {"PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 ENVIRONMENT = {
-    **{name: value for name, value in projects.ENVIRONMENT.items() if name != "PYTHONPATH"},  # a clone has its own code
+    **{name: value for name, value in projects.ENVIRONMENT.items() if name not in NOT_HANDED_ON},
     "INGOT_VENVS": str(ROOT / ".venvs"),
     "HF_TOKEN": SECRET,
     "OPENAI_API_KEY": SECRET,
