@@ -85,7 +85,7 @@ rule pack:
             for model in BUILD.gated
             if model == wildcards.quant
         ],
-        code=code("data", "gguf/pack"),
+        code=code("gguf", "gguf/pack"),
     output:
         packed="results/packed/{quant}.gguf.zst",
         report="results/reports/pack_{quant}.json",

@@ -212,7 +212,7 @@ if BUILD.domains:
     use rule pack as pack_modifier with:
         input:
             model="results/modifiers/{domain}/lora.gguf",
-            code=code("data", "gguf/pack"),
+            code=code("gguf", "gguf/pack"),
         output:
             packed="results/modifiers/{domain}/lora.gguf.zst",
             report="results/reports/pack_modifier_{domain}.json",

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from ingot.io import planes
+from ingot.io.container import Segment
+
 
 def recast(source: Path, target: Path, name: str) -> None:
     """Write a GGUF file of F32 tensors in the type `name`, such as Q8_0 or F16.
@@ -29,3 +32,28 @@ def recast(source: Path, target: Path, name: str) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def segments_of(path: Path) -> list[Segment]:
+    """Cut a file into the segments that pack best. [] if nothing in it would pack better than as it is.
+
+    Only tensors in which two of every four weights are zero are worth it: of others, zstd packs the codes as well where
+    they stand, and a percent is not worth a file that other tools cannot unpack. A file that is no GGUF has none.
+    """
+    from gguf import GGUFReader
+
+    try:
+        tensors = sorted(GGUFReader(path).tensors, key=lambda tensor: int(tensor.data_offset))
+    except ValueError:
+        return []
+    segments: list[Segment] = []
+    end = 0
+    for tensor in tensors:
+        kind, start, count = tensor.tensor_type.name, int(tensor.data_offset), int(tensor.n_bytes)
+        if kind in planes.LAYOUTS and planes.is_sparse(kind, tensor.data.tobytes()):
+            segments += [(planes.RAW, start - end), (kind + planes.SPARSE, count)]
+            end = start + count
+    if not segments:
+        return []
+    segments.append((planes.RAW, path.stat().st_size - end))
+    return [(kind, count) for kind, count in segments if count]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ingot.io.tensors import SHARD_BYTES
 from ingot.planning.weights import BYTES, Weights
 from ingot.settings.training import Calibration, FullTraining, LoraTraining
 from ingot.workflow.build import Build
@@ -21,6 +22,8 @@ NF4 = 0.55
 PER_TOKEN = 24
 """Numbers per token and width that a block with gates keeps for its gradients. Without gates they are 17
 (Korthikanti et al. 2022, arXiv:2205.05198)."""
+STATES = {"adamw": 16, "muon": 14, "adamw_8bit": 6}
+"""Bytes of a weight that is trained, with its gradient and the moments of its optimizer."""
 LOGITS = 5
 """How often the logits are held: as they are, in float32, as a softmax, and their gradients."""
 ANSWER_BYTES = 700
@@ -96,7 +99,7 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
     a_step = settings.batch * settings.accumulation
     steps = min(settings.epochs * rows / a_step, settings.max_steps or float("inf"))
     trained = weights.lora(settings.rank, settings.target_modules)
-    frozen = weights.parameters * (NF4 if settings.quantization else width)
+    frozen = weights.parameters * (NF4 if settings.quantized(s.on_gpu) else width)
     # A batch is as long as its longest row.
     longest = settings.length if settings.packing else min(settings.length, 2.5 * s.record_tokens)
     more = activations(weights, settings.batch, longest, settings.gradient_checkpointing, width) + 16 * trained
@@ -107,14 +110,17 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
 
 def full(s: Situation, settings: FullTraining, dtype: str) -> Estimate:
     """Estimate the training of all weights."""
-    weights, tokens = s.weights, settings.batch * settings.length
-    states = 16 if settings.optimizer == "adamw" else 14  # weights, gradients and moments in float32
-    more = activations(weights, settings.batch, settings.length, s.on_gpu, 4)
+    weights, tokens = s.weights, settings.batch * settings.accumulation * settings.length
+    width = 2 if settings.optimizer == "adamw_8bit" else 4
+    more = activations(weights, settings.batch, settings.length, s.on_gpu, width)
     shapes = weights.matrices.values()
     muon = weights.layers * sum(2 * NEWTON_SCHULZ * min(shape) ** 2 * max(shape) for shape in shapes)
     a_step = 6 * weights.computed * tokens + (muon if settings.optimizer == "muon" else 0)
     return s.on_device(
-        states * weights.parameters, more, operations=settings.steps * a_step, file_bytes=s.checkpoint(dtype)
+        STATES[settings.optimizer] * weights.parameters,
+        more,
+        operations=settings.steps * a_step,
+        file_bytes=s.checkpoint(dtype),
     )
 
 
@@ -205,7 +211,9 @@ def train_modifier(s: Situation, _: Wildcards) -> Estimate:
 def merge(s: Situation, _: Wildcards) -> Estimate:
     """Estimate merging."""
     made = s.checkpoint(s.build.settings.merge.dtype)
-    return Estimate(made, TORCH + 4 * s.weights.parameters, seconds=6, record_bytes=made / 100)
+    # A file at a time, and the largest tensor in float32.
+    held = min(made, SHARD_BYTES) + 8 * s.weights.largest
+    return Estimate(made, TORCH + held, seconds=6, record_bytes=made / 100)
 
 
 def prune(s: Situation, _: Wildcards) -> Estimate:
@@ -248,7 +256,12 @@ def importance(s: Situation, _: Wildcards) -> Estimate:
     settings = s.build.settings.importance
     assert settings
     inputs = s.weights.layers * sum(columns for _, columns in s.weights.matrices.values())
-    return s.on_device(4 * s.weights.parameters, 0, operations=looked_at(s, settings), file_bytes=4 * inputs)
+    return s.on_device(
+        BYTES[s.build.settings.merge.dtype] * s.weights.parameters,
+        0,
+        operations=looked_at(s, settings),
+        file_bytes=4 * inputs,
+    )
 
 
 def measure(s: Situation, _: Wildcards) -> Estimate:

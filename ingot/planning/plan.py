@@ -209,7 +209,8 @@ def advice(rule: str) -> str:
             "lower `batch` and raise `accumulation`, lower `length`, or set `quantization: {type: nf4, double: true}`"
         )
     if rule in ("recover", "pretrain"):
-        return "lower `batch`, or leave `prune` and `recover` out of the chain"
+        without = ", or leave `prune` and `recover` out of the chain" if rule == "recover" else ""
+        return f"set `optimizer: adamw_8bit`, or lower `batch` and raise `accumulation`{without}"
     if rule in ("read", "filter", "score", "sign"):
         return "cut the source into more `parts`"
     return "lower `measure.batch`" if rule.startswith(("measure", "ask")) else "take a smaller base, or less data"

@@ -61,6 +61,11 @@ class Weights:
         return self.in_blocks + self.in_tables + self.layers * self.norms + self.hidden
 
     @property
+    def largest(self) -> int:
+        """The numbers of the largest matrix that a LoRA adapter changes."""
+        return max(rows * columns for rows, columns in self.matrices.values())
+
+    @property
     def computed(self) -> int:
         """The numbers that each token is multiplied with."""
         return self.in_blocks + self.vocabulary * self.hidden

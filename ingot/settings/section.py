@@ -50,6 +50,8 @@ Pair = Annotated[tuple[T, T], Strict(False)]
 """A lower and an upper end; in YAML a list of two."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+Steps = Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)]
+"""A number of steps, or a share of all steps."""
 LOWER_CASE = {"form": "a name of lower-case letters and _"}
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", json_schema_extra=LOWER_CASE)]
 COMMIT = {"form": "a commit of 40 hex digits"}

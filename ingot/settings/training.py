@@ -1,10 +1,16 @@
 """Settings that several trainings and one-shot steps share."""
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ingot.settings.section import Pair, Section, Share, setting
+from ingot.settings.section import Pair, Section, Share, Steps, setting
+
+
+def steps_of(wanted: float, steps: int) -> int:
+    """Return a number of steps that is given as such, or as a share of all `steps`. At least one."""
+    return int(wanted) if wanted >= 1 else max(1, math.ceil(wanted * steps))
 
 
 class Calibration(Section):
@@ -18,12 +24,15 @@ class FullTraining(Section):
     """Training of every weight."""
 
     steps: int = setting("Optimizer steps", unit="steps", ge=1, le=10_000_000)
-    batch: int = setting("Packed rows per step", unit="rows", ge=1, le=65_536)
+    batch: int = setting("Packed rows that are computed together", unit="rows", ge=1, le=65_536)
+    accumulation: int = setting("Batches per optimizer step", unit="batches", ge=1, le=65_536)
     length: int = setting("Length of a packed row", unit="tokens", ge=16, le=131_072)
     learning_rate: float = setting("Highest learning rate", gt=0, le=1)
     weight_decay: float = setting("Decay of the weights in matrices", ge=0, le=1)
-    warmup: int = setting("Steps of the linear warm-up", unit="steps", ge=1)
-    optimizer: Literal["muon", "adamw"] = setting("Optimizer of the matrices")
+    warmup: Steps = setting("Length of the linear warm-up; below 1: a share of all steps", unit="steps")
+    optimizer: Literal["muon", "adamw", "adamw_8bit"] = setting(
+        "Optimizer of the matrices; `adamw_8bit`: of all weights, which are bfloat16 then"
+    )
 
 
 class Quantization(Section):
@@ -31,6 +40,9 @@ class Quantization(Section):
 
     type: Literal["nf4", "fp4"] = setting("4-bit number format")
     double: bool = setting("Whether the scales are quantised, too")
+
+
+NF4 = Quantization(type="nf4", double=True)
 
 
 class LoraTraining(Section):
@@ -42,7 +54,9 @@ class LoraTraining(Section):
     target_modules: Annotated[list[str], Field(min_length=1)] | None = setting(
         "Names of the layers to adapt; null: the usual ones of the architecture"
     )
-    quantization: Quantization | None = setting("4-bit base (QLoRA); null: full precision (LoRA)")
+    quantization: Quantization | Literal["auto"] | None = setting(
+        "4-bit base (QLoRA); null: full precision (LoRA); `auto`: nf4 on a GPU, full precision on a CPU"
+    )
     epochs: float = setting("Passes over the data", unit="epochs", gt=0, le=1000)
     max_steps: int | None = setting("Steps after which it stops before its epochs; null: no limit", unit="steps", ge=1)
     batch: int = setting("Rows per step and device", unit="rows", ge=1, le=65_536)
@@ -52,12 +66,20 @@ class LoraTraining(Section):
     group_by_length: bool = setting("Whether rows that are not packed share a batch with others of similar length")
     learning_rate: float = setting("Highest learning rate", gt=0, le=1)
     schedule: Literal["cosine", "linear", "constant", "constant_with_warmup"] = setting("Course of the learning rate")
-    warmup: int = setting("Steps of the linear warm-up", unit="steps", ge=0)
+    warmup: Literal[0] | Steps = setting("Length of the linear warm-up; below 1: a share of all steps", unit="steps")
     weight_decay: float = setting("Decay of the adapter's weights", ge=0, le=1)
     clip: float = setting("Largest norm of the gradient; larger ones are scaled down", gt=0)
     optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch", "adamw_torch_fused"] = setting("Optimizer")
     gradient_checkpointing: bool = setting("Whether activations are computed again instead of kept in memory")
-    evaluate_every: int = setting("Steps from one validation and checkpoint to the next", unit="steps", ge=1)
+    evaluate_every: Steps = setting(
+        "From one validation and checkpoint to the next; below 1: a share of all steps", unit="steps"
+    )
     patience: int = setting("Validations without a better loss after which it stops", unit="validations", ge=1)
     explosion: float = setting("How many times the first loss is too much: the training stops", gt=1)
     trainable_share: Pair[Share] = setting("Least and largest share of all weights that may be trained")
+
+    def quantized(self, on_gpu: bool) -> Quantization | None:
+        """Return how the base is held. On a CPU, 4 bits save memory and cost time; `auto` takes them on a GPU alone."""
+        if self.quantization == "auto":
+            return NF4 if on_gpu else None
+        return self.quantization

@@ -3,14 +3,19 @@
 import functools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.device import compute_dtype
 from ingot.io.progress import progress
-from ingot.settings.training import FullTraining
+from ingot.settings.training import FullTraining, steps_of
 from ingot.training.muon import Muon
+from ingot.training.state import TrainingState
 
+BETAS = 0.9, 0.95
+IGNORED = -100
+"""The label of a token that is not to be learned."""
 SHORT = 512
 """Tokens per row. On a CPU, plain attention makes a step 12 % faster than torch's flash kernel up to this length."""
 
@@ -31,14 +36,36 @@ def optimizers(model: Any, settings: FullTraining) -> list[Any]:
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
     matrix_ids = {id(p) for p in matrices}
     embeddings_and_vectors = [p for p in model.parameters() if id(p) not in matrix_ids]
-
-    adamw = functools.partial(torch.optim.AdamW, betas=(0.9, 0.95), fused=True)
-    kinds: dict[str, Any] = {"muon": Muon, "adamw": adamw}
     rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "adamw_8bit":
+        from ingot.training.adamw import RoundedAdamW8bit
+
+        groups = [{"params": matrices}, {"params": embeddings_and_vectors, "weight_decay": 0.0}]
+        return [RoundedAdamW8bit(groups, lr=rate, betas=BETAS, weight_decay=decay)]
+
+    adamw = functools.partial(torch.optim.AdamW, betas=BETAS, fused=True)
+    kinds: dict[str, Any] = {"muon": Muon, "adamw": adamw}
     return [
         kinds[settings.optimizer](matrices, lr=rate, weight_decay=decay),
         adamw(embeddings_and_vectors, lr=rate, weight_decay=0.0),
     ]
+
+
+def loss_of(model: Any, rows: Any, labels: Any, accumulation: int) -> float:
+    """Compute the gradients of the mean loss of `rows`, in `accumulation` parts that are in memory one at a time."""
+    import torch
+
+    mixed_precision = compute_dtype() == torch.bfloat16
+    # Parts have different numbers of targets. The first token of a row is none.
+    counted = {"num_items_in_batch": (labels[:, 1:] != IGNORED).sum()} if accumulation > 1 else {}
+    total = 0.0
+    for part, targets in zip(*(one.chunk(accumulation) for one in (rows, labels)), strict=True):
+        where = {"input_ids": part.to(model.device), "labels": targets.to(model.device)}
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed_precision):
+            loss = model(**where, **counted).loss
+        loss.backward()
+        total += loss.item()
+    return total
 
 
 def fit(
@@ -47,6 +74,7 @@ def fit(
     labels: Any,
     settings: FullTraining,
     name: str,
+    work: Path,
     after_step: Callable[[], None] = lambda: None,
 ) -> list[dict[str, float]]:
     """Train a model and return its losses as [{"step", "loss"}].
@@ -54,37 +82,45 @@ def fit(
     `rows` and `labels` are token ids [rows, length]. Each row is filled with texts. The losses are those of every
     hundredth step and of the last one. `after_step` is called after each step of the optimizers.
 
-    Raises InputError if there are fewer rows than a batch needs, or if the loss is not finite.
+    A training that was killed goes on from what it has saved in the folder `work`, and ends with the same weights.
+
+    Raises InputError if there are fewer rows than a step needs, or if the loss is not finite.
     """
     import torch
 
-    steps, batch, peak = settings.steps, settings.batch, settings.learning_rate
-    if len(rows) < batch:
-        raise InputError(f"{len(rows)} packed rows are fewer than a batch of {batch}; lower `batch` or add data")
+    steps, peak = settings.steps, settings.learning_rate
+    warmup = steps_of(settings.warmup, steps)
+    together = settings.batch * settings.accumulation
+    if len(rows) < together:
+        raise InputError(
+            f"{len(rows)} packed rows are fewer than the {together} of a step; lower `batch` or `accumulation`, or add"
+            " data"
+        )
     if model.device.type == "cpu" and rows.shape[1] <= SHORT:
         model.set_attn_implementation("eager")
     stepped = optimizers(model, settings)
-    order, position = torch.randperm(len(rows)), 0
-    mixed_precision = compute_dtype() == torch.bfloat16
-    losses = []
+    state = TrainingState(work, model, stepped)
+    at: dict[str, Any] = {"step": 0, "losses": [], "position": 0}
+    at |= state.restore() or {"order": torch.randperm(len(rows))}
+    losses: list[dict[str, float]] = at["losses"]
+    order, position = at["order"], at["position"]
     model.train()
-    for step in progress(range(steps), name, "step"):
-        if position + batch > len(rows):
+    for step in progress(range(at["step"], steps), name, "step", done=at["step"]):
+        if position + together > len(rows):
             order, position = torch.randperm(len(rows)), 0
-        in_batch = order[position : position + batch]
-        position += batch
-        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed_precision):
-            loss = model(input_ids=rows[in_batch].to(model.device), labels=labels[in_batch].to(model.device)).loss
+        in_batch = order[position : position + together]
+        position += together
         model.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = loss_of(model, rows[in_batch], labels[in_batch], settings.accumulation)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in stepped:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, peak, settings.warmup)
+                group["lr"] = learning_rate(step, steps, peak, warmup)
             optimizer.step()
         after_step()
         if step % 100 == 0 or step == steps - 1:
-            losses.append({"step": step, "loss": round(loss.item(), 4)})
-            if not math.isfinite(losses[-1]["loss"]):
-                raise InputError(f"the loss is {losses[-1]['loss']} at step {step}: lower `learning_rate`")
+            losses.append({"step": step, "loss": round(loss, 4)})
+            if not math.isfinite(loss):
+                raise InputError(f"the loss is {loss} at step {step}: lower `learning_rate`")
+        state.save_now_and_then(step + 1, order, losses=losses, position=position)
     return losses

@@ -58,3 +58,12 @@ class Muon:
                 size = 0.2 * max(shape) ** 0.5
                 torch._foreach_mul_(stack, 1 - rate * self.weight_decay)
                 torch._foreach_add_(stack, list(updates), alpha=-rate * size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the optimizer remembers, in the form of torch's optimizers."""
+        return {"state": dict(enumerate(self.momenta.values()))}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Remember what `state_dict` has returned."""
+        for i, momentum in enumerate(self.momenta.values()):
+            momentum.copy_(saved["state"][i])

@@ -45,7 +45,7 @@ def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: 
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     device_map = {"": device()}
-    quantization = settings.quantization
+    quantization = settings.quantized(on_gpu=device() != "cpu")
     if quantization is None:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=device_map)
     else:
@@ -75,7 +75,7 @@ def load_with_unsloth(base: Path, start: Path | None, settings: LoraTraining, se
     model, _ = FastLanguageModel.from_pretrained(
         model_name=str(base),
         max_seq_length=settings.length,
-        load_in_4bit=settings.quantization is not None,
+        load_in_4bit=settings.quantized(on_gpu=True) is not None,
         trust_remote_code=False,
     )
     model = FastLanguageModel.get_peft_model(
@@ -134,7 +134,7 @@ def shared_arguments(settings: LoraTraining, work: Path, seed: int) -> dict[str,
     """Translate the training settings of the preset into the arguments that all of TRL's trainings share."""
     import torch
 
-    cpu = device() == "cpu"
+    cpu, every = device() == "cpu", settings.evaluate_every
     return {
         "output_dir": str(work),
         "num_train_epochs": settings.epochs,
@@ -153,13 +153,13 @@ def shared_arguments(settings: LoraTraining, work: Path, seed: int) -> dict[str,
         "use_cpu": cpu,
         "eval_strategy": "steps",
         "save_strategy": "steps",
-        "eval_steps": settings.evaluate_every,
-        "save_steps": settings.evaluate_every,
+        "eval_steps": every,
+        "save_steps": every,
         "save_total_limit": 2,
         "load_best_model_at_end": True,
         "metric_for_best_model": "eval_loss",
         "greater_is_better": False,
-        "logging_steps": max(1, settings.evaluate_every // 5),
+        "logging_steps": every // 5 or 1 if every >= 1 else every / 5,  # of a share, transformers makes whole steps
         "report_to": "tensorboard",
         "logging_nan_inf_filter": False,  # the filter would hide infinite losses from `watch`
         "seed": seed,

@@ -98,7 +98,7 @@ def test_scripts_import_without_torch():
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("preset", ["tiny", "llama-3.2-1b", "llama-3.1-8b"])
+@pytest.mark.parametrize("preset", ["tiny", "llama-3.2-1b", "llama-3.1-8b", "llama-3.1-8b-24gb"])
 def test_every_preset_can_be_planned_in_an_empty_folder(preset, tmp_path):
     Workspace(ROOT).snakemake("-n", "-q", "--directory", tmp_path, "--config", f"preset={preset}")
 

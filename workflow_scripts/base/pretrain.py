@@ -44,6 +44,7 @@ def pretrain(
     *,
     settings: Pretrain,
     context: int,
+    work: Path,
     seed: int,
     threads: int,
 ) -> None:
@@ -59,7 +60,9 @@ def pretrain(
     ids, targets = chat.pack(conversations, training.length, tokens.pad_token_id)
     rows, labels = torch.tensor(ids), torch.tensor(targets)
     model = new_model(tokens, settings.shape, context).to(device())
-    losses = fit(model, rows, labels, training, "pretrain")
+    if training.optimizer == "adamw_8bit":
+        model = model.to(torch.bfloat16)
+    losses = fit(model, rows, labels, training, "pretrain", work)
     model.save_pretrained(base)
     tokens.save_pretrained(base)
     write_json(
@@ -69,7 +72,7 @@ def pretrain(
             "parameters": model.num_parameters(),
             "conversations": len(conversations),
             "rows": len(rows),
-            "tokens_seen": training.steps * training.batch * training.length,
+            "tokens_seen": training.steps * training.batch * training.accumulation * training.length,
             "losses": losses,
         },
     )

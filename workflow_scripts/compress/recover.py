@@ -20,6 +20,7 @@ def recover(
     training: FullTraining,
     difficulties: list[str],
     dtype: str,
+    work: Path,
     seed: int,
     threads: int,
 ) -> None:
@@ -29,18 +30,20 @@ def recover(
 
     make_repeatable(seed, threads)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    # In float32, because the steps of training are smaller than the last bit of a bfloat16 weight.
-    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).to(device())
+    # In float32, because the steps of training are smaller than the last bit of a bfloat16 weight. `adamw_8bit` rounds
+    # at random instead.
+    precision = torch.bfloat16 if training.optimizer == "adamw_8bit" else torch.float32
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=precision).to(device())
     if network.device.type != "cpu":
         network.gradient_checkpointing_enable()
     records = of_difficulty(read_records(train), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
     ids, targets = chat.pack(conversations, training.length, tokenizer.pad_token_id)
     mask = sparsity.Mask(network)
-    losses = fit(network, torch.tensor(ids), torch.tensor(targets), training, "recover", mask.apply)
+    losses = fit(network, torch.tensor(ids), torch.tensor(targets), training, "recover", work, mask.apply)
     if broken := mask.broken():
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
     network.to(getattr(torch, dtype)).save_pretrained(recovered)
     copy_tokenizer(model, recovered)
-    tokens = training.steps * training.batch * training.length
+    tokens = training.steps * training.batch * training.accumulation * training.length
     write_json(report, {"zeros": sparsity.shares(network), "rows": len(ids), "tokens_seen": tokens, "losses": losses})

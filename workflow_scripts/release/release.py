@@ -35,7 +35,7 @@ def describe(path: Path, name: str = "") -> dict[str, Any]:
     """Describe a file by its name (its path unless given), size and digest. A packed file says what it unpacks to."""
     facts: dict[str, Any] = {"path": name or str(path), "bytes": path.stat().st_size, "sha256": sha256(path)}
     if path.suffix == ".zst":
-        facts["unpacked"] = read_header(path)[0]
+        facts["unpacked"] = read_header(path).promise
     return facts
 
 

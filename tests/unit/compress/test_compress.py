@@ -1,16 +1,13 @@
-"""Merging, pruning, recovery and AWQ on a model of two layers."""
+"""Pruning, recovery and AWQ on a model of two layers."""
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from helpers.settings import TRAINING
 from ingot.io.records import read_json, write_records
-from ingot.settings.adapter import Merge
 from ingot.settings.compress import Prune
 from ingot.settings.training import Calibration, FullTraining
 from ingot.training import sparsity
-from workflow_scripts.adapter.merge import merge
 from workflow_scripts.compress.prune import prune
 from workflow_scripts.compress.quantize_awq import quantize_awq
 from workflow_scripts.compress.recover import recover
@@ -58,7 +55,7 @@ def test_ratios_per_part(checkpoint, train, tmp_path):
 def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path, optimizer):
     folder = pruned(checkpoint, train, tmp_path)
     course = {"learning_rate": 0.01, "weight_decay": 0.1, "warmup": 2, "optimizer": optimizer}
-    training = FullTraining(steps=8, batch=2, length=64, **course)
+    training = FullTraining(steps=8, batch=2, accumulation=1, length=64, **course)
     recover(
         folder,
         train,
@@ -67,6 +64,7 @@ def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path, optim
         training=training,
         difficulties=["easy"],
         dtype="float32",
+        work=tmp_path / "work",
         seed=0,
         threads=1,
     )
@@ -118,23 +116,3 @@ def test_awq_scaling_changes_weights_but_not_what_is_computed_and_keeps_zeros(ch
     assert (tmp_path / "packed/model.safetensors").stat().st_size < (
         tmp_path / "scaled/model.safetensors"
     ).stat().st_size
-
-
-def test_merging_computes_what_base_and_adapter_compute(checkpoint, tmp_path):
-    from peft import PeftModel, get_peft_model
-
-    from ingot.training.lora import lora_config
-
-    torch.manual_seed(0)
-    model = load(checkpoint)
-    adapted = get_peft_model(model, lora_config(model, TRAINING))
-    for name, parameter in adapted.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
-    adapted.save_pretrained(tmp_path / "adapter")
-    merge(checkpoint, tmp_path / "adapter", tmp_path / "merged", settings=Merge(dtype="float32"))
-    both = PeftModel.from_pretrained(load(checkpoint), tmp_path / "adapter")
-    ids = torch.arange(3, 40)[None]
-    with torch.no_grad():
-        difference = (both(ids).logits - load(tmp_path / "merged")(ids).logits).abs().max()
-    assert difference < 1e-3

@@ -112,3 +112,36 @@ def test_what_the_converter_says_of_a_broken_model_reaches_the_user(checkpoint, 
     (folder / "model.safetensors").write_bytes(b"no tensors")
     with pytest.raises(InputError, match=r"convert_hf_to_gguf\.py cannot convert .*broken"):
         convert(folder, tmp_path / "x.gguf", name="x")
+
+
+@pytest.mark.parametrize(("quant", "sparse"), [("IQ4_NL", True), ("Q8_0", True), ("Q5_0", False)])
+def test_a_model_with_two_of_four_zeros_packs_smaller_than_by_zstd(checkpoint, tmp_path, quant, sparse):
+    from transformers import AutoModelForCausalLM
+
+    from ingot.io.container import pack_file, read_header, unpack_file
+    from ingot.io.records import read_json
+    from ingot.settings.gguf import Pack
+    from ingot.text.tokenizer_files import copy_tokenizer
+    from ingot.training.sparsity import pruned_matrices
+    from workflow_scripts.gguf.pack import pack
+
+    model = AutoModelForCausalLM.from_pretrained(checkpoint)
+    for matrix in pruned_matrices(model).values():
+        fours = matrix.data.view(-1, 4)
+        fours.scatter_(1, fours.abs().argsort(1)[:, :2], 0)
+    model.save_pretrained(tmp_path / "pruned")
+    copy_tokenizer(checkpoint, tmp_path / "pruned")
+    convert(tmp_path / "pruned", tmp_path / "F16.gguf", name="pruned")
+    quantize(tmp_path / "F16.gguf", [], tmp_path / "q.gguf", quant=quant, threads=1)
+    pack(tmp_path / "q.gguf", tmp_path / "q.zst", tmp_path / "pack.json", settings=Pack(level=19), threads=1)
+    plainly = pack_file(tmp_path / "q.gguf", tmp_path / "plain.zst", 19, 1)
+    unpack_file(tmp_path / "q.zst", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "q.gguf").read_bytes()
+    turned = [count for kind, count in read_header(tmp_path / "q.zst").segments if kind.endswith("2:4")]
+    assert (len(turned) == 14) == sparse
+    packed = read_json(tmp_path / "pack.json")["packed_bytes"]
+    assert plainly["bytes"] > packed
+    if sparse:  # a seventh of what zstd makes of these tensors, less a header
+        assert packed < (tmp_path / "plain.zst").stat().st_size - 0.05 * sum(turned)
+    else:
+        assert packed == (tmp_path / "plain.zst").stat().st_size

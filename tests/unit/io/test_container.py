@@ -29,10 +29,8 @@ def packed(tmp_path, content):
 def test_content_comes_back_and_the_header_names_it(tmp_path, content, packed):
     unpack_file(packed, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == content.read_bytes()
-    assert read_header(packed)[0] == {
-        "sha256": hashlib.sha256(content.read_bytes()).hexdigest(),
-        "bytes": content.stat().st_size,
-    }
+    promised = {"sha256": hashlib.sha256(content.read_bytes()).hexdigest(), "bytes": content.stat().st_size}
+    assert read_header(packed).promise == promised
 
 
 def test_the_number_of_threads_does_not_change_the_bytes(tmp_path, content, packed):
@@ -75,9 +73,9 @@ def test_a_damaged_file_is_refused_and_leaves_nothing(tmp_path, packed, change):
 def test_content_that_differs_from_the_promise_is_refused(tmp_path, packed, lie):
     import struct
 
-    facts, start = read_header(packed)
-    header = json.dumps(facts | lie).encode()
-    packed.write_bytes(struct.pack("<II", 0x184D2A50, len(header)) + header + packed.read_bytes()[start:])
+    found = read_header(packed)
+    header = json.dumps(found.promise | lie).encode()
+    packed.write_bytes(struct.pack("<II", 0x184D2A50, len(header)) + header + packed.read_bytes()[found.start :])
     with pytest.raises(InputError, match="promise|cut off"):
         unpack_file(packed, tmp_path / "back")
     assert not (tmp_path / "back").exists()

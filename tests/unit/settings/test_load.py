@@ -12,7 +12,7 @@ from ingot.settings.everything import Settings
 from ingot.settings.load import PRESETS, load, merge, preset_files, read_mapping
 
 ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = ["tiny", "llama-3.2-1b", "llama-3.1-8b"]
+SHIPPED = ["tiny", "llama-3.2-1b", "llama-3.1-8b", "llama-3.1-8b-24gb"]
 SOURCE = {"name": "a", "domain": "code", "path": "x.jsonl"}
 
 
@@ -51,8 +51,8 @@ def test_the_8b_preset_trains_as_it_always_has():
     training = load({"preset": "llama-3.1-8b"}, ROOT).adapt.training.model_dump()
     wanted = yaml.safe_load(
         """
-        {rank: 64, alpha: 16, dropout: 0.05, quantization: {type: nf4, double: true}, length: 1024, packing: true,
-         batch: 32, accumulation: 2, epochs: 3, learning_rate: 0.000005, schedule: cosine, warmup: 500,
+        {rank: 64, alpha: 16, dropout: 0.05, quantization: auto, length: 1024, packing: true,
+         batch: 32, accumulation: 2, epochs: 3, learning_rate: 0.000005, schedule: cosine,
          weight_decay: 0.01, clip: 1.0, optimizer: adamw_8bit}
         """
     )
