@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ingot.inference.answer import Answer
+from ingot.inference.answer import Answer, Backend
 from ingot.inference.batch import Batch, keeps_columns
 from ingot.inference.device import device
-from ingot.io.progress import progress
 
 EMPTY = 0.25
 """Share of the places of a batch that may be empty. So many are filled at once."""
@@ -31,22 +30,13 @@ def load(folders: list[Path]) -> tuple[Any, Any]:
     return model.eval(), AutoTokenizer.from_pretrained(folders[-1], **own_code)
 
 
-class Checkpoint:
-    """A model in memory that answers `batch` prompts at a time."""
+class Checkpoint(Backend):
+    """A model in memory that answers `batch` prompts at a time. Its answers have no confidence."""
 
-    def __init__(self, folders: list[Path], batch: int) -> None:
+    def __init__(self, folders: list[Path], batch: int, work: Path | None = None) -> None:
         """Load the folder of a checkpoint, or those of a base and an adapter."""
         self.model, self.tokenizer = load(folders)
-        self.batch = batch
-
-    def complete(self, prompts: list[str], limits: list[int], temperature: float = 0.0) -> list[Answer]:
-        """Answer prompts that are already in the chat template, each with at most so many tokens.
-
-        Answers are greedy at temperature 0, and sampled at any other. They have no confidence.
-        """
-        answered = self.answered(prompts, limits, temperature)
-        answers = dict(progress(answered, "answers", "question", len(prompts)))
-        return [answers[i] for i in range(len(prompts))]
+        self.batch, self.work = batch, work
 
     def answered(self, prompts: list[str], limits: list[int], temperature: float) -> Iterator[tuple[int, Answer]]:
         """Yield (place of a prompt, its answer) as the answers end."""

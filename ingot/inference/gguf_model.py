@@ -1,13 +1,13 @@
 """Ask a GGUF model in this process. Its LoRA modifiers are applied and removed without loading it again."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.inference.answer import Answer
+from ingot.inference.answer import Answer, Backend
 from ingot.inference.decoding import Decoder
-from ingot.io.progress import progress
 
 
 def check_gguf(path: Path) -> None:
@@ -23,7 +23,7 @@ def check_gguf(path: Path) -> None:
         raise InputError(f"{path}: cut off at byte {path.stat().st_size}, {end} expected; build or fetch it again")
 
 
-class GgufModel:
+class GgufModel(Backend):
     """Answers questions with a memory-mapped GGUF file and, if told to, with one of its LoRA modifiers."""
 
     def __init__(self, model: Path, tokenizer: Any, context: int, threads: int, modifiers: dict[str, Path]) -> None:
@@ -65,8 +65,8 @@ class GgufModel:
         """Tokenise a text with llama.cpp. Special tokens in the text count as such."""
         return list(self.llama.tokenize(text.encode(), add_bos=False, special=True))
 
-    def complete(self, prompts: list[str], limits: list[int], temperature: float = 0.0) -> list[Answer]:
-        """Answer prompts that are already in the chat template, greedily, each with at most so many tokens.
+    def answered(self, prompts: list[str], limits: list[int], temperature: float) -> Iterator[tuple[int, Answer]]:
+        """Yield (place of a prompt, its answer) as the answers end.
 
         The answer to a prompt that does not fit into the context is empty, with a confidence of 0.
 
@@ -75,15 +75,14 @@ class GgufModel:
         if temperature:
             raise InputError("GGUF models answer greedily here; ask without a temperature")
         ids = [self.tokenize(prompt) for prompt in prompts]
-        answers = [Answer("", False, 0.0)] * len(prompts)
         fitting = [i for i, tokens in enumerate(ids) if len(tokens) < self.context]
-        sequences = self.decoder.answers([ids[i] for i in fitting], [limits[i] for i in fitting])
-        for sequence in progress(sequences, "answers", "question", len(fitting)):
+        for i in sorted(set(range(len(ids))) - set(fitting)):
+            yield i, Answer("", False, 0.0)
+        for sequence in self.decoder.answers([ids[i] for i in fitting], [limits[i] for i in fitting]):
             # The Hugging Face tokenizer decodes: llama-cpp-python leaves out pieces of more than 32 bytes.
             text = self.tokenizer.decode(sequence.chosen, skip_special_tokens=True).strip()
             confidence = math.exp(sum(sequence.logprobs) / len(sequence.logprobs))
-            answers[fitting[sequence.place]] = Answer(text, sequence.stopped, confidence)
-        return answers
+            yield fitting[sequence.place], Answer(text, sequence.stopped, confidence)
 
     def logits(self, ids: list[int]) -> Any:
         """Compute the logits [tokens, vocabulary] along token ids [tokens]."""
@@ -91,9 +90,16 @@ class GgufModel:
 
 
 def open_gguf(
-    model: Path, tokenizer: Path, context: int, threads: int, modifiers: dict[str, Path] | None = None
+    model: Path,
+    tokenizer: Path,
+    context: int,
+    threads: int,
+    modifiers: dict[str, Path] | None = None,
+    work: Path | None = None,
 ) -> GgufModel:
     """Load a GGUF file. `tokenizer` is a folder with the tokenizer and the chat template that it was trained with."""
     from transformers import AutoTokenizer
 
-    return GgufModel(model, AutoTokenizer.from_pretrained(tokenizer), context, threads, modifiers or {})
+    loaded = GgufModel(model, AutoTokenizer.from_pretrained(tokenizer), context, threads, modifiers or {})
+    loaded.work = work
+    return loaded

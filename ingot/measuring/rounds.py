@@ -30,9 +30,12 @@ def halves(records: list[Record], source: Path) -> tuple[list[Record], list[Reco
     return parts
 
 
-def asked(folders: list[Path], records: list[Record], batch: int, longest: Longest) -> list[Record]:
-    """Ask a base with an adapter, and return the rows of its answers. `folders` are those of the two."""
-    model = Checkpoint(folders, batch)
+def asked(folders: list[Path], records: list[Record], batch: int, longest: Longest, work: Path) -> list[Record]:
+    """Ask a base with an adapter, and return the rows of its answers. `folders` are those of the two.
+
+    A step that was killed finds in the folder `work` what this adapter has answered.
+    """
+    model = Checkpoint(folders, batch, work)
     return with_likelihoods(model, ask(model, records, longest))
 
 

@@ -9,7 +9,15 @@ from ingot.settings.measure import Longest
 
 
 def ask_checkpoint(
-    model: list[Path], questions: Path, answers: Path, *, batch: int, longest: Longest, seed: int, threads: int
+    model: list[Path],
+    questions: Path,
+    answers: Path,
+    *,
+    batch: int,
+    longest: Longest,
+    work: Path,
+    seed: int,
+    threads: int,
 ) -> None:
     """Write the answers of a model to all questions. If there are no questions, the model is not loaded.
 
@@ -20,4 +28,4 @@ def ask_checkpoint(
     to_ask = list(read_records(questions))
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    write_records(answers, ask(Checkpoint(model, batch), to_ask, longest) if to_ask else [])
+    write_records(answers, ask(Checkpoint(model, batch, work), to_ask, longest) if to_ask else [])

@@ -48,7 +48,10 @@ def prefer(
     summary = tune_on_pairs(
         base, before, pairs, candidate, settings, work=work, curves=Path(curves), seed=seed, threads=threads
     )
-    old, new = (asked([base, folder], judging, batch, longest) for folder in (before, candidate))
+    old, new = (
+        asked([base, folder], judging, batch, longest, work / of)
+        for of, folder in (("before", before), ("after", candidate))
+    )
     result |= {**verdict(old, new, settings.limits, turn), "training": summary}
     copy_adapter(candidate if result["kept"] else before, adapter)
     write_json(report, result)

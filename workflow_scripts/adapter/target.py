@@ -67,7 +67,10 @@ def target(
         threads=threads,
         start=before,
     )
-    old, new = (asked([base, folder], judging, batch, longest) for folder in (before, candidate))
+    old, new = (
+        asked([base, folder], judging, batch, longest, work / of)
+        for of, folder in (("before", before), ("after", candidate))
+    )
     result |= {"taught": len(taught), **verdict(old, new, limits, int(turn)), "training": summary}
     copy_adapter(candidate if result["kept"] else before, adapter)
     write_json(report, result)

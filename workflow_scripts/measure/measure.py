@@ -20,6 +20,7 @@ def measure(
     *,
     name: str,
     settings: Measure,
+    work: Path,
     threads: int,
 ) -> None:
     """Write the report, the predictions and the answers of the model called `name`.
@@ -31,7 +32,7 @@ def measure(
     from transformers import AutoTokenizer
 
     torch.set_num_threads(threads)
-    checkpoint = Checkpoint(model, settings.batch)
+    checkpoint = Checkpoint(model, settings.batch, work)
     trained = AutoTokenizer.from_pretrained(tokenizer)
     held_out, questions = list(read_records(texts)), list(read_records(benchmark))
     pairs = {(record["instruction"], record["response"]) for record in held_out + questions}

@@ -31,6 +31,7 @@ def measure_gguf(
     name: str,
     settings: Measure,
     context: int,
+    work: Path,
     threads: int,
 ) -> None:
     """Write the report, the predictions and the answers of a GGUF file.
@@ -38,7 +39,7 @@ def measure_gguf(
     `tokenizer` is the folder of the tokenizer that training used. The report counts the texts that llama.cpp turns into
     other tokens.
     """
-    loaded = open_gguf(model, tokenizer, context, threads)
+    loaded = open_gguf(model, tokenizer, context, threads, work=work)
     held_out, questions = list(read_records(texts)), list(read_records(benchmark))
     mismatches = token_mismatches(loaded, held_out + questions)
     write_measurement(name, loaded, held_out, questions, mismatches, settings, (report, logprobs, answers))

@@ -17,13 +17,14 @@ def ask_gguf(
     *,
     longest: Longest,
     context: int,
+    work: Path,
     threads: int,
 ) -> None:
     """Write the answers of a model to all questions. `lora` is the file of its modifier, or [].
 
     A modifier is asked the questions of all domains, because it may spoil answers that are right without it.
     """
-    loaded = open_gguf(model, tokenizer, context, threads, {path.stem: path for path in lora})
+    loaded = open_gguf(model, tokenizer, context, threads, {path.stem: path for path in lora}, work)
     for path in lora:
         loaded.use(path.stem)
     write_records(answers, ask(loaded, list(read_records(questions)), longest))

@@ -52,7 +52,7 @@ def endpoint(tier: PaidTeacher, remembered: Path) -> Teacher:
     return answer
 
 
-def checkpoint(tier: LocalTeacher, batch: int, longest: Longest, seed: int, threads: int) -> Teacher:
+def checkpoint(tier: LocalTeacher, batch: int, longest: Longest, work: Path, seed: int, threads: int) -> Teacher:
     """Make a teacher that is a local model. It answers several times, at the temperature of its tier."""
 
     def answer(records: list[Record]) -> tuple[list[list[str]], dict[str, Any]]:
@@ -62,7 +62,7 @@ def checkpoint(tier: LocalTeacher, batch: int, longest: Longest, seed: int, thre
 
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
-        model = Checkpoint([Path(tier.checkpoint)], batch)
+        model = Checkpoint([Path(tier.checkpoint)], batch, work)
         prompts = [chat.prompt_text(model.tokenizer, record["instruction"]) for record in records]
         repeated = [prompt for prompt in prompts for _ in range(tier.samples)]
         limits = [limit for limit in limits_of(model.tokenizer, records, longest) for _ in range(tier.samples)]
@@ -124,6 +124,7 @@ def teach(
     batch: int,
     longest: Longest,
     remembered: str,
+    work: Path,
     seed: int,
     threads: int,
 ) -> None:
@@ -139,7 +140,7 @@ def teach(
         if isinstance(tier, PaidTeacher):
             teacher = endpoint(tier, Path(remembered))
         elif isinstance(tier, LocalTeacher):
-            teacher = checkpoint(tier, batch, longest, seed, threads)
+            teacher = checkpoint(tier, batch, longest, work / tier.name, seed, threads)
         else:
             teacher = references()
         teachers.append((tier.name, tier.share, teacher))

@@ -20,6 +20,7 @@ def ask_suite(
     batch: int,
     longest: int,
     context: int,
+    work: Path,
     threads: int,
 ) -> None:
     """Write how many items of a suite the model called `name` answers right, and every answer.
@@ -33,5 +34,5 @@ def ask_suite(
     torch.set_num_threads(threads)
     trained = AutoTokenizer.from_pretrained(tokenizer)
     names = {"model": name, "suite": suite}
-    outputs = (report, answers)
-    write_evaluation(Checkpoint(model, batch), trained, questions, task, parent, outputs, names, longest, context)
+    loaded = Checkpoint(model, batch, work)
+    write_evaluation(loaded, trained, questions, task, parent, (report, answers), names, longest, context)

@@ -19,6 +19,7 @@ def ask_suite_gguf(
     suite: str,
     context: int,
     longest: int,
+    work: Path,
     threads: int,
 ) -> None:
     """Write how many items of a suite a GGUF file answers right, and every answer.
@@ -27,7 +28,7 @@ def ask_suite_gguf(
     """
     from transformers import AutoTokenizer
 
-    loaded = open_gguf(model, tokenizer, context, threads)
+    loaded = open_gguf(model, tokenizer, context, threads, work=work)
     trained = AutoTokenizer.from_pretrained(tokenizer)
     names = {"model": name, "suite": suite}
     write_evaluation(loaded, trained, questions, task, parent, (report, answers), names, longest, context)

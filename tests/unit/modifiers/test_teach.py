@@ -56,6 +56,7 @@ def run(record, tmp_path, monkeypatch):
             batch=8,
             longest=8,
             remembered=str(tmp_path / "answers"),
+            work=tmp_path / "work",
             seed=0,
             threads=1,
         )

@@ -1,5 +1,8 @@
 """Suites asked of a real, untrained model by lm-evaluation-harness, and of a model that knows the answers."""
 
+from pathlib import Path
+from tempfile import mkdtemp
+
 import pytest
 
 from helpers.curation import read_items, write_rows
@@ -108,7 +111,7 @@ def evaluated(tmp_path, checkpoint):
         paths = (folder / "report.json", folder / "answers.jsonl")
         settings = {"name": folder.name, "suite": "mine", "batch": 4, "longest": longest, "context": 256, "threads": 1}
         inputs = ([checkpoint], tokenizer or checkpoint, folder / "items.jsonl", ROOT / f"suites/{task}.yaml")
-        ask_suite(*inputs, list(parent), *paths, **settings)
+        ask_suite(*inputs, list(parent), *paths, work=Path(mkdtemp(dir=folder)), **settings)
         return paths, read_json(paths[0]), list(read_records(paths[1]))
 
     return run
@@ -274,7 +277,7 @@ def test_gguf_and_checkpoint_give_the_same_answers(evaluated, checkpoint, f16, t
     ask_suite_gguf(
         f16, checkpoint, folder / "items.jsonl", ROOT / "suites/gsm8k.yaml",
         [folder / "report.json", folder / "answers.jsonl"], *paths,
-        name="F16", suite="mine", context=256, longest=1, threads=1,
+        name="F16", suite="mine", context=256, longest=1, work=tmp_path / "work", threads=1,
     )  # fmt: skip
     assert read_json(paths[0])["parent"] == "first"
     same = sum(a["answer"] == b["answer"] for a, b in zip(rows, read_records(paths[1]), strict=True))
