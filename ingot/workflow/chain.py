@@ -216,14 +216,15 @@ class Chain:
         return self.last_where(lambda kind: not kind.hands_on)
 
     def gates_before(self, step: str) -> list[str]:
-        """List the models whose gates must be open before a step begins."""
-        if step in self:
-            if not KINDS[step].waits:
-                return []
-            models = list(self.models.values())[: [kind.step for kind in self.kinds].index(step) + 1]
-        else:
-            models = list(self.models.values())
-        return [model.name for model in models if model.gate]
+        """List the models whose gates must be open before a step begins.
+
+        What comes after the chain waits for the models that GGUF files are made from. The release waits for all.
+        """
+        if step in self and not KINDS[step].waits:
+            return []
+        last = self.before(step) if step in self else self.same_as_f16
+        models = list(self.models.values())
+        return [model.name for model in models[: list(self.models).index(last) + 1] if model.gate]
 
     def trainings(self, kind: Kind) -> list[str]:
         """List the reports of the trainings that a kind of step does."""

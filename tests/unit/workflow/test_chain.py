@@ -78,7 +78,8 @@ def test_long_steps_wait_for_the_gates_before_them_and_merging_does_not():
     chain = Chain(WHOLE, rounds=1)
     assert chain.gates_before("prune") == ["adapter", "targeted", "merged"]
     assert chain.gates_before("merge") == chain.gates_before("recover") == []
-    assert chain.gates_before("convert") == ["adapter", "targeted", "merged", "pruned", "recovered", "awq"]
+    # GGUF files are made from weights that AWQ has scaled, and not rounded.
+    assert chain.gates_before("convert") == ["adapter", "targeted", "merged", "pruned", "recovered"]
 
 
 def test_trainings_are_reported_where_there_are_some():
