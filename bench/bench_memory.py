@@ -8,6 +8,7 @@ are measured. Each step runs in a process of its own, as the rules start it. TOK
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -37,7 +38,7 @@ SHAPES = ("meta-llama/Llama-3.2-1B-Instruct", "meta-llama/Llama-3.2-3B-Instruct"
 LARGEST = "meta-llama/Llama-3.1-8B-Instruct"
 QUANT = "Q4_K_M"
 PACKING = {"level": 3}
-RANK = 16
+RANK = 64
 STEPS = ("merge", "convert", "quantize", "pack")
 PAGE = ROOT / "docs/bench-memory.md"
 ROTARY = {"rope_theta": 500000.0, "rms_norm_eps": 1e-5, "architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
@@ -150,7 +151,8 @@ def run(script: str, spec: dict[str, Any], work: Path) -> Taken:
 
         def watch() -> None:
             while process.poll() is None:
-                peak[:] = map(max, peak, memory_of(process))
+                with contextlib.suppress(psutil.Error):  # it may end in between
+                    peak[:] = map(max, peak, memory_of(process))
                 time.sleep(0.02)
 
         watcher = threading.Thread(target=watch)

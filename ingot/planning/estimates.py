@@ -108,11 +108,13 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
     return s.on_device(frozen, more, process=TRAINER, operations=operations, file_bytes=made)
 
 
-def full(s: Situation, settings: FullTraining, dtype: str) -> Estimate:
-    """Estimate the training of all weights."""
+def full(s: Situation, settings: FullTraining, dtype: str, more: float = 0) -> Estimate:
+    """Estimate the training of all weights, with `more` bytes in memory."""
     weights, tokens = s.weights, settings.batch * settings.accumulation * settings.length
     width = 2 if settings.optimizer == "adamw_8bit" else 4
-    more = activations(weights, settings.batch, settings.length, s.on_gpu, width)
+    more += activations(weights, settings.batch, settings.length, s.on_gpu, width)
+    if settings.optimizer == "adamw_8bit":
+        more += 16 * weights.vocabulary * weights.hidden  # the largest tensor while it is float32
     shapes = weights.matrices.values()
     muon = weights.layers * sum(2 * NEWTON_SCHULZ * min(shape) ** 2 * max(shape) for shape in shapes)
     a_step = 6 * weights.computed * tokens + (muon if settings.optimizer == "muon" else 0)
@@ -173,7 +175,8 @@ def fixed(memory_bytes: float, seconds: float) -> Callable[[Situation, Wildcards
 
 def pretrain(s: Situation, _: Wildcards) -> Estimate:
     """Estimate the base that is made here."""
-    return full(s, s.build.settings.pretrain.training, "float32")
+    training = s.build.settings.pretrain.training
+    return full(s, training, "bfloat16" if training.optimizer == "adamw_8bit" else "float32")
 
 
 def brought(s: Situation, _: Wildcards) -> Estimate:
@@ -210,9 +213,11 @@ def train_modifier(s: Situation, _: Wildcards) -> Estimate:
 
 def merge(s: Situation, _: Wildcards) -> Estimate:
     """Estimate merging."""
-    made = s.checkpoint(s.build.settings.merge.dtype)
-    # A file at a time, and the largest tensor in float32.
-    held = min(made, SHARD_BYTES) + 8 * s.weights.largest
+    dtype, training = s.build.settings.merge.dtype, s.build.settings.adapt.training
+    made, table = s.checkpoint(dtype), s.weights.vocabulary * s.weights.hidden * BYTES[dtype]
+    # A file at a time, or the table of embeddings and its copy; a matrix and its update in float32; the adapter.
+    held = min(made, max(SHARD_BYTES, 2 * table)) + 8 * s.weights.largest
+    held += 4 * s.weights.lora(training.rank, training.target_modules)
     return Estimate(made, TORCH + held, seconds=6, record_bytes=made / 100)
 
 
@@ -225,7 +230,8 @@ def prune(s: Situation, _: Wildcards) -> Estimate:
 
 def recover(s: Situation, _: Wildcards) -> Estimate:
     """Estimate the training after pruning."""
-    return full(s, s.build.settings.recover.training, s.build.settings.merge.dtype)
+    # Which weights are kept takes a byte for each weight of the blocks.
+    return full(s, s.build.settings.recover.training, s.build.settings.merge.dtype, s.weights.in_blocks)
 
 
 def quantize_awq(s: Situation, _: Wildcards) -> Estimate:

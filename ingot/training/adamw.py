@@ -13,9 +13,10 @@ def rounded(values: Any) -> Any:
     """
     import torch
 
-    bits = values.view(torch.int32)
-    noise = torch.randint_like(bits, 1 << 16)
-    return ((bits + noise) & -(1 << 16)).view(torch.float32).to(torch.bfloat16)
+    bits = torch.randint_like(values, 1 << 16, dtype=torch.int32)
+    bits.add_(values.view(torch.int32)).bitwise_and_(-(1 << 16))
+    # The sum of a number that is none could become one.
+    return torch.where(values.isfinite(), bits.view(torch.float32), values).to(torch.bfloat16)
 
 
 class RoundedAdamW8bit(bitsandbytes.optim.AdamW8bit):  # type: ignore[misc, name-defined]
@@ -29,5 +30,6 @@ class RoundedAdamW8bit(bitsandbytes.optim.AdamW8bit):  # type: ignore[misc, name
         p.data, gradient = p.data.float(), p.grad
         p.grad = gradient.float()
         super().update_step(group, p, gindex, pindex)
+        p.grad = None
         p.data = rounded(p.data)
         p.grad = gradient

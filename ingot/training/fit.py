@@ -105,7 +105,7 @@ def fit(
     losses: list[dict[str, float]] = at["losses"]
     order, position = at["order"], at["position"]
     model.train()
-    for step in progress(range(at["step"], steps), name, "step", done=at["step"]):
+    for step in progress(range(at["step"], steps), name, "step", steps, at["step"]):
         if position + together > len(rows):
             order, position = torch.randperm(len(rows)), 0
         in_batch = order[position : position + together]
@@ -118,9 +118,9 @@ def fit(
                 group["lr"] = learning_rate(step, steps, peak, warmup)
             optimizer.step()
         after_step()
+        if not math.isfinite(loss):
+            raise InputError(f"the loss is {loss} at step {step}: lower `learning_rate`")
         if step % 100 == 0 or step == steps - 1:
             losses.append({"step": step, "loss": round(loss, 4)})
-            if not math.isfinite(loss):
-                raise InputError(f"the loss is {loss} at step {step}: lower `learning_rate`")
         state.save_now_and_then(step + 1, order, losses=losses, position=position)
     return losses

@@ -1,5 +1,7 @@
 """The state of a plain training on disk, so that one that was killed goes on and ends with the same weights."""
 
+import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,25 +67,51 @@ class TrainingState:
             state = tree_of({path.removeprefix(prefix): value for path, value in values.items()})
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         drawn = load_file(folder / DRAWN)
-        torch.set_rng_state(drawn.pop("random"))
+        for generator, name in self.generators():
+            generator.set_state(drawn.pop(name))
         return {**facts, **drawn}
 
+    def generators(self) -> list[tuple[Any, str]]:
+        """List what draws at random, with names: torch's generator, and that of the GPU where the model is."""
+        import torch
+
+        found = [(torch.default_generator, "random")]
+        if self.model.device.type == "cuda":
+            found.append((torch.cuda.default_generators[self.model.device.index or 0], "random_on_gpu"))
+        return found
+
     def save_now_and_then(self, step: int, order: Any, **facts: Any) -> None:
-        """Save the state after a step, with `facts`, if the last one was saved long ago."""
+        """Save the state after a step, with `facts`, if the last one was saved long ago.
+
+        A disk without the room for it stops no training: the earlier state stays.
+        """
         started = time.monotonic()
         if started - self.saved > max(LEAST_SECONDS, self.took / LARGEST_SHARE):
-            self.save(step, order, facts)
+            self.work.mkdir(parents=True, exist_ok=True)
+            held = self.held()
+            needed = sum(value.nbytes for value in held.values() if hasattr(value, "nbytes"))
+            if needed < shutil.disk_usage(self.work).free:
+                self.save(step, order, facts)
+            else:
+                sys.stderr.write(
+                    f"the state was not saved at step {step}: it has {needed:,} bytes, more than are free\n"
+                )
             self.saved = time.monotonic()
             self.took = self.saved - started
+
+    def held(self) -> dict[str, Any]:
+        """Return all tensors and numbers that the training goes on from, by path."""
+        values = {f"model{SEPARATOR}{name}": parameter.data for name, parameter in self.model.named_parameters()}
+        for i, optimizer in enumerate(self.optimizers):
+            values |= leaves(optimizer.state_dict()["state"], f"optimizer{SEPARATOR}{i}")
+        return values
 
     def save(self, step: int, order: Any, facts: dict[str, Any]) -> None:
         """Save the state, and forget the earlier ones."""
         import torch
         from safetensors.torch import save_file
 
-        values = {f"model{SEPARATOR}{name}": parameter.data for name, parameter in self.model.named_parameters()}
-        for i, optimizer in enumerate(self.optimizers):
-            values |= leaves(optimizer.state_dict()["state"], f"optimizer{SEPARATOR}{i}")
+        values = self.held()
         tensors = {path: value for path, value in values.items() if isinstance(value, torch.Tensor)}
         numbers = {path: value for path, value in values.items() if path not in tensors}
         earlier = list(self.work.glob("*step-*"))  # and what was not written whole
@@ -91,7 +119,7 @@ class TrainingState:
         # Copies, because some states are shared, and a file cannot hold a tensor twice.
         kinds = {path: (list(tensor.shape), tensor.dtype) for path, tensor in tensors.items()}
         write_tensors(folder, kinds, lambda path: tensors[path].clone())
-        save_file({"order": order, "random": torch.get_rng_state()}, folder / DRAWN)
+        save_file({"order": order, **{name: one.get_state() for one, name in self.generators()}}, folder / DRAWN)
         write_json(folder / FACTS, facts | {"step": step, "numbers": numbers})
         folder.rename(self.work / f"step-{step}")
         for path in earlier:

@@ -75,7 +75,7 @@ def test_the_rate_warms_up_and_falls():
     assert rates[-1] == pytest.approx(0.05, rel=0.01)
 
 
-@pytest.mark.parametrize("kind", ["muon", "adamw"])
+@pytest.mark.parametrize("kind", ["muon", "adamw", "adamw_8bit"])
 def test_every_weight_is_in_one_optimizer(checkpoint, kind):
     from transformers import AutoModelForCausalLM
 

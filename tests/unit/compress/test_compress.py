@@ -51,7 +51,7 @@ def test_ratios_per_part(checkpoint, train, tmp_path):
     assert zeros["feed_forward"] == pytest.approx(0.6, abs=0.01)
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adamw_8bit"])
 def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path, optimizer):
     folder = pruned(checkpoint, train, tmp_path)
     course = {"learning_rate": 0.01, "weight_decay": 0.1, "warmup": 2, "optimizer": optimizer}

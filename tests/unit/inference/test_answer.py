@@ -67,3 +67,30 @@ def test_every_call_has_notes_of_its_own(checkpoint, tmp_path):
     assert asked(again) == first
     assert again.complete([chat.prompt_text(again.tokenizer, "Hi")], [3]) == second
     assert again.asked == []
+
+
+def test_samples_are_drawn_again_as_a_whole(checkpoint, tmp_path):
+    """Else the random numbers of the first samples would be drawn a second time, for others."""
+    import torch
+
+    def sampled(work, kind=Checkpoint):
+        torch.manual_seed(0)
+        model = kind([checkpoint], 4, work)
+        prompts = [chat.prompt_text(model.tokenizer, QUESTIONS[0])] * 8
+        return model.complete(prompts, [6] * 8, temperature=1.5)
+
+    whole = sampled(None)
+    with pytest.raises(KeyboardInterrupt):
+        sampled(tmp_path / "work", Interrupted)
+    assert sampled(tmp_path / "work") == whole
+    assert len({answer.text for answer in whole}) > 1
+
+
+def test_what_was_asked_otherwise_is_asked_again(checkpoint, tmp_path):
+    whole = asked(Checkpoint([checkpoint], 4, tmp_path / "work"))
+    model = Counting([checkpoint], 4, tmp_path / "work")
+    prompts = [chat.prompt_text(model.tokenizer, question) for question in [*QUESTIONS[:5], "Another?", *QUESTIONS[6:]]]
+    found = model.complete(prompts, [6] * 5 + [6, 5, 6])
+    assert len(model.asked) == 2
+    assert found[:5] == whole[:5]
+    assert found[7] == whole[7]

@@ -47,7 +47,7 @@ def test_the_defaults_lack_nothing_but_a_model():
     assert load({"preset": "defaults", "base": base}, ROOT).base.kind == "hub"
 
 
-def test_the_8b_preset_trains_as_it_always_has():
+def test_what_the_8b_preset_trains_with():
     training = load({"preset": "llama-3.1-8b"}, ROOT).adapt.training.model_dump()
     wanted = yaml.safe_load(
         """

@@ -1,5 +1,7 @@
 """The plain training: in parts, killed midway, and with what it cannot do."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -88,6 +90,16 @@ def test_fewer_rows_than_a_step_are_an_error(checkpoint, rows, tmp_path):
         fit(load(checkpoint), rows[:3], rows[:3], SETTINGS, "test", tmp_path)
 
 
+def test_a_full_disk_stops_no_training(checkpoint, rows, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(state, "LEAST_SECONDS", -1)
+    monkeypatch.setattr(state, "LARGEST_SHARE", 1e9)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    _, _, taken = trained(checkpoint, rows, tmp_path / "work", SETTINGS)
+    assert taken == 7
+    assert list((tmp_path / "work").iterdir()) == []
+    assert "more than are free" in capsys.readouterr().err
+
+
 def test_a_loss_that_is_not_a_number_stops_it(checkpoint, rows, tmp_path):
     model = load(checkpoint)
     with torch.no_grad():
@@ -106,6 +118,11 @@ def test_rounding_at_random_keeps_the_mean_and_rounds_to_a_neighbour():
     exact = torch.tensor([0.0, -0.0, 1.0, -2.5, 2.0**-126])
     assert torch.equal(rounded(exact).float(), exact)
     assert (rounded(torch.full((1000,), -value)).float() <= -1).all()
+    none = torch.tensor([0x7FFFFFFF, 0x7FC00000, -1], dtype=torch.int32).view(torch.float32)
+    assert rounded(none).isnan().all()
+    assert torch.equal(
+        rounded(torch.tensor([float("inf"), -float("inf")])), torch.tensor([float("inf"), -float("inf")])
+    )
 
 
 def test_steps_that_bfloat16_cannot_hold_are_not_lost(checkpoint, rows, tmp_path):
