@@ -115,6 +115,11 @@ class Gate(Section):
     max_unstopped: int | None = setting(
         "Answers that may fail to end by themselves", default=None, unit="answers", ge=0
     )
+    max_more_unstopped: float | None = setting(
+        "Answers that may fail to end by themselves beyond those of the parent, in points of all questions",
+        default=None,
+        unit="points",
+    )
     max_token_mismatches: int | None = setting(
         "Conversations that may be tokenised otherwise than in training", default=None, unit="conversations", ge=0
     )

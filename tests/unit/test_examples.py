@@ -90,7 +90,11 @@ def test_own_data_on_a_tiny_base_is_built(workspace):
 def test_an_own_checkpoint_is_quantised_as_it_is_without_any_data(workspace, checkpoint):
     """Converted, quantised, packed, measured on the benchmark, gated."""
     shutil.copytree(checkpoint, workspace / "models/mine")
-    limits = {"gguf": dict.fromkeys(("max_perplexity_ratio", "min_top1_agreement", "max_kl", "max_unstopped"))}
+    limits = {
+        "gguf": dict.fromkeys(
+            ("max_perplexity_ratio", "min_top1_agreement", "max_kl", "max_unstopped", "max_more_unstopped")
+        )
+    }
     changes = {"gates": limits, "measure": {"longest": 8}}  # it only babbles
     (workspace / "untrained.yaml").write_text(yaml.safe_dump(changes))
     workspace.snakemake(*configfile("own-checkpoint-quantised"), "untrained.yaml")

@@ -20,6 +20,7 @@ LIMITS = {
     "max_p_value": ("p_value", 1, "a larger gain, or more benchmark items"),
     "max_forgetting": ("forgetting", 1, "more rehearsal, a lower learning rate, or fewer steps"),
     "max_unstopped": ("unstopped", 1, "check the end token in training and in the conversion; raise `longest`"),
+    "max_more_unstopped": ("more_unstopped", 1, "a milder setting of this step, or longer recovery; raise `longest`"),
     "max_token_mismatches": ("token_mismatches", 1, "the pre-tokenizer of the GGUF is not that of the checkpoint"),
 }
 

@@ -29,6 +29,7 @@ def versus_parent(child: list[Path], parent: list[Path], judged: list[Path], rep
             **paired,
             "domains": compare_domains(child_rows, parent_rows),
             "forgetting": forgetting(domain_shares(parent_rows), domain_shares(child_rows)),
+            "more_unstopped": round(100 * (ours["unstopped"] - theirs["unstopped"]) / max(1, len(child_rows)), 2),
             "open_gain": of_open.get("all", {"gain": 0.0})["gain"],
             "open": of_open,
             "open_score": by_judge["all"]["share"],

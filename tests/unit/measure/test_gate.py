@@ -16,6 +16,7 @@ VERSUS = {
     "top1_agreement": 0.98,
     "kl": 0.01,
     "exact_match_gain": -0.5,
+    "more_unstopped": 1.5,
     "open_gain": -0.03,
     "open_score": 0.48,
     "interval_gap": -4.0,
@@ -47,6 +48,7 @@ def pass_gate(folder, limits, **versus):
         ("max_p_value", 0.05, 0.01),
         ("max_forgetting", 0.6, 0.5),
         ("max_unstopped", 0, -1),
+        ("max_more_unstopped", 1.5, 1.4),
         ("max_token_mismatches", 0, -1),
     ],
 )
