@@ -39,6 +39,17 @@ def asked(folders: list[Path], records: list[Record], batch: int, longest: Longe
     return with_likelihoods(model, ask(model, records, longest))
 
 
+def asked_both(
+    base: Path, adapters: tuple[Path, Path], records: list[Record], batch: int, longest: Longest, work: Path
+) -> tuple[list[Record], list[Record]]:
+    """Ask a base with the adapter before a round, and with the one after it. Return the rows of the answers of both."""
+    before, after = adapters
+    return (
+        asked([base, before], records, batch, longest, work / "before"),
+        asked([base, after], records, batch, longest, work / "after"),
+    )
+
+
 def verdict(before: list[Record], after: list[Record], limits: RoundLimits, turn: int) -> dict[str, Any]:
     """Compare the answers before and after a round, and decide whether its adapter is `kept`.
 

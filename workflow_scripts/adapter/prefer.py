@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.io.records import of_difficulty, read_records, write_json
-from ingot.measuring.rounds import asked, copy_adapter, halves, verdict
+from ingot.measuring.rounds import asked_both, copy_adapter, halves, verdict
 from ingot.settings.adapter import Prefer
 from ingot.settings.measure import Longest
 from ingot.training.preference import tune_on_pairs
@@ -48,10 +48,7 @@ def prefer(
     summary = tune_on_pairs(
         base, before, pairs, candidate, settings, work=work, curves=Path(curves), seed=seed, threads=threads
     )
-    old, new = (
-        asked([base, folder], judging, batch, longest, work / of)
-        for of, folder in (("before", before), ("after", candidate))
-    )
+    old, new = asked_both(base, (before, candidate), judging, batch, longest, work)
     result |= {**verdict(old, new, settings.limits, turn), "training": summary}
     copy_adapter(candidate if result["kept"] else before, adapter)
     write_json(report, result)

@@ -5,7 +5,7 @@ from typing import Any
 
 from ingot.io.records import of_difficulty, read_json, read_records, write_json
 from ingot.measuring.failures import with_rehearsal
-from ingot.measuring.rounds import asked, copy_adapter, halves, verdict
+from ingot.measuring.rounds import asked_both, copy_adapter, halves, verdict
 from ingot.settings.adapter import RoundLimits
 from ingot.settings.measure import Longest
 from ingot.settings.training import LoraTraining
@@ -67,10 +67,7 @@ def target(
         threads=threads,
         start=before,
     )
-    old, new = (
-        asked([base, folder], judging, batch, longest, work / of)
-        for of, folder in (("before", before), ("after", candidate))
-    )
+    old, new = asked_both(base, (before, candidate), judging, batch, longest, work)
     result |= {"taught": len(taught), **verdict(old, new, limits, int(turn)), "training": summary}
     copy_adapter(candidate if result["kept"] else before, adapter)
     write_json(report, result)
