@@ -166,6 +166,7 @@ if BUILD.domains:
         log:
             "logs/train_modifier_{domain}.log",
         priority: LONG_WAY
+        threads: MODIFIERS.threads
         resources:
             **gpu(),
         params:
@@ -174,7 +175,7 @@ if BUILD.domains:
                 training=MODIFIERS.training,
                 curves=lambda wildcards: f"logs/tensorboard/{wildcards.domain}",
                 seed=SETTINGS.seed,
-                threads=1,
+                threads=MODIFIERS.threads,
             ),
         message:
             "Train the modifier {wildcards.domain}"

@@ -1,7 +1,8 @@
 """Router: train the router and the escalation detector, and measure the whole system.
 
 Inputs:   the served GGUF file, the modifiers, results/data/routing.jsonl, the benchmark
-Outputs:  results/answers/{model}/routing.jsonl              answers of the served model and of each modifier
+Outputs:  results/data/asked_routing.jsonl                   the prompts that are asked, with `router.most`
+          results/answers/{model}/routing.jsonl              answers of the served model and of each modifier
           results/answers/modifier_{domain}/benchmark.jsonl  answers of each modifier to the benchmark
           results/router/model/                              the router: it chooses the base or a modifier for a prompt
           results/router/detector/                           the detector of messages like "that's wrong, try again"
@@ -19,12 +20,29 @@ def answers_of_all(questions):
 
 if BUILD.has_router:
 
+    if SETTINGS.router.most:
+
+        rule choose_routing:
+            input:
+                benchmark="results/data/routing.jsonl",
+                code=code("data", "measure/choose_asked"),
+            output:
+                asked=BUILD.routing,
+            log:
+                "logs/choose_routing.log",
+            params:
+                **step(most=SETTINGS.router.most),
+            message:
+                f"Choose {SETTINGS.router.most} routing prompts of each domain"
+            shell:
+                RUN
+
     use rule ask_gguf as ask_served with:
         input:
             model=SERVED,
             lora=[],
             tokenizer=BUILD.tokenizer,
-            questions="results/data/routing.jsonl",
+            questions=BUILD.routing,
             gate=[],
             code=code("gguf", "modifiers/ask_gguf"),
         output:
@@ -40,7 +58,7 @@ if BUILD.has_router:
             lora=["results/modifiers/{domain}/lora.gguf"],
             tokenizer=BUILD.tokenizer,
             questions=lambda wildcards: {
-                "routing": "results/data/routing.jsonl",
+                "routing": BUILD.routing,
                 "benchmark": BUILD.asked,
             }[wildcards.questions],
             gate=[],

@@ -137,25 +137,27 @@ class Gate(Section):
 
 
 class GateSystem(Section):
-    """Limits on modifiers, router and the whole; a system that does not keep them is not released."""
+    """Limits on modifiers, router and the whole; a system that does not keep them is not released. null: no limit."""
 
-    min_modifier_gain: float = setting("What a modifier must win over the base in its domain", unit="points")
-    min_right_decisions: Share = setting("Least share of right decisions of the router")
-    max_calibration_error: Share = setting("Largest expected calibration error of the router")
-    max_oracle_gap: float = setting("How far the system may stay below a perfect router", unit="points", ge=0)
-    max_forgetting: float = setting(
+    min_modifier_gain: float | None = setting("What a modifier must win over the base in its domain", unit="points")
+    min_right_decisions: Share | None = setting("Least share of right decisions of the router")
+    max_calibration_error: Share | None = setting("Largest expected calibration error of the router")
+    max_oracle_gap: float | None = setting("How far the system may stay below a perfect router", unit="points", ge=0)
+    max_forgetting: float | None = setting(
         "What domains may fall from the served model to the system, on average over all", unit="points", ge=0
     )
-    min_system_gain: float = setting("What the system must win over the adapter alone", unit="points")
-    min_routing_gain: float = setting(
+    min_system_gain: float | None = setting("What the system must win over the adapter alone", unit="points")
+    min_routing_gain: float | None = setting(
         "What the system must win over the best that needs no router: one and the same route for every question",
         unit="points",
     )
-    max_p_value: float = setting(
+    max_p_value: float | None = setting(
         "Largest p value of McNemar's exact test for the gains of the modifiers, the router and the system, corrected"
         " for being several (Holm)",
         gt=0,
         le=1,
     )
-    max_compressed_loss: float = setting("What the served type may lose against the merged model", unit="points")
-    max_compressed_share: float = setting("Largest share of the F16 file's bytes that the packed served type has", gt=0)
+    max_compressed_loss: float | None = setting("What the served type may lose against the merged model", unit="points")
+    max_compressed_share: float | None = setting(
+        "Largest share of the F16 file's bytes that the packed served type has", gt=0
+    )

@@ -118,4 +118,5 @@ class Modifiers(Section):
     cluster: Cluster
     teach: Teach
     training: LoraTraining
+    threads: int = setting("Threads of each training", unit="threads", ge=1, le=1024)
     convert: Convert

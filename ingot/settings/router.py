@@ -17,7 +17,10 @@ class Router(Section):
     embedding: str | None = setting(
         "Folder with a vector per token: a model2vec model, or a checkpoint such as results/merged; null: none"
     )
-    threshold: Share = setting("Probability from which a modifier is used")
+    most: int | None = setting("Routing prompts that are asked, of each domain; null: all", unit="prompts", ge=1)
+    threshold: Share | None = setting(
+        "Probability from which a modifier is used; null: the one that pays best on prompts left out of training"
+    )
     costs: Costs
     worth: float = setting("What a right answer is worth, in the unit of `costs`", gt=0)
 

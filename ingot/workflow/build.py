@@ -87,6 +87,12 @@ class Build:
         return "results/data/asked.jsonl" if self.benchmark and self.settings.measure.most else self.benchmark
 
     @property
+    def routing(self) -> str:
+        """The file of the prompts that the base and every modifier are asked for the router."""
+        router = self.settings.router
+        return "results/data/asked_routing.jsonl" if router and router.most else "results/data/routing.jsonl"
+
+    @property
     def held_out_texts(self) -> str:
         """The file of the conversations along which models are compared token by token; "" if there are none."""
         return TEST if self.has_data else self.benchmark

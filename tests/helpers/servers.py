@@ -33,7 +33,7 @@ def make_release(folder, model, modifiers, checkpoint):
     for path in files_of_tokenizers([checkpoint]):
         put_tokenizer(path, content)
     costs = {"base": 1, "modifier": 1.2}
-    router = Router(features=64, embedding=None, threshold=0.5, costs=costs, worth=10)
+    router = Router(features=64, embedding=None, most=None, threshold=0.5, costs=costs, worth=10)
     names = [Path("results") / name for name in packed]
     folders = [Path("results/router/model"), Path("results/router/detector")]
     files = [path for path in sorted(content.rglob("*")) if path.is_file()]

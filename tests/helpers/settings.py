@@ -37,7 +37,7 @@ CONSISTENCY = Consistency(
     diverse={"creativity": 3},
     likeness=0.5,
 )
-ROUTER = Router(features=128, embedding=None, threshold=0.8, costs={"base": 1, "modifier": 1.2}, worth=10)
+ROUTER = Router(features=128, embedding=None, most=None, threshold=0.8, costs={"base": 1, "modifier": 1.2}, worth=10)
 MEASURE = Measure(longest=8, most=None, batch=16, fidelity_tokens=300)
 
 

@@ -176,7 +176,7 @@ def train_router(
     is judged, or [].
 
     The threshold is that of the settings, unless another one is better on prompts that it was not tuned on. See
-    ingot.routing.thresholds.better.
+    ingot.routing.thresholds.better. If the settings leave it open, it is the tuned one.
     """
     parts = parts_of(thresholds.joined(answers, ["base", *domains]))
     prompts = {name: [row["instruction"] for row in rows] for name, rows in parts.items()}
@@ -184,9 +184,10 @@ def train_router(
 
     trained = committees(parts["train"], domains, settings.features, vectors, seed)
     seen = {name: trained.reader.read(texts) for name, texts in prompts.items()}
-    details, unseen = {}, {}
+    details: dict[str, dict[str, Any]] = {}
+    unseen = {}
     for domain in domains:
-        y = {name: truths(rows, domain) for name, rows in parts.items()}
+        y = {name: truths(parts[name], domain) for name in ("train", "calibrate")}
         decision, logits, losses_by_way = trained.decisions[domain], trained.unseen[domain], trained.losses[domain]
         held_back = (decision.logits(seen["calibrate"]), y["calibrate"])
         decision.calibrator, losses = calibrators.choose(logits, y["train"], held_back)
@@ -197,17 +198,21 @@ def train_router(
             "calibration": decision.calibrator.kind,
             "log_loss_by_calibration": losses,
             "parameters": decision.parameters,
-            **held_out_figures(decision, seen["held_out"], y["held_out"], settings.threshold),
         }
     table = thresholds.tune(parts["train"], unseen, settings.costs, settings.worth)
     tuned = max(table, key=lambda row: (row["utility"], row["threshold"]))["threshold"]
     chances = {domain: decision.probability(seen["judge"]) for domain, decision in trained.decisions.items()}
-    test = thresholds.better(
-        parts["judge"], chances, (settings.threshold, tuned), settings.costs, settings.worth, MOST_P
-    )
-    threshold = test[test["taken"]]["threshold"]
+    test = None
+    threshold = tuned
+    if settings.threshold is not None:
+        choice = (settings.threshold, tuned)
+        test = thresholds.better(parts["judge"], chances, choice, settings.costs, settings.worth, MOST_P)
+        threshold = test[test["taken"]]["threshold"]
+    for domain, decision in trained.decisions.items():
+        y_held_out = truths(parts["held_out"], domain)
+        details[domain] |= held_out_figures(decision, seen["held_out"], y_held_out, threshold)
     tokenizer = embedding[0] if embedding else None
     classifier.save(router, trained.reader.features, trained.decisions, tokenizer, threshold=threshold)
     counts = {name: len(rows) for name, rows in parts.items()}
-    choice = {"chosen": threshold, "tuned": tuned, "test": test, "table": table}
-    write_json(report, {"prompts": counts, "decisions": details, "threshold": choice})
+    of_threshold = {"chosen": threshold, "tuned": tuned, "test": test, "table": table}
+    write_json(report, {"prompts": counts, "decisions": details, "threshold": of_threshold})

@@ -104,11 +104,19 @@ ASKED = GateSystem(**{
 
 @pytest.mark.parametrize("name", GateSystem.model_fields)
 def test_each_limit_of_the_system_can_close_its_gate(name):
-    measured = last_gate.figures(**REPORTS)
+    measured = last_gate.figures(**REPORTS, limits=ASKED)
     assert last_gate.broken_limits(measured, ASKED) == []
     broken = last_gate.broken_limits(measured, ASKED.model_copy(update={name: -1 if name.startswith("max") else 99}))
     assert len(broken) == (3 if name == "max_p_value" else 1)
     assert all(name in one for one in broken)
+
+
+@pytest.mark.parametrize("name", GateSystem.model_fields)
+def test_a_limit_of_the_system_may_be_left_out(name):
+    limits = GateSystem(**dict.fromkeys(GateSystem.model_fields) | {name: ASKED.model_dump()[name]})
+    measured = last_gate.figures(**REPORTS, limits=limits)
+    assert {limit for limit, _, _ in measured} <= {name}
+    assert last_gate.broken_limits(measured, limits) == []
 
 
 def test_one_gain_of_many_that_chance_explains_closes_the_gate():
@@ -117,14 +125,16 @@ def test_one_gain_of_many_that_chance_explains_closes_the_gate():
     for gain in (lucky["system"]["modifiers"]["code"], lucky["system"]["versus_constant"]):
         gain["p_value"] = 0.02
     lucky["system"]["versus_uncompressed"]["p_value"] = 0.02
-    assert len(last_gate.broken_limits(last_gate.figures(**lucky), ASKED)) == 3
+    assert len(last_gate.broken_limits(last_gate.figures(**lucky, limits=ASKED), ASKED)) == 3
+    two = ASKED.model_copy(update={"min_routing_gain": None})
+    assert last_gate.broken_limits(last_gate.figures(**lucky, limits=two), two) == [], "a gain nobody asked for counted"
 
 
 def test_always_the_base_does_not_pass_for_a_router():
     """It decides right for every prompt that needs no modifier, and wins nothing."""
     lazy = copy.deepcopy(REPORTS)
     lazy["system"]["versus_constant"] = {"gain": 0.0, "p_value": 1.0}
-    broken = last_gate.broken_limits(last_gate.figures(**lazy), ASKED)
+    broken = last_gate.broken_limits(last_gate.figures(**lazy, limits=ASKED), ASKED)
     assert any("min_routing_gain" in one for one in broken)
 
 
@@ -132,7 +142,7 @@ def test_a_modifier_without_benchmark_items_cannot_be_judged():
     empty = copy.deepcopy(REPORTS)
     empty["system"]["modifiers"]["code"]["base"]["of"] = 0
     with pytest.raises(InputError, match="no benchmark item has domain 'code'"):
-        last_gate.figures(**empty)
+        last_gate.figures(**empty, limits=ASKED)
 
 
 def test_the_gate_of_the_system_raises(tmp_path):

@@ -143,6 +143,24 @@ def test_a_router_with_token_vectors_is_stored_and_read_again(rows, checkpoint, 
     np.testing.assert_allclose(decision.logits(seen)[[3, 7]], decision.logits(seen[[3, 7]]))
 
 
+def test_an_open_threshold_is_the_one_that_pays_best(rows, tmp_path):
+    """Where a modifier is needed only now and then, it is asked nevertheless if that costs little."""
+    r = np.random.default_rng(0)
+    unsure = [
+        row | {"right": {"base": False, "code": row["domain"] == "code" and r.random() < 0.3, "automation": False}}
+        for row in rows
+    ]
+    settings = ROUTER.model_copy(update={"threshold": None})
+    paths = (write_answers(tmp_path, unsure), [], tmp_path / "router", tmp_path / "report.json")
+    train_router(*paths, domains=DOMAINS, settings=settings, seed=0)
+    of_threshold = read_json(tmp_path / "report.json")["threshold"]
+    assert of_threshold["test"] is None
+    assert of_threshold["chosen"] == of_threshold["tuned"] < 0.3
+    routes = Router(tmp_path / "router").routes([row["instruction"] for row in rows])
+    asked = [route == "code" for route in routes]
+    assert np.mean([one == (row["domain"] == "code") for one, row in zip(asked, rows, strict=True)]) > 0.95
+
+
 def test_members_are_weighed_by_what_they_say_of_unseen_prompts():
     r = np.random.default_rng(0)
     y = r.integers(0, 2, 500)
