@@ -13,12 +13,16 @@ PROFILE ?=
 STEP ?= balanced
 ## What `unpack` unpacks: a file that ends in .zst
 FILE ?=
-## The folder that `sign` signs and `verify` checks
+## The folder that `sign` signs, `verify` checks and `publish` gives away
 RELEASE ?= results/release
 ## The better build for `bisect`: a commit, a dvc.lock, or the folder of another clone
 GOOD ?=
 ## The private key for `sign`, which is made if there is none, or the public key for `verify`
 KEY ?=
+## The repository for `publish`: OWNER/NAME
+REPO ?=
+## What else `publish` is told: --dry-run, --public, and what its --help names
+WITH ?=
 ## The port that `serve` listens on
 PORT ?= 8080
 ## How `plan` and `doctor` write what they found: json for programs
@@ -46,7 +50,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why plan doctor hermetic preview unpack sign verify serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
@@ -107,6 +111,11 @@ verify:
 ## Serve RELEASE on this machine, at PORT, to OpenAI's clients
 serve:
 	@$(call PYTHON,workflow) -m ingot.cli serve "$(RELEASE)" --port $(PORT)
+
+## Publish RELEASE on a hub as REPO (OWNER/NAME); WITH=--dry-run lists what would go
+publish:
+	@$(call PYTHON,workflow) -m ingot.cli publish "$(or $(REPO),$(error name the repository: make publish REPO=OWNER/NAME))" \
+	  "$(RELEASE)" $(WITH)
 
 ## Find what lost the points since the build GOOD: the step, setting, record file or package
 bisect:

@@ -94,6 +94,11 @@ def bisect(options: argparse.Namespace) -> int:
     return run_in("workflow", "ingot.tools.bisect", *arguments)
 
 
+def publish(options: argparse.Namespace) -> int:
+    """Publish a release on a hub."""
+    return run_in("hub", "ingot.tools.publish", *options.arguments)
+
+
 def hand_on(options: argparse.Namespace) -> int:
     """Run a command that reads its own arguments, in the workflow environment."""
     return run_in("workflow", f"ingot.tools.{options.command}", *options.arguments)
@@ -119,6 +124,7 @@ HANDED_ON = {
     "serve": (serve, "serve a release to OpenAI's clients"),
     "key": (serve, "make a key for the server"),
     "plan": (hand_on, "say what a build needs: bytes, memory, time, money"),
+    "publish": (publish, "give a release to a hub"),
     "doctor": (hand_on, "say what this machine lacks for a build, and what to do"),
 }
 

@@ -11,7 +11,7 @@ from ingot.errors import InputError
 from ingot.io.container import sha256
 from ingot.io.records import read_json
 from ingot.release.bill import BILL, bill_of_materials, check_format, is_spdx
-from ingot.release.signature import SIGNATURE
+from ingot.release.signature import ON_HUB, SIGNATURE
 
 LINEAGE = "lineage.jsonl"
 # What a build puts into the folder of a release, beside its files, and what signing adds.
@@ -52,6 +52,11 @@ def odd_entries(folder: Path) -> list[str]:
     return found
 
 
+def is_of_hub(name: str) -> bool:
+    """Tell whether a file came with a download from a hub, beside the release."""
+    return name.partition("/")[0] in ON_HUB
+
+
 def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the files: each must be the one of the manifest, and there must be no other."""
     named = {}
@@ -69,7 +74,7 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{file['path']}: other bytes than the manifest says"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and path not in named and name not in (*BUILT, *ADDED):
+        if not path.is_dir() and path not in named and name not in (*BUILT, *ADDED) and not is_of_hub(name):
             yield f"{name}: a release has no such file"
 
 

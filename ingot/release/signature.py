@@ -10,6 +10,8 @@ from ingot.errors import InputError
 SIGNATURE = "model.sig"
 # Snakemake's mark of a folder that it wrote. It is no part of the release.
 TIMESTAMP = "files/.snakemake_timestamp"
+# What a hub adds to a release, or who downloads it from there. Nothing of it is read.
+ON_HUB = ("README.md", "LICENSE", ".gitattributes", ".cache")
 
 
 def password() -> bytes | None:
@@ -68,7 +70,8 @@ def check_signature(folder: Path, key: Path) -> str:
 
     if not (folder / SIGNATURE).is_file():
         return f"there is no {SIGNATURE}"
-    hashed = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+    ignored = [SIGNATURE, *(name for name in ON_HUB if (folder / name).exists())]
+    hashed = hashing.Config().set_ignored_paths(paths=ignored, ignore_git_paths=False)
     try:
         verifier = verifying.Config().use_elliptic_key_verifier(public_key=key).set_hashing_config(hashed)
         with redirect_stdout(sys.stderr):  # it prints warnings

@@ -4,20 +4,14 @@ A key that does not exist is made, with its public half beside it. `ingot` has w
 """
 
 import json
-import re
 import sys
 from pathlib import Path
 
 from ingot.errors import InputError
 from ingot.release.bill import BILL, bill_of_materials, check_format
 from ingot.release.checks import LINEAGE, check_files, odd_entries, open_manifest
+from ingot.release.leaks import places
 from ingot.release.signature import SIGNATURE, TIMESTAMP, make_key, public_half, sign
-
-
-def absolute_paths(folder: Path) -> list[str]:
-    """List the absolute paths that manifest and lineage name, such as that of a base outside of the project."""
-    texts = [(folder / name).read_text(encoding="utf-8") for name in ("manifest.json", LINEAGE)]
-    return sorted({found for text in texts for found in re.findall(r'"(/[^"/]+/[^"]*)"', text)})
 
 
 def main() -> None:
@@ -35,7 +29,7 @@ def main() -> None:
         (folder / BILL).write_text(text + "\n", encoding="utf-8")
         if odd := [*odd_entries(folder), *check_files(folder, open_manifest(folder))]:
             raise InputError("\n  ".join(["this release would not pass `ingot verify`:", *odd]))
-        if named := absolute_paths(folder):
+        if named := places([folder / "manifest.json", folder / LINEAGE]):
             print(f"beware: the release names places of this machine, such as {named[0]}", file=sys.stderr)
         if not key.exists():
             print(f"made a key: keep {key} secret, and give {make_key(key)} to those who verify")

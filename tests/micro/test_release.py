@@ -184,3 +184,29 @@ def test_verify_says_which_steps_this_clone_rebuilt_bit_for_bit(signed, received
     work.snakemake("--forcerun", "ledger", "--", "results/release/ledger.json")
     said = ingot(work, "verify", str(received), "--key", str(key))
     assert "1 of" in said and "steps were rebuilt here bit for bit" in said
+
+
+def test_what_is_published_arrives_and_passes_every_check(signed, tmp_path, monkeypatch):
+    """As owner and receiver do it, with huggingface_hub as it is locked, and a hub on loopback."""
+    from helpers.hub import hub_on_loopback
+    from helpers.workspaces import Workspace
+
+    work, release, _ = signed
+    with hub_on_loopback() as hub:
+        for name, value in hub.environment(tmp_path / "home").items():
+            monkeypatch.setitem(Workspace.environment, name, value)
+        said = ingot(work, "publish", "team/small", "results/release", "--public")
+        assert f"{hub.url}/team/small" in said
+        program = "import sys, huggingface_hub as h; h.snapshot_download('team/small', local_dir=sys.argv[1])"
+        python = work.call(sys.executable, str(ROOT / "envs/build.py"), "hub").split()[-1]
+        work.call(f"{python}/bin/python", "-c", program, str(tmp_path / "received"))
+    names = {path.name for path in (tmp_path / "received").iterdir()}
+    assert {"README.md", ".gitattributes", ".cache", "model.sig"} <= names
+    for path in release.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            assert (tmp_path / "received" / path.relative_to(release)).read_bytes() == path.read_bytes()
+    failed, _ = verify(signed, tmp_path / "received")
+    assert failed == {}
+    (tmp_path / "received/files/.cache").mkdir()
+    (tmp_path / "received/files/.cache/README.md").write_text("more")
+    assert set(verify(signed, tmp_path / "received")[0]) == {"signature"}
