@@ -144,7 +144,20 @@ def gpu():
     }
 
 
+def plan_beside():
+    """Let the line of a terminal know what the jobs of this build will take."""
+    from ingot.planning.remaining import plan_beside
+
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.rule.norun]
+    steps = [
+        (job.rule.name, tuple((job.wildcards_dict or {}).values())) for job in jobs
+    ]
+    plan_beside(BUILD, ROOT, steps)
+
+
 onstart:
+    if os.environ.get("INGOT_LINE"):
+        plan_beside()
     try:
         preflight.check(SETTINGS, ROOT, here=workflow.local_exec)
         # On a cluster, build the environments here. Else many jobs would try to build them at the same time.

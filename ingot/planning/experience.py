@@ -9,6 +9,8 @@ from typing import Any
 from ingot.io.files import write_whole
 from ingot.planning.estimates import Estimate
 
+EXPERIENCE = Path(".cache/plan/experience.json")
+"""Where it is kept, in the folder of the project."""
 CPU_SPEED = 45e9
 """Operations a second of a thread, before anything is known: float32 with AVX2."""
 GPU_SPEED = 100e12

@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from ingot.errors import InputError
 from ingot.planning import plan as planning
-from ingot.planning.experience import Experience
+from ingot.planning.experience import EXPERIENCE, Experience
 from ingot.settings.load import read_mapping
 from ingot.workflow.build import open_build
 from traced.graph import open_graph
@@ -25,7 +25,6 @@ from traced.plan import Plan, Verdict
 from traced.spent import spent_by
 
 ROOT = Path(__file__).resolve().parents[2]
-EXPERIENCE = Path(".cache/plan/experience.json")
 
 
 def parser() -> argparse.ArgumentParser:
