@@ -11,7 +11,7 @@ from ingot.errors import InputError
 from ingot.io.container import sha256
 from ingot.io.records import read_json
 from ingot.release.bill import BILL, bill_of_materials, check_format, is_spdx
-from ingot.release.signature import ON_HUB, SIGNATURE
+from ingot.release.signature import CACHE_OF_HUB, ON_HUB, SIGNATURE, TIMESTAMP
 
 LINEAGE = "lineage.jsonl"
 # What a build puts into the folder of a release, beside its files, and what signing adds.
@@ -54,7 +54,7 @@ def odd_entries(folder: Path) -> list[str]:
 
 def is_of_hub(name: str) -> bool:
     """Tell whether a file came with a download from a hub, beside the release."""
-    return name.partition("/")[0] in ON_HUB
+    return name in ON_HUB or name.startswith(f"{CACHE_OF_HUB}/")
 
 
 def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
@@ -74,8 +74,27 @@ def check_files(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{file['path']}: other bytes than the manifest says"
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and path not in named and name not in (*BUILT, *ADDED) and not is_of_hub(name):
+        if not path.is_dir() and path not in named and name not in (*BUILT, *ADDED, TIMESTAMP) and not is_of_hub(name):
             yield f"{name}: a release has no such file"
+
+
+def check_additions(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with what signing has added: it must be about this build, and not about an earlier one."""
+    if (folder / "figures.json").is_file() and read_json(folder / "figures.json").get("manifest") != manifest:
+        yield "figures.json: it is of another build than manifest.json"
+    there = [name for name in ADDED if (folder / name).exists()]
+    if not there:
+        return
+    yield from (f"{name}: missing, and {there[0]} is there" for name in ADDED if name not in there)
+    lines = (folder / LINEAGE).read_text(encoding="utf-8").splitlines() if LINEAGE in there else []
+    wrote = {
+        subject["digest"].get("sha256")
+        for line in lines
+        for subject in json.loads(line)["subject"]
+        if subject["name"] == "results/release/manifest.json"
+    }
+    if lines and sha256(folder / "manifest.json") not in wrote:
+        yield f"{LINEAGE}: it is of another build than manifest.json; sign this one"
 
 
 def check_bill(folder: Path) -> Iterator[str]:

@@ -1,17 +1,19 @@
-"""A release as a repository of a hub: its page, its licence, and the one commit that brings all of it."""
+"""A release as a repository of a hub: its files, its page, and what licences want beside them."""
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.io.container import sha256
+from ingot.io.container import sha256 as sha256_of
 from ingot.io.records import read_json
 from ingot.release.checks import is_of_hub, odd_entries
-from ingot.release.licences import FREE, terms_of
+from ingot.release.licences import FREE, licences_with_terms, terms_of
+from ingot.release.signature import SIGNATURE, TIMESTAMP
 
-README, LICENCE = "README.md", "LICENSE"
+README, LICENCE, NOTICE = "README.md", "LICENSE", "NOTICE"
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,17 @@ class Item:
     @property
     def digest(self) -> str:
         """Its SHA-256."""
-        from hashlib import sha256 as digest_of
-
-        return digest_of(self.content).hexdigest() if isinstance(self.content, bytes) else sha256(self.content)
+        return sha256(self.content).hexdigest() if isinstance(self.content, bytes) else sha256_of(self.content)
 
 
 def licence_fields(licence: str, link: bool) -> dict[str, Any]:
     """Say a licence in the words of the hub, which has names of its own for some of them."""
-    if licence in FREE:
-        return {"license": licence.lower()}
-    if terms := terms_of(licence):
-        return {"license": terms.name_on_hub(licence)}
-    return {"license": "other", "license_name": licence, **({"license_link": LICENCE} if link else {})}
+    known = FREE.get(licence.casefold())
+    terms = terms_of(licence)
+    if known or terms:
+        return {"license": known or (terms and terms.filled(terms.hub_name, licence))}
+    name = re.sub(r"[^a-z0-9.]+", "-", licence.casefold()).strip("-")
+    return {"license": "other", "license_name": name, **({"license_link": LICENCE} if link else {})}
 
 
 def results(figures: dict[str, Any]) -> list[Any]:
@@ -79,37 +80,33 @@ def readme(folder: Path, repository: str, has_licence: bool) -> bytes:
         fields |= {"model_name": name, "eval_results": found}
     tags = ["ingot", *(["gguf"] if manifest["served"] else []), *(["lora"] if figures["system"] else [])]
     data = ModelCardData(**fields, pipeline_tag="text-generation", tags=tags)
-    terms = terms_of(base.get("licence"))
-    notice = f"\n{terms.notice}\n" if terms else ""
-    how = (
-        f"\n## Serve it\n\n```sh\nhf download {repository} --local-dir {name}\ningot verify {name}\n"
-        f"ingot serve {name}\n```\n"
-        if manifest["served"]
-        else ""
-    )
-    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
-    return f"---\n{data.to_yaml()}\n---\n{card.rstrip()}\n{how}{notice}".encode()
+    check = f"ingot verify {name} --key FILE\n" if (folder / SIGNATURE).is_file() else ""
+    serve = f"ingot serve {name}\n" if manifest["served"] else ""
+    labels = [f"\n{terms.label}\n" for terms in licences_with_terms(manifest).values() if terms.label]
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8").rstrip()
+    how = f"\n## Get it\n\n```sh\nhf download {repository} --local-dir {name}\n{check}{serve}```\n"
+    return f"---\n{data.to_yaml()}\n---\n{card}\n{how}{''.join(labels)}".encode()
 
 
 def items(folder: Path, repository: str, licence: Path | None) -> list[Item]:
-    """List all that goes: the files of a release, its page, and the text of a licence.
+    """List all that goes: the files of a release, its page, and what licences want beside them.
 
-    Raises InputError if something in the folder is no plain file.
+    Raises InputError if something in the folder is no plain file, or if its figures are not those of a release.
     """
     if odd := odd_entries(folder):
         raise InputError("\n  ".join([f"{folder}: this is no release as Ingot makes it:", *odd]))
+    try:
+        page = readme(folder, repository, bool(licence))
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise InputError(f"{folder}: no page can be made of its figures and card ({error!r}); build it again") from None
+    notices = [
+        terms.filled(terms.notice, name)
+        for name, terms in licences_with_terms(read_json(folder / "manifest.json")).items()
+    ]
     names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    own = [Item(name, path) for name, path in names.items() if not is_hidden(name) and not is_of_hub(name)]
-    texts = [Item(LICENCE, licence.read_bytes())] if licence else []
-    return [Item(README, readme(folder, repository, bool(licence))), *texts, *own]
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a file, or a folder that it is in, has a name with a dot in front, as marks of other programs do."""
-    return any(part.startswith(".") for part in name.split("/"))
-
-
-def left_over(names: list[str], going: list[Item]) -> Iterator[str]:
-    """Yield what a repository has from an earlier release and this one has not."""
-    kept = {item.name for item in going} | {".gitattributes"}
-    yield from (name for name in names if name not in kept)
+    return [
+        Item(README, page),
+        *([Item(LICENCE, licence)] if licence else []),
+        *([Item(NOTICE, "\n".join([*notices, ""]).encode())] if notices else []),
+        *(Item(name, path) for name, path in names.items() if name != TIMESTAMP and not is_of_hub(name)),
+    ]

@@ -8,12 +8,31 @@ from typing import Any
 from ingot.release.checks import stated
 
 FREE = {
-    *("Apache-2.0", "MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unlicense", "0BSD"),
-    *("CC0-1.0", "CC-BY-3.0", "CC-BY-4.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-1.0", "CDLA-Permissive-2.0"),
+    "apache-2.0": "apache-2.0",
+    "mit": "mit",
+    "mit-0": None,
+    "bsd-2-clause": "bsd-2-clause",
+    "bsd-3-clause": "bsd-3-clause",
+    "isc": "isc",
+    "zlib": "zlib",
+    "unlicense": "unlicense",
+    "0bsd": None,
+    "cc0-1.0": "cc0-1.0",
+    "cc-by-3.0": "cc-by-3.0",
+    "cc-by-4.0": "cc-by-4.0",
+    "odc-by-1.0": "odc-by",
+    "pddl-1.0": "pddl",
+    "cdla-permissive-1.0": "cdla-permissive-1.0",
+    "cdla-permissive-2.0": "cdla-permissive-2.0",
 }
-"""Licences, by their SPDX names, that ask for no more than to be named."""
-CLOSED = re.compile(r"\bNC\b|\bND\b|non-?commercial|no-?deriv|research|proprietary|all rights|confidential", re.I)
+"""Licences, by their SPDX names, that only ask to be named, and what the hub calls them. None: it has no name."""
+CLOSED = re.compile(
+    r"\bNC\b|\bND\b|non[- ]?commercial|no[- ]?deriv|research[- ]only|only for research|for research only|proprietary"
+    r"|all rights reserved|confidential",
+    re.IGNORECASE,
+)
 """Words of licences that do not let everybody use what is made with them."""
+RIGHTS = "Copyright © Meta Platforms, Inc. All Rights Reserved."
 
 
 @dataclass(frozen=True)
@@ -22,30 +41,44 @@ class Terms:
 
     pattern: re.Pattern[str]
     hub_name: str
-    """How the hub calls it. `{version}` is what the pattern finds."""
+    """How the hub calls it. `{version}` is what the pattern finds, here and below."""
     notice: str
-    """What must go along."""
+    """What must stand in a file NOTICE."""
+    label: str = ""
+    """What the page must say."""
     prefix: str = ""
     """What the names of derived models must begin with."""
 
-    def name_on_hub(self, licence: str) -> str:
-        """Return how the hub calls a licence of this kind."""
+    def filled(self, text: str, licence: str) -> str:
+        """Fill the version of a licence into a text of these terms."""
         found = self.pattern.search(licence)
-        return self.hub_name.format(version=(found and found.groupdict().get("version")) or "")
+        return text.format(version=(found and found.groupdict().get("version")) or "")
 
 
 VENDORS = (
     Terms(
-        re.compile(r"\bllama[- ]?(?P<version>3(?:\.\d)?|4)\b.*licen[cs]e", re.I),
+        re.compile(r"\bllama[-_ ]?2\b", re.IGNORECASE),
+        "llama2",
+        f"Llama 2 is licensed under the LLAMA 2 Community License, {RIGHTS}",
+    ),
+    Terms(
+        re.compile(r"\bllama[-_ ]?3\b(?!\.)", re.IGNORECASE),
+        "llama3",
+        f"Meta Llama 3 is licensed under the Meta Llama 3 Community License, {RIGHTS}",
+        "Built with Meta Llama 3",
+        "Llama 3",
+    ),
+    Terms(
+        re.compile(r"\bllama[-_ ]?(?P<version>3\.\d|4)\b", re.IGNORECASE),
         "llama{version}",
-        "Built with Llama. Llama is licensed under the Llama Community License,"
-        " Copyright © Meta Platforms, Inc. All Rights Reserved.",
+        f"Llama {{version}} is licensed under the Llama {{version}} Community License, {RIGHTS}",
+        "Built with Llama",
         "Llama",
     ),
     Terms(
-        re.compile(r"\bgemma\b", re.I),
+        re.compile(r"\bgemma\b", re.IGNORECASE),
         "gemma",
-        "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms.",
+        "Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms",
     ),
 )
 """Read from the vendors' licences in November 2026."""
@@ -56,38 +89,44 @@ def terms_of(licence: Any) -> Terms | None:
     return next((terms for terms in VENDORS if isinstance(licence, str) and terms.pattern.search(licence)), None)
 
 
-def parts(expression: str) -> list[str]:
-    """Split an expression of SPDX, such as `MIT AND CC-BY-4.0`, into its licences."""
-    return [part for part in re.split(r"\s+(?:AND|OR)\s+|[()]", expression.strip()) if part.strip()]
-
-
 def is_free(licence: str) -> bool:
-    """Tell whether all parts of a licence ask for no more than to be named."""
-    return bool(parts(licence)) and all(part.strip() in FREE for part in parts(licence))
+    """Tell whether a licence, an expression of SPDX such as `MIT OR CC-BY-4.0`, asks for no more than to be named.
+
+    Of alternatives, one that is free will do. What WITH adds is an exception, which takes nothing away.
+    """
+    alternatives = re.split(r"\s+OR\s+", licence.strip().strip("()"))
+    return any(
+        all(re.split(r"\s+WITH\s+", part.strip(" ()"))[0].casefold() in FREE for part in re.split(r"\s+AND\s+", one))
+        for one in alternatives
+    )
 
 
-def objections(manifest: dict[str, Any], repository: str, accepted: list[str], text: bool) -> Iterator[str]:
+def objections(manifest: dict[str, Any], name: str, accepted: list[str], text: bool) -> Iterator[str]:
     """Yield why a release must not be given to everybody.
 
-    `repository` is the name that it shall have, `accepted` are licences that somebody has read and takes
+    `name` is the one that the model shall have, `accepted` are licences that somebody has read and takes
     responsibility for, and `text` tells whether the text of the base's licence goes along.
     """
-    base, name = manifest["base"].get("licence"), repository.rpartition("/")[2]
-    if terms := terms_of(base):
-        if not name.startswith(terms.prefix):
-            yield f"the licence of the base, {base!r}, asks for a name that begins with {terms.prefix!r}, not {name!r}"
-        if not text:
-            yield f"the licence of the base, {base!r}, must go along: name the file with its text by --licence"
-    said = {"base": None if terms else base}
-    said |= {f"source {name}": source.get("licence") for name, source in manifest["sources"].items()}
+    said = {"base": manifest["base"].get("licence")}
+    said |= {f"source {source}": given.get("licence") for source, given in manifest["sources"].items()}
     for what, licence in said.items():
-        if what == "base" and terms:
-            continue
         if not stated(licence):
             yield f"the licence of the {what} is not stated; state it in the configuration, and build again"
-        elif licence in accepted or is_free(str(licence)):
+        elif is_free(licence):
             continue
-        elif CLOSED.search(str(licence)):
+        elif CLOSED.search(licence):
             yield f"the licence of the {what}, {licence!r}, does not let everybody use what is made with it"
-        else:
+        elif terms := terms_of(licence):
+            prefix = terms.prefix.replace(" ", "-")
+            if not name.replace(" ", "-").startswith(prefix):
+                yield f"the licence of the {what}, {licence!r}, asks for a name like {prefix}..., not {name!r}"
+            if not text:
+                yield f"the licence of the {what}, {licence!r}, must go along: name the file with its text by --licence"
+        elif licence not in accepted:
             yield f"the licence of the {what}, {licence!r}, is not known here; read it, and say --accept {licence!r}"
+
+
+def licences_with_terms(manifest: dict[str, Any]) -> dict[str, Terms]:
+    """List the licences of vendors that a release is under: {licence: its terms}."""
+    said = [manifest["base"].get("licence"), *(source.get("licence") for source in manifest["sources"].values())]
+    return {licence: terms for licence in said if (terms := terms_of(licence))}

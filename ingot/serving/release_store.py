@@ -12,7 +12,6 @@ from ingot.errors import InputError
 from ingot.io.container import sha256, unpack_file
 from ingot.io.records import read_json, write_json
 from ingot.release.checks import check_files, odd_entries, open_manifest
-from ingot.release.signature import TIMESTAMP
 from ingot.serving.routes import Worth
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -48,9 +47,7 @@ def open_release(folder: Path, store: Path) -> Release:
     if there is no room.
     """
     manifest = open_manifest(folder)
-    found = [*odd_entries(folder), *check_files(folder, manifest)]
-    # In the folder of a build, Snakemake's mark is there until the release is signed.
-    if problems := [problem for problem in found if not problem.startswith(f"{TIMESTAMP}:")]:
+    if problems := [*odd_entries(folder), *check_files(folder, manifest)]:
         raise InputError(f"{folder}: {'; '.join(problems[:5])}. Fetch the release again")
     files = {file["path"]: file for file in manifest["files"]}
     try:

@@ -29,7 +29,7 @@ def main() -> None:
         (folder / BILL).write_text(text + "\n", encoding="utf-8")
         if odd := [*odd_entries(folder), *check_files(folder, open_manifest(folder))]:
             raise InputError("\n  ".join(["this release would not pass `ingot verify`:", *odd]))
-        if named := places([folder / "manifest.json", folder / LINEAGE]):
+        if named := places({name: folder / name for name in ("manifest.json", LINEAGE)}):
             print(f"beware: the release names places of this machine, such as {named[0]}", file=sys.stderr)
         if not key.exists():
             print(f"made a key: keep {key} secret, and give {make_key(key)} to those who verify")

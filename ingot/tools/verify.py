@@ -23,7 +23,7 @@ from ingot.release.checks import (
     odd_entries,
     open_manifest,
 )
-from ingot.release.signature import check_signature
+from ingot.release.signature import check_signature, of_hub
 from traced.cache import Cache
 from traced.digest import Digests
 from traced.lineage import REPEATED, Lineage, Statement, both_digests, check, name_of, read, rebuilt
@@ -74,7 +74,8 @@ def findings(folder: Path, key: Path | None) -> Iterator[Finding | Lineage]:
     if not odd.passed:
         return
     wrong = check_signature(folder, key) if key else "not checked: name the public key of the one you trust with --key"
-    yield Finding("signature", not wrong, wrong or f"all files are as the owner of {key} signed them")
+    beside = f"; not signed: {', '.join(of_hub(folder))}" if of_hub(folder) else ""
+    yield Finding("signature", not wrong, wrong or f"all files are as the owner of {key} signed them{beside}")
     if key and wrong:
         return  # nothing that follows would say more of a release that somebody else put together
     manifest = open_manifest(folder)
