@@ -50,7 +50,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish serve bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish serve chat bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
@@ -117,6 +117,10 @@ serve:
 publish:
 	@$(call PYTHON,workflow) -m ingot.cli publish "$(or $(REPO),$(error name the repository: make publish REPO=OWNER/NAME))" \
 	  "$(RELEASE)" $(WITH)
+
+## Talk to RELEASE in the browser; conversations are kept in chats/
+chat:
+	@$(call PYTHON,workflow) -m ingot.cli chat "$(RELEASE)"
 
 ## Find what lost the points since the build GOOD: the step, setting, record file or package
 bisect:

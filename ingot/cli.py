@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from ingot.errors import InputError
 from ingot.workflow.environments import python_of
@@ -77,6 +78,12 @@ def verify(options: argparse.Namespace) -> int:
     return run_in("signing", "ingot.tools.verify", options.release, *key, *(["--json"] if options.json else []))
 
 
+def become(python: Path, path: str, options: argparse.Namespace) -> NoReturn:
+    """Run a command that reads its own arguments in the place of this process. So signals reach it."""
+    command = [str(python), "-P", "-m", f"ingot.tools.{options.command}", *options.arguments]
+    os.execve(python, command, {**os.environ, "PYTHONPATH": path})  # noqa: S606
+
+
 def serve(options: argparse.Namespace) -> int:
     """Serve a release, in the environment `serve` or, if Ingot was installed with it, in this one."""
     if all(map(importlib.util.find_spec, SERVING)):
@@ -84,8 +91,7 @@ def serve(options: argparse.Namespace) -> int:
     else:
         root = project()
         python, path = python_of("serve", root), str(root)
-    command = [str(python), "-P", "-m", f"ingot.tools.{options.command}", *options.arguments]
-    os.execve(python, command, {**os.environ, "PYTHONPATH": path})  # noqa: S606  (so signals reach the server)
+    become(python, path, options)
 
 
 def bisect(options: argparse.Namespace) -> int:
@@ -97,6 +103,12 @@ def bisect(options: argparse.Namespace) -> int:
 def publish(options: argparse.Namespace) -> int:
     """Publish a release on a hub."""
     return run_in("hub", "ingot.tools.publish", *options.arguments)
+
+
+def chat(options: argparse.Namespace) -> int:
+    """Talk to a release in the browser."""
+    root = project()
+    become(python_of("chat", root), str(root), options)
 
 
 def hand_on(options: argparse.Namespace) -> int:
@@ -124,6 +136,7 @@ HANDED_ON = {
     "serve": (serve, "serve a release to OpenAI's clients"),
     "key": (serve, "make a key for the server"),
     "plan": (hand_on, "say what a build needs: bytes, memory, time, money"),
+    "chat": (chat, "talk to a release in the browser"),
     "publish": (publish, "give a release to a hub"),
     "doctor": (hand_on, "say what this machine lacks for a build, and what to do"),
 }

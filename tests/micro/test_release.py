@@ -191,10 +191,11 @@ def test_what_is_published_arrives_and_passes_every_check(signed, tmp_path, monk
     from helpers.hub import hub_on_loopback
     from helpers.workspaces import Workspace
 
-    work, release, _ = signed
+    work, _, key = signed
     with hub_on_loopback() as hub:
         for name, value in hub.environment(tmp_path / "home").items():
             monkeypatch.setitem(Workspace.environment, name, value)
+        ingot(work, "sign", "results/release", "--key", str(key.with_suffix("")))
         said = ingot(work, "publish", "team/small", "results/release", "--public")
         assert f"{hub.url}/team/small" in said
         program = "import sys, huggingface_hub as h; h.snapshot_download('team/small', local_dir=sys.argv[1])"
@@ -202,8 +203,9 @@ def test_what_is_published_arrives_and_passes_every_check(signed, tmp_path, monk
         work.call(f"{python}/bin/python", "-c", program, str(tmp_path / "received"))
     names = {path.name for path in (tmp_path / "received").iterdir()}
     assert {"README.md", ".gitattributes", ".cache", "model.sig"} <= names
+    release = work / "results/release"
     for path in release.rglob("*"):
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file():
             assert (tmp_path / "received" / path.relative_to(release)).read_bytes() == path.read_bytes()
     failed, _ = verify(signed, tmp_path / "received")
     assert failed == {}

@@ -1,0 +1,69 @@
+"""Ask a server of a release, by OpenAI's client."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ingot.errors import InputError
+
+
+class Client:
+    """A server that answers."""
+
+    def __init__(self, address: str, key: str) -> None:
+        """Name a server by its address, which ends in /v1, and the key that it asks for."""
+        from openai import OpenAI
+
+        self.address = address
+        self.openai = OpenAI(base_url=address, api_key=key or "none", max_retries=0)
+
+    def routes(self) -> list[str]:
+        """List what can be asked: `auto` comes first where there is a router. InputError if nobody answers."""
+        from openai import OpenAIError
+
+        try:
+            return [model.id for model in self.openai.models.list()]
+        except OpenAIError as error:
+            raise InputError(f"{self.address}: {told(error)}") from None
+
+    def answer(self, messages: list[dict[str, str]], route: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield an answer as it grows: (all of its text so far, what the server said of the route).
+
+        Raises InputError with what the server said, if it refuses or breaks off.
+        """
+        from openai import OpenAIError
+
+        text, of_route = "", dict[str, Any]()
+        try:
+            create: Any = self.openai.chat.completions.create  # its types know every kind of message by a class
+            with create(model=route, messages=messages, stream=True) as stream:
+                for chunk in stream:
+                    of_route = (chunk.model_extra or {}).get("ingot") or of_route
+                    text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
+                    yield text, of_route
+        except OpenAIError as error:
+            raise InputError(told(error)) from None
+
+
+def told(error: Exception) -> str:
+    """Return what a server said of an error, without the request around it."""
+    body = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    return str(said or error)
+
+
+def how_chosen(told: dict[str, Any]) -> str:
+    """Say in some words who answered, and why."""
+    if not told.get("route"):
+        return ""
+    reasons = {
+        "named": "you chose it",
+        "router": "the router chose it",
+        "stays": "a change would cost more than it wins",
+        "escalated": "the last answer was wrong, so another was asked",
+        "confidence": "the base was unsure or sure enough",
+        "only": "there is no other",
+    }
+    why = reasons.get(told.get("reason", ""), str(told.get("reason", "")))
+    chance = told.get("probability")
+    sure = f", {chance:.0%} sure" if isinstance(chance, float) else ""
+    return f"{told['route']}{sure}: {why}"
