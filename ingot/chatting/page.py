@@ -46,7 +46,7 @@ class Page:
     def __init__(self, client: Client, folder: Folder) -> None:
         """Show conversations with a server, kept in a folder."""
         self.client, self.folder = client, folder
-        self.exported = Path(tempfile.mkdtemp(prefix="ingot-chat-"))
+        self.exported = tempfile.TemporaryDirectory(prefix="ingot-chat-")  # until this process ends
 
     def choices(self) -> list[tuple[str, str]]:
         """List the conversations to choose from: (title, name)."""
@@ -94,7 +94,7 @@ class Page:
         """Offer a conversation as a file. A new one is none yet."""
         if not conversation.turns:
             return gr.DownloadButton(value=None, interactive=False)
-        path = self.exported / f"{conversation.name}.json"
+        path = Path(self.exported.name) / f"{conversation.name}.json"
         path.write_text(self.folder.text(conversation), encoding="utf-8")
         return gr.DownloadButton(value=str(path), interactive=True)
 

@@ -39,20 +39,23 @@ print(json.dumps(said))
 """
 
 
+def chromium():
+    """The program of the browser. Without one, the test is skipped, and says why."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return found or pytest.skip("no Chromium: on Debian, `apt-get install chromium`")
+
+
 def in_browser(script, profile, **given):
     """Run a script with `page`, `given` and `said` in a browser; return `said`, with all addresses that were asked for.
 
     `profile` is the folder of the browser: what it remembers is there for the next run. After a failure, a picture of
     the page is there, too: failed.png.
     """
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium: on Debian, `apt-get install chromium`")
     built = subprocess.run(
         [sys.executable, ROOT / "envs/build.py", "browser"], stdout=subprocess.PIPE, text=True, check=True
     )
     body = "\n".join(f"        {line}" for line in script.strip("\n").splitlines())
-    values = json.dumps({**given, "chromium": chromium, "profile": str(profile)})
+    values = json.dumps({**given, "chromium": chromium(), "profile": str(profile)})
     done = subprocess.run(
         [f"{built.stdout.strip()}/bin/python", "-c", f"{START}{body}\n{END}", values],
         env={**os.environ, "HOME": str(profile)},

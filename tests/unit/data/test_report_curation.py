@@ -1,10 +1,10 @@
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 
+from helpers.browser import chromium
 from helpers.curation import results, three
 from ingot.curation.accounting import Books, Volume, add_up
 from ingot.errors import InputError
@@ -112,10 +112,7 @@ def test_the_page_is_one_file_and_nothing_in_a_record_can_break_it(page):
 
 
 def test_a_browser_shows_fifteen_records_a_page(page):
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not browser:
-        pytest.skip("no Chromium: on Debian, `apt-get install chromium`")
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
+    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", page.as_uri()]
     done = subprocess.run(
         [*command, f"--user-data-dir={page.parent / 'profile'}"], capture_output=True, text=True, check=True
     )
