@@ -1,6 +1,7 @@
 """Measure the steps that need a GPU, as the rules start them: seconds, tokens a second, memory of machine and GPU.
 
-    python bench/bench_gpu.py PRESET RECORDS TOKENIZER FIGURES [--longest SECONDS] [STEP ...]
+    python bench/bench_gpu.py PRESET RECORDS TOKENIZER FIGURES [--optimizer-steps N] [--longest SECONDS]
+        [STEP ...]
 
 The model has the shape of the preset's base and random weights, because only speed and memory are measured. Each step
 does a few of the preset's steps on RECORDS (JSONL, as the data stage leaves them), in a process of its own, so that
@@ -28,11 +29,12 @@ SHAPES = {
     "llama-3.1-8b": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
                      "num_attention_heads": 32, "tie_word_embeddings": False},
 }  # fmt: skip
+SHAPES["llama-3.1-8b-24gb"] = SHAPES["llama-3.1-8b"]
 SHARED = {"num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5,
           "rope_theta": 500000.0, "bos_token_id": None}  # fmt: skip
 Job = tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]
-OPTIMIZER_STEPS = 6
 CALIBRATION_RECORDS = 16
+MASKED = "through one mask"
 
 
 def make_base(preset: str, tokenizer: Path, folder: Path) -> None:
@@ -50,7 +52,7 @@ def make_base(preset: str, tokenizer: Path, folder: Path) -> None:
     tokens.save_pretrained(folder)
 
 
-def jobs(preset: str, records: Path, folder: Path) -> dict[str, Job]:
+def jobs(preset: str, records: Path, folder: Path, steps: int) -> dict[str, Job]:
     """List the steps: {name: (script, inputs, outputs, params)}."""
     from ingot.settings.load import load
 
@@ -59,7 +61,7 @@ def jobs(preset: str, records: Path, folder: Path) -> dict[str, Job]:
     (folder / "few.jsonl").write_text("".join(records.read_text().splitlines(keepends=True)[:16]))
     shared = {"seed": 0, "threads": 8}
     adapt = settings["adapt"]
-    short = {"max_steps": OPTIMIZER_STEPS, "evaluate_every": OPTIMIZER_STEPS, "warmup": 1, "epochs": 100}
+    short = {"max_steps": steps, "evaluate_every": steps, "warmup": 1, "epochs": 100}
 
     def adapter(name: str, backend: str = "trl", **training: Any) -> Job:
         learned = {**adapt["training"], **short, **training}
@@ -75,11 +77,12 @@ def jobs(preset: str, records: Path, folder: Path) -> dict[str, Job]:
         return f"compress/{step}", {"model": base, "train": str(records)}, written, {"threads": 8, **params}
 
     few_texts = {"records": CALIBRATION_RECORDS, "length": settings["prune"]["calibration"]["length"]}
-    smaller = {"batch": adapt["training"]["batch"] // 8, "accumulation": adapt["training"]["accumulation"] * 8}
-    recovery = {**settings["recover"]["training"], "steps": OPTIMIZER_STEPS, "warmup": 1}
+    smaller = {"batch": max(1, adapt["training"]["batch"] // 8), "accumulation": adapt["training"]["accumulation"] * 8}
+    recovery = {**settings["recover"]["training"], "steps": steps, "warmup": 1}
     awq = settings["quantize_awq"]
     return {
         "adapt, as the preset": adapter("preset"),
+        f"adapt, as the preset, {MASKED}": adapter("masked"),
         "adapt, an eighth of the batch": adapter("small", **smaller),
         "adapt, an eighth of the batch, not packed": adapter("rows", **smaller, packing=False),
         "adapt, an eighth of the batch, base not quantised": adapter("whole", **smaller, quantization=None),
@@ -92,11 +95,11 @@ def jobs(preset: str, records: Path, folder: Path) -> dict[str, Job]:
     }  # fmt: skip
 
 
-def run_one(script: str, spec: dict[str, Any], figures: Path) -> None:
+def run_one(name: str, script: str, spec: dict[str, Any], figures: Path) -> None:
     """Run a step here, and write what it took. The time of a training is that of its loop alone."""
     import torch
 
-    from ingot.training import fit, sft
+    from ingot.training import fit, packing, sft
     from ingot.workflow import entry
 
     seconds: dict[str, float] = {}
@@ -113,14 +116,19 @@ def run_one(script: str, spec: dict[str, Any], figures: Path) -> None:
 
         setattr(module, name, run)
 
+    if name.endswith(MASKED):
+        packing.ARCHITECTURES.clear()
     timed(sft, "train_or_resume")
     timed(fit, "fit")
     began = time.monotonic()
     try:
         entry.run(Path(script), spec)
     finally:
-        peak = {"gpu_memory_bytes": torch.cuda.max_memory_reserved(),
-                "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}  # fmt: skip
+        peak = {
+            "gpu_memory_bytes": torch.cuda.max_memory_reserved(),
+            "gpu_memory_used_bytes": torch.cuda.max_memory_allocated(),  # the rest is what lies between tensors
+            "memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
         figures.write_text(json.dumps({"seconds": time.monotonic() - began, **seconds, **peak}))
 
 
@@ -132,7 +140,7 @@ def measure(name: str, job: Job, folder: Path, longest: int) -> dict[str, Any]:
     figures.unlink(missing_ok=True)
     environment = {**os.environ, "TRACED_SCRATCH": str(folder / f"work-{abs(hash(name))}"), "PYTHONPATH":
                    f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}  # fmt: skip
-    command = [sys.executable, __file__, "--one", f"workflow_scripts/{script}.py", spec, str(figures)]
+    command = [sys.executable, __file__, "--one", name, f"workflow_scripts/{script}.py", spec, str(figures)]
     try:
         ran = subprocess.run(
             command, cwd=ROOT, env=environment, timeout=longest, capture_output=True, text=True, check=False
@@ -154,7 +162,7 @@ def measure(name: str, job: Job, folder: Path, longest: int) -> dict[str, Any]:
 def main() -> None:
     """Measure the steps, or do one part of that in a process of its own."""
     if sys.argv[1] == "--one":  # in a process of its own, so that its memory is given back
-        run_one(sys.argv[2], json.loads(sys.argv[3]), Path(sys.argv[4]))
+        run_one(sys.argv[2], sys.argv[3], json.loads(sys.argv[4]), Path(sys.argv[5]))
     elif sys.argv[1] == "--base":
         make_base(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
     else:
@@ -168,6 +176,7 @@ def bench() -> None:
     for name in ("records", "tokenizer", "figures"):
         parser.add_argument(name, type=lambda text: Path(text).resolve())
     parser.add_argument("steps", nargs="*")
+    parser.add_argument("--optimizer-steps", type=int, default=6, help="how many of them each training takes")
     parser.add_argument("--longest", type=int, default=600, help="seconds after which a step is stopped")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-gpu-") as place, options.figures.open("a") as written:
@@ -178,8 +187,8 @@ def bench() -> None:
             check=True,
         )
         print(f"base written in {time.monotonic() - began:.0f} s", flush=True)
-        for name, job in jobs(options.preset, options.records, folder).items():
-            if options.steps and not any(name.startswith(wanted) for wanted in options.steps):
+        for name, job in jobs(options.preset, options.records, folder, options.optimizer_steps).items():
+            if options.steps and name not in options.steps:
                 continue
             row = {"preset": options.preset, **measure(name, job, folder, options.longest)}
             print(json.dumps(row), flush=True)

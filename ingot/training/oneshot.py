@@ -34,6 +34,7 @@ def calibration_set(tokenizer: Any, records: list[Record], count: int, length: i
 def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, settings: Calibration) -> None:
     """Apply llm-compressor's modifiers in `recipe` to `model`, in place. Some of the records calibrate them."""
     import torch
+    from compressed_tensors.offload import remove_dispatch
     from llmcompressor import oneshot as compress
     from llmcompressor.pipelines.cache import IntermediatesCache
 
@@ -50,3 +51,5 @@ def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, sett
         num_calibration_samples=len(data),
         processor=tokenizer,
     )
+    # It was on the GPU a layer at a time. From now on it would go there whole, where all its weights are asked for.
+    remove_dispatch(model)

@@ -14,7 +14,7 @@ from ingot.io.records import Record, read_json
 from ingot.settings.training import LoraTraining
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
-from ingot.training import lora
+from ingot.training import lora, packing
 
 
 def dataset(tokenizer: Any, records: list[Record], length: int) -> Any:
@@ -60,6 +60,8 @@ def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: 
         )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
     model.config.use_cache = False
+    if settings.packing:
+        packing.attend_without_mask(model)
     if start:
         return PeftModel.from_pretrained(model, start, is_trainable=True), None
     return model, lora.lora_config(model, settings)

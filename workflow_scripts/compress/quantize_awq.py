@@ -13,10 +13,11 @@ from ingot.training.oneshot import group_of, oneshot
 QUANTISATION_SUFFIXES = ("_scale", "_zero_point", "_shape", "_g_idx")
 
 
-def scaled_weights(model: Any, tied: bool) -> dict[str, Any]:
-    """Take the weights after AWQ's scaling and before rounding, under the names that they have in the plain model."""
+def scaled_weights(model: Any, tied: bool, dtype: Any) -> dict[str, Any]:
+    """Copy the weights after AWQ's scaling and before rounding, under the names that they have in the plain model."""
     skip = (*QUANTISATION_SUFFIXES, *(("lm_head.weight",) if tied else ()))
-    return {k: v.detach().clone().contiguous() for k, v in model.state_dict().items() if not k.endswith(skip)}
+    weights = {name: weight for name, weight in model.state_dict().items() if not name.endswith(skip)}
+    return {name: weight.detach().to("cpu", dtype, copy=True).contiguous() for name, weight in weights.items()}
 
 
 def scheme_of(name: str, group: int) -> Any:
@@ -51,27 +52,28 @@ def quantize_awq(
     import torch
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from llmcompressor.modifiers.transform.awq import AWQModifier
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    plain = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     # In float32: the scaled weights are the ones that GGUF files are made from, and bfloat16 would round them first.
     network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-    size = group_of(plain, group)
-    before = sparsity.shares(plain)
+    size, before = group_of(network, group), sparsity.shares(network)
     recipe = [
         AWQModifier(duo_scaling="both"),
         QuantizationModifier(config_groups={"weights": scheme_of(scheme, size)}, ignore=["lm_head"]),
     ]
     oneshot(network, tokenizer, list(read_records(train)), recipe, calibration)
-    weights = scaled_weights(network, bool(plain.config.tie_word_embeddings))
-    missing, unexpected = plain.load_state_dict(weights, strict=False)
+    with torch.device("meta"):  # without weights of its own
+        plain = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model))
+    weights = scaled_weights(network, bool(plain.config.tie_word_embeddings), getattr(torch, dtype))
+    missing, unexpected = plain.load_state_dict(weights, strict=False, assign=True)
     if unexpected or [name for name in missing if name != "lm_head.weight"]:
         raise RuntimeError(f"the scaled weights do not fit the model: missing {missing}, unexpected {unexpected}")
     plain.tie_weights()
-    plain.to(getattr(torch, dtype)).save_pretrained(scaled)
+    plain.generation_config = network.generation_config
+    plain.save_pretrained(scaled)
     network.to(torch.bfloat16).save_pretrained(packed, save_compressed=True)
     for folder in (scaled, packed):
         copy_tokenizer(model, folder)
