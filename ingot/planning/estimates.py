@@ -15,13 +15,15 @@ from ingot.workflow.build import Build
 
 Wildcards = tuple[str, ...]
 MB = 1_000_000
-TORCH, TRAINER, LLAMA_CPP, PLAIN = 480 * MB, 780 * MB, 380 * MB, 60 * MB
-"""Memory of a process that has imported torch, TRL, llama.cpp with a tokenizer, or little."""
+TORCH, TRAINER, CUDA, LLAMA_CPP, PLAIN = 480 * MB, 780 * MB, 1200 * MB, 380 * MB, 60 * MB
+"""Memory of a process that has imported torch, TRL, torch with a GPU, llama.cpp with a tokenizer, or little."""
 NF4 = 0.55
 """Bytes of a weight in 4 bits, with its share of the scales."""
 PER_TOKEN = 24
 """Numbers per token and width that a block with gates keeps for its gradients. Without gates they are 17
 (Korthikanti et al. 2022, arXiv:2205.05198)."""
+WITH_LORA = {"cpu": 51, "gpu": 65}
+"""The same beside LoRA matrices, which take their inputs in float32. Measured: docs/plan.md."""
 STATES = {"adamw": 16, "muon": 14, "adamw_8bit": 6}
 """Bytes of a weight that is trained, with its gradient and the moments of its optimizer."""
 LOGITS = 5
@@ -75,20 +77,29 @@ class Situation:
         """Return the bytes of a folder with the whole model."""
         return self.weights.parameters * BYTES[dtype] + self.weights.tokenizer_bytes
 
-    def on_device(self, model: float, more: float = 0, process: float = TORCH, **others: Any) -> Estimate:
-        """Describe a step that holds a model of so many bytes, and more beside it, where models are computed."""
+    def on_device(
+        self, model: float, more: float = 0, process: float = TORCH, staged: float = 0, **others: Any
+    ) -> Estimate:
+        """Describe a step that holds a model of so many bytes, and more beside it, where models are computed.
+
+        `staged` bytes are in the machine's memory although there is a GPU.
+        """
         held = model + more
         if not self.on_gpu:
             return Estimate(memory_bytes=process + held, seconds=8, **others)
-        # The weights pass through the main memory, shard by shard.
-        return Estimate(memory_bytes=3000 * MB + model / 4, gpu_memory_bytes=700 * MB + held, seconds=25, **others)
+        # What is read of a file is mapped, and counts as memory.
+        staged += self.checkpoint("bfloat16")
+        return Estimate(memory_bytes=CUDA + staged, gpu_memory_bytes=700 * MB + held, seconds=25, **others)
 
 
-def activations(weights: Weights, rows: int, length: float, checkpointing: bool, width: int) -> float:
-    """Return the bytes that a training keeps for its gradients, logits included, in numbers of `width` bytes."""
-    tokens = rows * length
-    kept = weights.layers + PER_TOKEN if checkpointing else weights.layers * PER_TOKEN
-    return tokens * (weights.hidden * kept * width + weights.vocabulary * LOGITS * width)
+def activations(weights: Weights, checkpointing: bool, width: int, per_block: int) -> float:
+    """Return the bytes that a training keeps of a token for its gradients, without logits.
+
+    A block keeps `per_block` numbers of `width` bytes for each of the model's width. With `checkpointing`, one block
+    does so at a time, and of the others their inputs are kept in float32.
+    """
+    blocks = width * per_block + 4 * weights.layers if checkpointing else width * per_block * weights.layers
+    return float(weights.hidden * blocks)
 
 
 def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
@@ -99,10 +110,14 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
     a_step = settings.batch * settings.accumulation
     steps = min(settings.epochs * rows / a_step, settings.max_steps or float("inf"))
     trained = weights.lora(settings.rank, settings.target_modules)
-    frozen = weights.parameters * (NF4 if settings.quantized(s.on_gpu) else width)
+    # What is not in 4 bits is in float32, as the tables of embeddings are.
+    small = weights.in_blocks * (4 - NF4) if settings.quantized(s.on_gpu) else 0
+    frozen = 4 * weights.parameters - small
     # A batch is as long as its longest row.
     longest = settings.length if settings.packing else min(settings.length, 2.5 * s.record_tokens)
-    more = activations(weights, settings.batch, longest, settings.gradient_checkpointing, width) + 16 * trained
+    # TRL makes the logits of a batch in small parts.
+    kept = activations(weights, settings.gradient_checkpointing, width, WITH_LORA["gpu" if s.on_gpu else "cpu"])
+    more = settings.batch * longest * kept + 16 * trained
     operations = 4 * (weights.computed + trained) * steps * a_step * length
     made = 4 * trained + weights.tokenizer_bytes
     return s.on_device(frozen, more, process=TRAINER, operations=operations, file_bytes=made)
@@ -112,7 +127,8 @@ def full(s: Situation, settings: FullTraining, dtype: str, more: float = 0) -> E
     """Estimate the training of all weights, with `more` bytes in memory."""
     weights, tokens = s.weights, settings.batch * settings.accumulation * settings.length
     width = 2 if settings.optimizer == "adamw_8bit" else 4
-    more += activations(weights, settings.batch, settings.length, s.on_gpu, width)
+    kept = activations(weights, s.on_gpu, width, PER_TOKEN) + weights.vocabulary * LOGITS * width
+    more += settings.batch * settings.length * kept
     if settings.optimizer == "adamw_8bit":
         more += 16 * weights.vocabulary * weights.hidden  # the largest tensor while it is float32
     shapes = weights.matrices.values()
@@ -121,6 +137,7 @@ def full(s: Situation, settings: FullTraining, dtype: str, more: float = 0) -> E
     return s.on_device(
         STATES[settings.optimizer] * weights.parameters,
         more,
+        staged=0 if settings.optimizer == "adamw_8bit" else s.checkpoint("float32"),
         operations=settings.steps * a_step,
         file_bytes=s.checkpoint(dtype),
     )
@@ -129,6 +146,11 @@ def full(s: Situation, settings: FullTraining, dtype: str, more: float = 0) -> E
 def looked_at(s: Situation, settings: Calibration) -> float:
     """Return the operations of a step that looks at some conversations."""
     return 2 * s.weights.computed * settings.records * min(settings.length, s.record_tokens)
+
+
+def looked_at_once(s: Situation, settings: Calibration) -> float:
+    """Return the bytes of the logits of one conversation, which it makes on a GPU in float32 and once more."""
+    return 8 * min(settings.length, s.record_tokens) * s.weights.vocabulary if s.on_gpu else 0
 
 
 def asked(s: Situation, questions: float) -> float:
@@ -179,12 +201,16 @@ def pretrain(s: Situation, _: Wildcards) -> Estimate:
     return full(s, training, "bfloat16" if training.optimizer == "adamw_8bit" else "float32")
 
 
-def brought(s: Situation, _: Wildcards) -> Estimate:
-    """Estimate a base that is fetched, or read from a GGUF file."""
-    return Estimate(
-        s.checkpoint(s.build.settings.base.dtype), TORCH + s.weights.parameters * 4, seconds=10,
-        record_bytes=s.weights.parameters / 4,
-    )  # fmt: skip
+def fetch(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate a base that is fetched."""
+    made = s.checkpoint(s.build.settings.base.dtype)
+    return Estimate(made, TORCH + 4 * s.weights.parameters, seconds=10, record_bytes=s.weights.parameters / 4)
+
+
+def read_gguf(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate a base that is read from a GGUF file: its weights in float32, and as they are written."""
+    one = fetch(s, wildcards)
+    return replace(one, memory_bytes=one.memory_bytes + one.file_bytes)
 
 
 def adapt(s: Situation, _: Wildcards) -> Estimate:
@@ -225,7 +251,8 @@ def prune(s: Situation, _: Wildcards) -> Estimate:
     """Estimate pruning."""
     settings = s.build.settings
     made, operations = s.checkpoint(settings.merge.dtype), looked_at(s, settings.prune.calibration)
-    return s.on_device(4 * s.weights.parameters, 0, operations=2 * operations, file_bytes=made)
+    held, more = 4 * s.weights.parameters, looked_at_once(s, settings.prune.calibration)
+    return s.on_device(held, more, process=TORCH + made, operations=2 * operations, file_bytes=made)
 
 
 def recover(s: Situation, _: Wildcards) -> Estimate:
@@ -242,7 +269,10 @@ def quantize_awq(s: Situation, _: Wildcards) -> Estimate:
     made = packed + 2 * weights.tokenizer_bytes + s.checkpoint(settings.merge.dtype)
     # Each group of layers is tried with twenty scales.
     operations = 20 * looked_at(s, settings.quantize_awq.calibration)
-    return s.on_device(8 * weights.parameters, 0, operations=operations, file_bytes=made)
+    whole, more = 4 * weights.parameters, looked_at_once(s, settings.quantize_awq.calibration)
+    copied = s.checkpoint(settings.merge.dtype)
+    process = TORCH + 2 * copied
+    return s.on_device(whole, more, process, whole + copied, operations=operations, file_bytes=made)
 
 
 def convert(s: Situation, _: Wildcards) -> Estimate:
@@ -346,8 +376,8 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "report_curation": of_records(0.01),
     "gate_data": of_records(0),
     "pretrain": pretrain,
-    "fetch": brought,
-    "read_gguf": brought,
+    "fetch": fetch,
+    "read_gguf": read_gguf,
     "adapt": adapt,
     "target": target,
     "prefer": prefer,
