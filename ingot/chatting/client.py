@@ -6,6 +6,11 @@ from typing import Any
 from ingot.errors import InputError
 
 
+TOO_LONG = "context_length_exceeded"
+"""How the API calls a conversation that leaves no room for an answer."""
+LEFT_OUT = "left_out"
+
+
 class Client:
     """A server that answers."""
 
@@ -28,20 +33,27 @@ class Client:
     def answer(self, messages: list[dict[str, str]], route: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield an answer as it grows: (all of its text so far, what the server said of the route).
 
-        Raises InputError with what the server said, if it refuses or breaks off.
+        Of a conversation that is too long for the model, the first messages are left out, and `LEFT_OUT` tells how
+        many. Raises InputError with what the server said, if it refuses or breaks off.
         """
         from openai import OpenAIError
 
-        text, of_route = "", dict[str, Any]()
-        try:
-            create: Any = self.openai.chat.completions.create  # its types know every kind of message by a class
-            with create(model=route, messages=messages, stream=True) as stream:
-                for chunk in stream:
-                    of_route = (chunk.model_extra or {}).get("ingot") or of_route
-                    text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                    yield text, of_route
-        except OpenAIError as error:
-            raise InputError(told(error)) from None
+        text, left_out = "", 0
+        of_route = dict[str, Any]()
+        create: Any = self.openai.chat.completions.create  # its types know every kind of message by a class
+        while True:
+            try:
+                with create(model=route, messages=messages[left_out:], stream=True) as stream:
+                    for chunk in stream:
+                        of_route = (chunk.model_extra or {}).get("ingot") or of_route
+                        text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
+                        yield text, of_route | ({LEFT_OUT: left_out} if left_out else {})
+                return
+            except OpenAIError as error:
+                later = [i for i, message in enumerate(messages) if message["role"] == "user" and i > left_out]
+                if getattr(error, "code", None) != TOO_LONG or not later:
+                    raise InputError(told(error)) from None
+                left_out = later[0]
 
 
 def told(error: Exception) -> str:
@@ -66,4 +78,6 @@ def how_chosen(told: dict[str, Any]) -> str:
     why = reasons.get(told.get("reason", ""), str(told.get("reason", "")))
     chance = told.get("probability")
     sure = f", {chance:.0%} sure" if isinstance(chance, float) else ""
-    return f"{told['route']}{sure}: {why}"
+    left_out = told.get(LEFT_OUT)
+    forgotten = f"; the first {left_out} messages no longer fit, and were left out" if left_out else ""
+    return f"{told['route']}{sure}: {why}{forgotten}"

@@ -16,7 +16,9 @@ import pytest
 from helpers.browser import in_browser
 from helpers.servers import KEY, serving
 from helpers.workspaces import ENVIRONMENT, ROOT
+from ingot.chatting.client import LEFT_OUT, Client, how_chosen
 from ingot.curation.shapes import Labels, standardise
+from ingot.errors import InputError
 
 pytestmark = pytest.mark.graph
 
@@ -162,6 +164,21 @@ def status_of(url, **headers):
             return response.status
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def test_of_a_long_conversation_the_first_messages_are_left_out(server):
+    client = Client(server.url, KEY)
+    said = [{"role": role, "content": "sort 3 1 2 " * 12} for role in ("user", "assistant") * 6]
+    *_, (text, told) = client.answer([*said, {"role": "user", "content": QUESTION}], "base")
+    assert text and told["route"] == "base"
+    assert 0 < told[LEFT_OUT] < len(said) and told[LEFT_OUT] % 2 == 0
+    assert f"the first {told[LEFT_OUT]} messages no longer fit" in how_chosen(told)
+    assert LEFT_OUT not in list(client.answer(said[:1], "base"))[-1][1]
+
+
+def test_a_question_that_is_too_long_alone_is_refused_with_what_the_server_says(server):
+    with pytest.raises(InputError, match="token"):
+        list(Client(server.url, KEY).answer([{"role": "user", "content": "sort 3 1 2 " * 400}], "base"))
 
 
 def test_only_who_has_the_address_gets_the_page(server, tmp_path):
