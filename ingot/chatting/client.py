@@ -5,7 +5,6 @@ from typing import Any
 
 from ingot.errors import InputError
 
-
 TOO_LONG = "context_length_exceeded"
 """How the API calls a conversation that leaves no room for an answer."""
 LEFT_OUT = "left_out"
