@@ -145,6 +145,21 @@ def lock_entries(name: str) -> list[str]:
     return entries
 
 
+def compile_wheel(pinned: str, kept: Path, uv: Path, sources: dict[str, str]) -> None:
+    """Fetch the source archive that a pin names, build its wheel, and put both into the folder `kept`."""
+    with tempfile.TemporaryDirectory(dir=kept.parent) as work:
+        requirement = Path(work) / "requirement.txt"
+        requirement.write_text(pinned)
+        pip = [PYTHON, "-m", "pip", "-q"]
+        source: list[str | Path] = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
+        call(*pip, "download", *source, "-d", Path(work) / "kept")
+        archive = next((Path(work) / "kept").glob("*.tar.gz"))
+        build: list[str | Path] = [uv, "build", "--wheel", "--build-constraints", HERE / "compile.lock"]
+        build += ["--require-hashes", "--python", PYTHON, "-o", archive.parent, archive]
+        call(*build, CMAKE_ARGS=CMAKE_ARGS, **sources)
+        (Path(work) / "kept").rename(kept)
+
+
 def compiled_wheel(package: str, pinned: str, uv: Path, sources: dict[str, str]) -> tuple[Path, Path]:
     """Return (wheel, source archive) of a package that is published as source only, compiled once per kind of machine.
 
@@ -153,26 +168,17 @@ def compiled_wheel(package: str, pinned: str, uv: Path, sources: dict[str, str])
     """
     # Without the comments, which say who wants it and differ from lock to lock.
     pinned = "".join(line for line in pinned.splitlines(keepends=True) if not line.lstrip().startswith("#"))
-    tools = HERE / "compile.lock"
-    identity = [pinned, tools.read_text(), platform.python_version(), platform.machine(), CMAKE_ARGS]
+    identity = [pinned, (HERE / "compile.lock").read_text(), platform.python_version(), platform.machine(), CMAKE_ARGS]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ingot/wheels"
     kept = cache / f"{package}-{hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]}"
     if not kept.exists():
-        log(f"compiling {package} (some minutes, once on this machine)")
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as work:
-            requirement = Path(work) / "requirement.txt"
-            requirement.write_text(pinned)
-            pip = [PYTHON, "-m", "pip", "-q"]
-            source: list[str | Path] = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
-            call(*pip, "download", *source, "-d", Path(work) / "kept")
-            archive = next((Path(work) / "kept").glob("*.tar.gz"))
-            build: list[str | Path] = [uv, "build", "--wheel", "--build-constraints", tools, "--require-hashes"]
-            call(*build, "--python", PYTHON, "-o", archive.parent, archive, CMAKE_ARGS=CMAKE_ARGS, **sources)
-            try:
-                (Path(work) / "kept").rename(kept)
-            except OSError:
-                log("another process was faster; its wheel is used")
+        with open(cache / f".{kept.name}.lock", "w") as lock:
+            # Compiling takes all cores: who comes second waits.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                log(f"compiling {package} (some minutes, once on this machine)")
+                compile_wheel(pinned, kept, uv, sources)
     return next(kept.glob("*.whl")), next(kept.glob("*.tar.gz"))
 
 
