@@ -209,6 +209,6 @@ bench-serving: envs
 monitoring:
 	@$(call PYTHON,dev) monitoring/dashboard.py
 
-## Remove everything that a build made, but for the environments and DVC's cache
+## Remove results/, logs/ and .snakemake; environments, dvc.lock and caches stay
 clean:
 	rm -rf results logs .snakemake
