@@ -77,16 +77,18 @@ def jobs(preset: str, records: Path, folder: Path, steps: int) -> dict[str, Job]
         return f"compress/{step}", {"model": base, "train": str(records)}, written, {"threads": 8, **params}
 
     few_texts = {"records": CALIBRATION_RECORDS, "length": settings["prune"]["calibration"]["length"]}
-    smaller = {"batch": max(1, adapt["training"]["batch"] // 8), "accumulation": adapt["training"]["accumulation"] * 8}
+    batch = max(1, adapt["training"]["batch"] // 8)
+    rows = adapt["training"]["batch"] * adapt["training"]["accumulation"]
+    smaller = {"batch": batch, "accumulation": rows // batch}
     recovery = {**settings["recover"]["training"], "steps": steps, "warmup": 1}
     awq = settings["quantize_awq"]
     return {
         "adapt, as the preset": adapter("preset"),
         f"adapt, as the preset, {MASKED}": adapter("masked"),
-        "adapt, an eighth of the batch": adapter("small", **smaller),
-        "adapt, an eighth of the batch, not packed": adapter("rows", **smaller, packing=False),
-        "adapt, an eighth of the batch, base not quantised": adapter("whole", **smaller, quantization=None),
-        "adapt by unsloth, an eighth of the batch": adapter("unsloth", "unsloth", **smaller),
+        "adapt, smaller batches": adapter("small", **smaller),
+        "adapt, smaller batches, not packed": adapter("rows", **smaller, packing=False),
+        "adapt, smaller batches, base not quantised": adapter("whole", **smaller, quantization=None),
+        "adapt by unsloth, smaller batches": adapter("unsloth", "unsloth", **smaller),
         "prune": compressed("prune", "pruned", settings={**settings["prune"], "calibration": few_texts}),
         "recover": compressed("recover", "recovered", training=recovery, difficulties=adapt["difficulties"],
                               dtype="bfloat16", seed=0),
@@ -181,16 +183,17 @@ def bench() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-gpu-") as place, options.figures.open("a") as written:
         folder = Path(place)
+        known = jobs(options.preset, options.records, folder, options.optimizer_steps)
+        if unknown := [name for name in options.steps if name not in known]:
+            parser.error(f"there are no steps {unknown}; known: {[*known]}")
         began = time.monotonic()
         subprocess.run(
             [sys.executable, __file__, "--base", options.preset, str(options.tokenizer), str(folder / "base")],
             check=True,
         )
         print(f"base written in {time.monotonic() - began:.0f} s", flush=True)
-        for name, job in jobs(options.preset, options.records, folder, options.optimizer_steps).items():
-            if options.steps and name not in options.steps:
-                continue
-            row = {"preset": options.preset, **measure(name, job, folder, options.longest)}
+        for name in options.steps or known:
+            row = {"preset": options.preset, **measure(name, known[name], folder, options.longest)}
             print(json.dumps(row), flush=True)
             written.write(json.dumps(row) + "\n")
             written.flush()

@@ -7,7 +7,7 @@ from ingot.errors import InputError
 
 TOO_LONG = "context_length_exceeded"
 """How the API calls a conversation that leaves no room for an answer."""
-LEFT_OUT = "left_out"
+LEFT_OUT, CUT = "left_out", "cut"
 
 
 class Client:
@@ -29,15 +29,18 @@ class Client:
         except OpenAIError as error:
             raise InputError(f"{self.address}: {told(error)}") from None
 
-    def answer(self, messages: list[dict[str, str]], route: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def answer(
+        self, messages: list[dict[str, str]], route: str, left_out: int = 0
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield an answer as it grows: (all of its text so far, what the server said of the route).
 
         Of a conversation that is too long for the model, the first messages are left out, and `LEFT_OUT` tells how
-        many. Raises InputError with what the server said, if it refuses or breaks off.
+        many, so that the next question need not find that out again: it names them. `CUT` tells that the model had no
+        room to end. Raises InputError with what the server said, if it refuses or breaks off.
         """
         from openai import OpenAIError
 
-        text, left_out = "", 0
+        text = ""
         of_route = dict[str, Any]()
         create: Any = self.openai.chat.completions.create  # its types know every kind of message by a class
         while True:
@@ -45,14 +48,28 @@ class Client:
                 with create(model=route, messages=messages[left_out:], stream=True) as stream:
                     for chunk in stream:
                         of_route = (chunk.model_extra or {}).get("ingot") or of_route
-                        text += (chunk.choices[0].delta.content or "") if chunk.choices else ""
-                        yield text, of_route | ({LEFT_OUT: left_out} if left_out else {})
+                        of_route |= {LEFT_OUT: left_out} if left_out else {}
+                        for choice in chunk.choices:
+                            text += choice.delta.content or ""
+                            of_route |= {CUT: True} if choice.finish_reason == "length" else {}
+                        yield text, of_route
                 return
             except OpenAIError as error:
-                later = [i for i, message in enumerate(messages) if message["role"] == "user" and i > left_out]
-                if getattr(error, "code", None) != TOO_LONG or not later:
+                shorter = shortened(messages, left_out)
+                if getattr(error, "code", None) != TOO_LONG or shorter == left_out:
                     raise InputError(told(error)) from None
-                left_out = later[0]
+                left_out = shorter
+
+
+def shortened(messages: list[dict[str, str]], left_out: int) -> int:
+    """Return how many messages to leave out instead of `left_out`, so that half of the text stays and begins anew.
+
+    Half, because an answer needs room, too, and so do the next ones. The last question always stays.
+    """
+    sizes = [len(message["content"]) for message in messages]
+    asked = [i for i, message in enumerate(messages) if message["role"] == "user" and i > left_out]
+    halves = [i for i in asked if 2 * sum(sizes[i:]) <= sum(sizes[left_out:])]
+    return (halves or asked[-1:] or [left_out])[0]
 
 
 def told(error: Exception) -> str:
@@ -79,4 +96,5 @@ def how_chosen(told: dict[str, Any]) -> str:
     sure = f", {chance:.0%} sure" if isinstance(chance, float) else ""
     left_out = told.get(LEFT_OUT)
     forgotten = f"; the first {left_out} messages no longer fit, and were left out" if left_out else ""
-    return f"{told['route']}{sure}: {why}{forgotten}"
+    ended = "; it is cut off, since there was no more room" if told.get(CUT) else ""
+    return f"{told['route']}{sure}: {why}{forgotten}{ended}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ingot.chatting.client import Client, how_chosen
+from ingot.chatting.client import LEFT_OUT, Client, how_chosen
 from ingot.chatting.conversations import MARKS, Conversation, Folder, Turn
 from ingot.errors import InputError
 
@@ -108,12 +108,13 @@ class Page:
         self.folder.save(conversation)
         answer = Turn("assistant", "")
         messages = conversation.messages()
+        left_out = next((turn.told.get(LEFT_OUT, 0) for turn in reversed(conversation.turns) if turn.is_answer), 0)
         view = self.view(conversation)
         yield "", *view
         conversation.turns.append(answer)
         saved = time.monotonic()
         try:
-            for answer.text, answer.told in self.client.answer(messages, route):
+            for answer.text, answer.told in self.client.answer(messages, route, left_out):
                 yield "", view[0], shown(conversation, answer), *view[2:]
                 if time.monotonic() > saved + EVERY:
                     self.folder.save(conversation)

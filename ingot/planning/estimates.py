@@ -225,9 +225,15 @@ def target(s: Situation, _: Wildcards) -> Estimate:
 
 def prefer(s: Situation, _: Wildcards) -> Estimate:
     """Estimate the training on pairs. A row is a question with a right and a wrong answer, asked of two models."""
-    settings = s.build.settings.prefer
-    one = lora(s, settings.training, min(settings.most_asked, s.records) / 2)
-    return replace(one, operations=3 * one.operations)
+    settings, pairs = s.build.settings.prefer, min(s.build.settings.prefer.most_asked, s.records) / 2
+    training = settings.training.model_copy(update={"batch": 2 * settings.training.batch})
+    one = lora(s, training, 2 * pairs)
+    # ORPO makes all logits of a batch at once.
+    tokens = training.batch * min(training.length, 2.5 * s.record_tokens) if settings.loss == "orpo" else 0
+    logits = tokens * s.weights.vocabulary * LOGITS * (2 if s.on_gpu else 4)
+    more = {"gpu_memory_bytes" if s.on_gpu else "memory_bytes": logits}
+    grown = {key: getattr(one, key) + value for key, value in more.items()}
+    return replace(one, operations=1.5 * one.operations, **grown)
 
 
 def train_modifier(s: Situation, _: Wildcards) -> Estimate:

@@ -34,7 +34,7 @@ def attend_within_texts(
     """
     import torch
 
-    if query.device.type == "cuda" and not dropout:
+    if query.device.type == "cuda" and fits_flash(query) and not dropout:
         from torch.nn.attention.varlen import varlen_attn
 
         flat = [one[0].transpose(0, 1).to(compute_dtype()) for one in (query, key, value)]
@@ -52,6 +52,14 @@ def attend_within_texts(
         for text in texts
     ]
     return torch.cat(alone, dim=2).transpose(1, 2), None
+
+
+def fits_flash(query: Any) -> bool:
+    """Tell whether torch's flash kernel takes heads of this width on this GPU. It needs Ampere or newer."""
+    import torch
+
+    width = query.shape[-1]
+    return bool(width % 8 == 0 and width <= 256 and torch.cuda.get_device_capability(query.device) >= (8, 0))
 
 
 def causal(query: Any, window: int | None) -> dict[str, Any]:

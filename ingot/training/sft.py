@@ -60,8 +60,6 @@ def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: 
         )
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=settings.gradient_checkpointing)
     model.config.use_cache = False
-    if settings.packing:
-        packing.attend_without_mask(model)
     if start:
         return PeftModel.from_pretrained(model, start, is_trainable=True), None
     return model, lora.lora_config(model, settings)
@@ -320,6 +318,8 @@ def fine_tune(
     set_seed(seed)  # before the adapter is created: its initial weights are random
     tokenizer = AutoTokenizer.from_pretrained(base)
     loaded = LOADERS[backend](base, start, settings, seed)
+    if settings.packing and backend == "trl":  # unsloth has an attention of its own
+        packing.attend_without_mask(loaded[0])
     trainer, counts = new_trainer(loaded, tokenizer, (train, valid), settings, work, seed)
     train_or_resume(trainer, work)
     trainer.model.save_pretrained(adapter)

@@ -13,7 +13,7 @@ from workflow_scripts.adapter.prefer import prefer
 
 pytestmark = pytest.mark.graph
 
-PAIRED = changed(TRAINING, max_steps=8, evaluate_every=4, warmup=1, packing=False, learning_rate=0.005, explosion=100.0)
+PAIRED = changed(TRAINING, max_steps=8, evaluate_every=4, warmup=1, learning_rate=0.005, explosion=100.0)
 
 
 def settings(loss="dpo", **changes):
