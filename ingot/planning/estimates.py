@@ -111,8 +111,8 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
     steps = min(settings.epochs * rows / a_step, settings.max_steps or float("inf"))
     trained = weights.lora(settings.rank, settings.target_modules)
     # What is not in 4 bits is in float32, as the tables of embeddings are.
-    small = weights.in_blocks * (4 - NF4) if settings.quantized(s.on_gpu) else 0
-    frozen = 4 * weights.parameters - small
+    saved = weights.in_blocks * (4 - NF4) if settings.quantized(s.on_gpu) else 0
+    frozen = 4 * weights.parameters - saved
     # A batch is as long as its longest row.
     longest = settings.length if settings.packing else min(settings.length, 2.5 * s.record_tokens)
     # TRL makes the logits of a batch in small parts.
@@ -231,9 +231,8 @@ def prefer(s: Situation, _: Wildcards) -> Estimate:
     # ORPO makes all logits of a batch at once.
     tokens = training.batch * min(training.length, 2.5 * s.record_tokens) if settings.loss == "orpo" else 0
     logits = tokens * s.weights.vocabulary * LOGITS * (2 if s.on_gpu else 4)
-    more = {"gpu_memory_bytes" if s.on_gpu else "memory_bytes": logits}
-    grown = {key: getattr(one, key) + value for key, value in more.items()}
-    return replace(one, operations=1.5 * one.operations, **grown)
+    where = "gpu_memory_bytes" if s.on_gpu else "memory_bytes"
+    return replace(one, operations=1.5 * one.operations, **{where: getattr(one, where) + logits})
 
 
 def train_modifier(s: Situation, _: Wildcards) -> Estimate:
