@@ -37,6 +37,8 @@ KILLS ?= 1000
 DAMAGES ?= 200
 ## How many full disks `test-soak` makes
 DISKS ?= 20
+## Where the chance of `test-soak` begins: another one, other moments
+SEED ?= 0
 ## The minutes after which `test-soak` begins nothing more, or that `soak-serving` takes
 MINUTES ?= 300
 ## Files of labels for `bench-router`, which says how they look
@@ -152,7 +154,7 @@ test-slow: envs
 
 ## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes an hour or more
 test-soak: envs
-	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS) --minutes $(MINUTES)
+	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS) --minutes $(MINUTES) --seed $(SEED)
 
 ## Ask a server of RELEASE for MINUTES, with clients that leave and requests that are wrong; write docs/soak-serving.md
 soak-serving: envs

@@ -1,16 +1,17 @@
 """Damage and kill builds for hours, and see that the next plain build ends with the bytes of an undisturbed one.
 
-    make test-soak [KILLS=N] [DAMAGES=N] [DISKS=N] [MINUTES=N]
+    make test-soak [KILLS=N] [DAMAGES=N] [DISKS=N] [MINUTES=N] [SEED=N]
 
 It works on copies of a build of the micro preset: its data stage, tokenizer and detector, so that a round takes
 seconds. After each disturbance a plain build follows. Either it ends with the bytes of the undisturbed build, or it
-says in one line what a person must do. The table of what was done is written to docs/soak.md, also if the time was up
-before all of it was.
+says in one line what a person must do. What was done is added to tests/soak/runs.jsonl, also if the time was up before
+all of it was, and docs/soak.md is written from all runs in there. Another seed disturbs other moments.
 """
 
 import argparse
 import contextlib
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -22,6 +23,7 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -30,10 +32,12 @@ from traced.cache import remove
 
 TARGETS = ["results/data/train.jsonl", "results/data/test.jsonl", "results/router/detector"]
 PAGE = ROOT / "docs/soak.md"
+RUNS = ROOT / "tests/soak/runs.jsonl"
 SIDE_BY_SIDE = 2
 WRONG, FAILED, TRACEBACK = BAD = "WRONG BYTES", "A FAILED BUILD", "a traceback"
 Table = Counter[tuple[str, str]]
 """How often what came of which disturbance."""
+KINDS = ("damages", "disks", "kills")  # the longest last, which may be cut short
 
 
 def new_workspace(folder: Path) -> Workspace:
@@ -284,35 +288,52 @@ def soak(folder: Path, counts: tuple[int, int, int], seed: int, kept: Path, unti
     work.call("python", "-m", "traced.pipeline")
     work.snakemake(*TARGETS)
     work.dvc("push", "-q", "--run-cache")
-    disturbances = (damages, full_disks, kills)  # the longest last, which may be cut short
+    disturbances = (damages, full_disks, kills)  # as KINDS says
     return [disturb(work, times, chance, kept, until) for disturb, times in zip(disturbances, counts, strict=True)]
 
 
-def page(tables: list[Table], options: argparse.Namespace) -> str:
-    """Write the page of what was done."""
-    done = dict(zip(("damages", "disks", "kills"), (table.total() for table in tables), strict=True))
-    rows = [f"| {what} | {came} | {count} |" for table in tables for (what, came), count in sorted(table.items())]
-    wrong, failed, tracebacks = (
-        sum(count for table in tables for (_, came), count in table.items() if came == bad) for bad in BAD
-    )
+def add(tables: list[Table], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Add what was done to the runs; return all of them."""
+    run = {
+        "date": time.strftime("%Y-%m-%d"),
+        "command": f"make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}"
+        f" MINUTES={options.minutes} SEED={options.seed}",
+        **{
+            kind: [[*what, count] for what, count in sorted(table.items())]
+            for kind, table in zip(KINDS, tables, strict=True)
+        },
+    }
+    with RUNS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(run) + "\n")
+    return [json.loads(line) for line in RUNS.read_text(encoding="utf-8").splitlines()]
+
+
+def page(runs: list[dict[str, Any]]) -> str:
+    """Write the page of all runs."""
+    tables = {kind: Counter[tuple[str, str]]() for kind in KINDS}
+    for run in runs:
+        for kind, table in tables.items():
+            table.update({(what, came): count for what, came, count in run[kind]})
+    done = {kind: table.total() for kind, table in tables.items()}
+    whole = sum(tables.values(), Counter())
+    wrong, failed, tracebacks = (sum(count for (_, came), count in whole.items() if came == bad) for bad in BAD)
     return "\n".join(
         [
             "# Soak",
             "",
-            f"Written by `make test-soak KILLS={options.kills} DAMAGES={options.damages} DISKS={options.disks}"
-            f" MINUTES={options.minutes}` on",
-            f"{time.strftime('%Y-%m-%d')} (seed {options.seed}): {done['kills']} kills, {done['damages']} damages and"
-            f" {done['disks']} full disks.",
+            f"{done['kills']:,} kills, {done['damages']:,} damages and {done['disks']:,} full disks, in these runs:",
+            "",
+            *(f"- {run['date']}: `{run['command']}`" for run in runs),
             "",
             "Builds of the micro preset (its data stage, tokenizer and detector) were killed at random moments, up to",
             "four times in a row, had random files damaged, and met full disks. After that, a plain build followed,",
-            "on what was left.",
+            "on what was left. A run may end before all of it was done, if its minutes are over.",
             "",
             f"Wrong bytes: **{wrong}**. Failed builds: **{failed}**. Tracebacks: **{tracebacks}**.",
             "",
             "| disturbed | the next plain build ended with | times |",
             "|---|---|---:|",
-            *rows,
+            *(f"| {what} | {came} | {count} |" for t in tables.values() for (what, came), count in sorted(t.items())),
             "",
         ]
     )
@@ -338,7 +359,7 @@ def main() -> None:
         seeds = range(options.seed * SIDE_BY_SIDE, (options.seed + 1) * SIDE_BY_SIDE)
         found = list(pool.map(soak, folders, shares, seeds, [kept] * SIDE_BY_SIDE, [until] * SIDE_BY_SIDE))
     tables = [sum(column, Counter()) for column in zip(*found, strict=True)]
-    PAGE.write_text(page(tables, options), encoding="utf-8")
+    PAGE.write_text(page(add(tables, options)), encoding="utf-8")
     raise SystemExit(any(came in BAD for table in tables for _, came in table))
 
 
