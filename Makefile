@@ -79,7 +79,7 @@ envs:
 
 ## Say of each step on the way to TARGET whether it would run, and because of what
 why:
-	@$(call PYTHON,workflow) -m traced.why $(filter-out all,$(TARGET))
+	@$(call PYTHON,workflow) -m traced.why $(filter-out all,$(TARGET)) $(if $(PRESET),--config preset=$(PRESET))
 
 ## Build TARGET anew where each step finds only what its rule declares; this fails where a rule forgets something
 hermetic: envs

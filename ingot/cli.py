@@ -46,7 +46,8 @@ def why(options: argparse.Namespace) -> int:
 
     if not Path("Snakefile").is_file():
         raise InputError("there is no Snakefile here; run `ingot why` in the folder of the project")
-    tell([*options.targets, *(["--json"] if options.json else [])])
+    preset = ["--config", f"preset={options.preset}"] if options.preset else []
+    tell([*options.targets, *(["--json"] if options.json else []), *preset])
     return 0
 
 
@@ -150,6 +151,7 @@ def parser() -> argparse.ArgumentParser:
 
     tell = commands.add_parser("why", help="say what would run, and because of what")
     tell.add_argument("targets", metavar="TARGET", nargs="*", help="file or rule; none: all that a plain build makes")
+    tell.add_argument("--preset", help="the preset to ask about, instead of that of config.yaml")
     tell.add_argument("--json", action="store_true", help="print JSON instead of a table")
     tell.set_defaults(run=why)
 

@@ -1,5 +1,6 @@
 """The graph of the Snakefile in this folder. Nothing is run."""
 
+import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,14 @@ from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings
 
 from traced.step import Step
 from traced.tracer import Tracer
+
+
+def key_and_value(text: str) -> tuple[str, str]:
+    """Read what a command line says behind --config. ArgumentTypeError for anything but KEY=VALUE."""
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise argparse.ArgumentTypeError(f"{text!r}: KEY=VALUE is expected, such as preset=tiny")
+    return key, value
 
 
 @contextmanager

@@ -1,17 +1,38 @@
-"""Who is busy with a step. Each step has a lock, which a job and all that it starts hold until the last ends."""
+"""Who is busy with a step. Each step has a lock, which a job and all that it starts hold until the last ends.
+
+The file of the lock says what became of the step: when it began here last, and how it ended.
+"""
 
 import fcntl
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TextIO
 
 from traced.step import Step
 from traced.workspace import DVC
 
+LOCKS = DVC / "tmp/traced/locks"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What became of a step when it ran here last."""
+
+    began: float
+    """Seconds since 1970."""
+    ended: float | None = None
+    """None if it runs, or was killed."""
+    status: int | None = None
+    """The exit status; 0 is success."""
+
 
 def open_lock(step: Step) -> TextIO:
-    """Open the file that stands for a step."""
-    path = DVC / "tmp/traced/locks" / step.name
+    """Open the file that stands for a step. What it says stays."""
+    path = LOCKS / step.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "w")
+    return open(path, "a+")
 
 
 def try_lock(file: TextIO) -> bool:
@@ -23,16 +44,42 @@ def try_lock(file: TextIO) -> bool:
     return True
 
 
+def is_free(file: TextIO) -> bool:
+    """Tell whether nobody has a lock. Without locks of the file system, the answer is always yes."""
+    try:
+        return try_lock(file)
+    except OSError:
+        return True
+
+
 def is_busy(step: Step) -> bool:
     """Tell whether a process is at work on a step. Without locks of the file system, the answer is always no."""
     with open_lock(step) as file:
-        try:
-            return not try_lock(file)
-        except OSError:
-            return False
+        return not is_free(file)
 
 
 def wait_until_free(step: Step) -> None:
     """Wait until nobody is at work on a step."""
     with open_lock(step) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def note(file: TextIO, work: Work) -> None:
+    """Write down what becomes of the step whose lock this is."""
+    file.truncate(0)
+    file.write(json.dumps(asdict(work)))
+    file.flush()
+
+
+def works(folder: Path = Path()) -> Iterator[tuple[str, Work, bool]]:
+    """Yield (name, work, whether a process is at work on it) of each step that ran in a workspace. Nothing is changed.
+
+    What is only half-written is left out.
+    """
+    for path in sorted((folder / LOCKS).glob("*")):
+        try:
+            with open(path) as file:
+                work = Work(**json.loads(file.read()))
+                yield path.name, work, work.ended is None and not is_free(file)
+        except (OSError, ValueError, TypeError):
+            continue

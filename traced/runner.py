@@ -24,7 +24,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from traced import hermetic
-from traced.lock import open_lock, try_lock
+from traced.lock import Work, note, open_lock, try_lock
 from traced.step import Step
 from traced.store import key_of
 from traced.workspace import Workspace, scratch_of
@@ -52,8 +52,17 @@ def hold(step: Step) -> tuple[TextIO, bool]:
 
 
 def run(step: Step, command: list[str]) -> int:
-    """Run a step, record it, and return the exit status."""
+    """Run a step, record it, and return the exit status. Note when it began, and how it ended."""
     held, waited = hold(step)
+    began = time.time()
+    note(held, Work(began))
+    status = run_held(step, command, held, waited)
+    note(held, Work(began, time.time(), status))
+    return status
+
+
+def run_held(step: Step, command: list[str], held: TextIO, waited: bool) -> int:
+    """Run a step whose lock is held, record it, and return the exit status."""
     workspace = Workspace()
     before = workspace.entry_of(step, workspace.digests.of_all(step.deps))
     if waited:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from traced.graph import open_graph
+from traced.graph import key_and_value, open_graph
 from traced.plan import Plan
 from traced.store import hash_of, key_of, outs_of
 from traced.workspace import Workspace
@@ -66,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, or JSON."""
     parser = argparse.ArgumentParser(prog="python -m traced.spent", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET")
-    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--config", nargs="*", type=key_and_value, default=[], metavar="KEY=VALUE")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
-    spent = spent_on(frozenset(options.targets), dict(pair.split("=", 1) for pair in options.config))
+    spent = spent_on(frozenset(options.targets), dict(options.config))
     if options.json:
         print(json.dumps({"steps": [vars(one) for one in spent], "busy_seconds": busy_seconds(spent)}))  # noqa: T201
         return
