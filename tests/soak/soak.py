@@ -74,10 +74,11 @@ def processes(run: subprocess.Popen[bytes]) -> dict[str, list[psutil.Process]]:
         for child in found["scheduler"][0].children(recursive=True):
             with contextlib.suppress(psutil.Error):
                 words = child.cmdline()
-                if "ingot.workflow.entry" in words and "env" not in words[:1]:
-                    found["job"].append(child)
-                elif any(word.endswith("runner.py") for word in words[:3]):
+                # The command line of a runner ends with that of its job.
+                if any(word.endswith("runner.py") for word in words[:3]):
                     found["runner"].append(child)
+                elif "ingot.workflow.entry" in words and "env" not in words[:1]:
+                    found["job"].append(child)
     return found
 
 
