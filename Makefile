@@ -21,7 +21,7 @@ GOOD ?=
 KEY ?=
 ## The repository for `publish`: OWNER/NAME
 REPO ?=
-## What else `publish` is told: --dry-run, --public, and what its --help names
+## What else `publish` and `studio` are told: --dry-run, --edit, and what their --help names
 WITH ?=
 ## The port that `serve` listens on
 PORT ?= 8080
@@ -52,7 +52,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish serve chat bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish serve chat studio bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
@@ -123,6 +123,10 @@ publish:
 ## Talk to RELEASE in the browser; conversations are kept in chats/
 chat:
 	@$(call PYTHON,workflow) -m ingot.cli chat "$(RELEASE)"
+
+## See the build of TARGET in the browser, as it runs; WITH=--edit lets the page change config.yaml
+studio:
+	@$(call PYTHON,workflow) -m ingot.cli studio $(filter-out all,$(TARGET)) $(if $(PRESET),--preset "$(PRESET)") $(WITH)
 
 ## Find what lost the points since the build GOOD: the step, setting, record file or package
 bisect:

@@ -112,6 +112,12 @@ def chat(options: argparse.Namespace) -> int:
     become(python_of("chat", root), str(root), options)
 
 
+def studio(options: argparse.Namespace) -> int:
+    """See a build in the browser."""
+    root = project()
+    become(python_of("studio", root), str(root), options)
+
+
 def hand_on(options: argparse.Namespace) -> int:
     """Run a command that reads its own arguments, in the workflow environment."""
     return run_in("workflow", f"ingot.tools.{options.command}", *options.arguments)
@@ -138,6 +144,7 @@ HANDED_ON = {
     "key": (serve, "make a key for the server"),
     "plan": (hand_on, "say what a build needs: bytes, memory, time, money"),
     "chat": (chat, "talk to a release in the browser"),
+    "studio": (studio, "see a build in the browser, as it runs"),
     "publish": (publish, "give a release to a hub"),
     "doctor": (hand_on, "say what this machine lacks for a build, and what to do"),
 }

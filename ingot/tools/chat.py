@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -66,30 +65,18 @@ def show(address: str, key: str, options: argparse.Namespace) -> None:
     """Show the page until somebody ends it."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
-    import uvicorn
     from fastapi import FastAPI
 
     from ingot.chatting.client import Client
     from ingot.chatting.conversations import Folder
-    from ingot.chatting.guard import Guard
     from ingot.chatting.page import THEME, blocks
+    from ingot.pages.guard import serve_guarded
 
     client, folder = Client(address, key), Folder(options.folder)
     whole = blocks(client, folder)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(app, whole, path="/", theme=THEME, footer_links=[], allowed_paths=[], max_file_size="16mb")
-    token = secrets.token_urlsafe(24)
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(("127.0.0.1", options.port))
-        except OSError as error:
-            raise InputError(f"port {options.port}: {error.strerror}; name another one by --port") from None
-        listening.listen()  # so nobody who reads the address is refused
-        port = listening.getsockname()[1]
-        print(f"Open http://127.0.0.1:{port}/?token={token}\nCtrl-C ends it.", flush=True)
-        guarded = Guard(app, token, {"127.0.0.1", "localhost"})
-        uvicorn.Server(uvicorn.Config(guarded, log_level="warning")).run([listening])
+    serve_guarded(app, options.port, "ingot chat")
 
 
 def main(arguments: list[str] | None = None) -> None:

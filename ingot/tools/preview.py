@@ -13,25 +13,10 @@ from ingot.errors import InputError
 from ingot.io.records import Record, read_records
 from ingot.pages.browser import brief, brief_rejection
 from ingot.pages.page import page_of
+from ingot.studio.records import files_of
 
 SHOWN = 2000
 PAGE = Path("results/preview.html")
-
-
-def files_of(step: str) -> list[Path]:
-    """List the files of records that a step has written: one, or one per part of the sources."""
-    folder = Path("results/data")
-    whole = folder / f"{step}.jsonl"
-    files = [*([whole] if whole.exists() else []), *sorted(folder.glob(f"parts/*/*/{step}.jsonl"))]
-    if not files:
-        steps = sorted({path.name.removesuffix(".jsonl") for path in folder.rglob("*.jsonl")})
-        raise InputError(f"no step has written records called {step!r}; {of_all(steps)}")
-    return files
-
-
-def of_all(steps: list[str]) -> str:
-    """Say which records there are."""
-    return f"there are {', '.join(steps)}" if steps else "there are none yet: build first"
 
 
 def shown(record: Record) -> Record:

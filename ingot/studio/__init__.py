@@ -1,0 +1,1 @@
+"""The studio: a build in the browser, as it runs and as it ended."""

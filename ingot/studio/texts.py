@@ -1,0 +1,34 @@
+"""Texts for the pages: nothing secret or personal, no path of this machine, and nothing that the browser would run."""
+
+from pathlib import Path
+from typing import Any
+
+from ingot.curation.personal import find_personal, find_secrets, mask
+from ingot.pages.page import page_of
+
+SHOWN = 4000
+"""Characters of a text that are shown."""
+REGION = "US"
+"""Where a phone number without a prefix is taken to be from."""
+
+
+def inert(text: object, root: Path = Path()) -> str:
+    """Mask what is secret or personal, and shorten the places of this machine to what they are to the build."""
+    whole = str(text)
+    whole = mask(whole, sorted([*find_secrets(whole), *find_personal(whole, REGION)]))
+    for place, name in ((root.absolute(), "."), (Path.home(), "~")):
+        if len(place.parts) > 1:
+            whole = whole.replace(str(place), name)
+    return whole
+
+
+def brief(text: object, root: Path = Path()) -> str:
+    """Return the beginning of a text, inert, and how long it is if that is not all."""
+    whole = str(text)
+    shown = inert(whole[:SHOWN], root)
+    return shown if len(whole) <= SHOWN else f"{shown}…\n\n({len(whole):,} characters; these are the first {SHOWN:,})"
+
+
+def part_of(name: str, **values: Any) -> str:
+    """Fill a template of the studio. Every text in it is escaped."""
+    return page_of(f"studio/{name}.html", **values)

@@ -1,0 +1,261 @@
+"""The studio, as a person uses it: a real build, the page over it, and a real Chromium."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+import yaml
+
+from helpers.browser import in_browser
+from helpers.workspaces import ENVIRONMENT, ROOT, Workspace, copy_project
+
+pytestmark = pytest.mark.graph
+
+TARGET = "results/data/train.jsonl"
+SLOW = "import time\ntime.sleep(8)\n"
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A folder with the data stage of the micro preset, built."""
+    folder = tmp_path_factory.mktemp("desk") / "ingot"
+    copy_project(folder)
+    work = Workspace(folder)
+    work.edit("config.yaml", "preset: tiny", "preset: tests/micro/preset.yaml")
+    for name in ("dvc.yaml", "params.json", "dvc.lock"):
+        (folder / name).unlink(missing_ok=True)
+    work.dvc("init", "-q", "--no-scm", "--force")
+    work.snakemake(TARGET)
+    work.call("python", "-m", "traced.pipeline")
+    work.snakemake(TARGET)
+    return work
+
+
+@contextlib.contextmanager
+def studio(work, *options):
+    """Run the studio as its own process; yield its address."""
+    built = subprocess.run(
+        [sys.executable, ROOT / "envs/build.py", "studio"], capture_output=True, text=True, check=True
+    )
+    command = [f"{built.stdout.strip()}/bin/python", "-m", "ingot.tools.studio", TARGET, *map(str, options)]
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(work.folder)}
+    process = subprocess.Popen(
+        command,
+        cwd=work.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process.stdout.readline().split()[-1]
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said, said[-3000:]
+
+
+def tab(name):
+    return f'page.get_by_role("tab", name="{name}").click()\n'
+
+
+OPEN = """
+page.goto(given["address"])
+page.locator("#headline", has_text="steps are up to date").wait_for()
+said["first"] = page.locator("#headline").inner_text()
+"""
+CHOOSE = """
+page.locator("marimo-dropdown button").first.click()
+page.keyboard.type(given["key"])
+page.get_by_role("option", name=given["key"], exact=True).click()
+page.locator("textarea").wait_for()
+"""
+
+
+def test_a_running_build_is_watched_and_what_fails_is_said(desk, tmp_path):
+    script = (
+        OPEN
+        + """
+page.locator("#running", has_text="filter-").first.wait_for()
+said["running"] = page.locator("#running").first.inner_text()
+said["verdict"] = page.locator("#headline").inner_text()
+said["because"] = page.locator("#steps tr", has_text="filter-").first.inner_text()
+page.locator(".problem", has_text="failed at").first.wait_for()
+said["failed"] = page.locator(".problem").first.inner_text()
+name = said["failed"].split()[0]
+page.locator("marimo-dropdown button").first.click()
+page.keyboard.type(name)
+page.get_by_role("option", name=name, exact=True).click()
+page.locator("#log").wait_for()
+said["log"] = page.locator("#log").inner_text()
+said["page"] = page.content()
+"""
+    )
+    step = desk / "workflow_scripts/data/filter.py"
+    whole = step.read_text()
+    said = []
+    with studio(desk) as address:
+        step.write_text(f"{whole}\n{SLOW}raise SystemExit('this cannot be filtered')\n")
+        build = threading.Thread(
+            target=lambda: (time.sleep(5), said.append(desk.snakemake(TARGET, check=False))), daemon=True
+        )
+        build.start()
+        seen = in_browser(script, tmp_path, address=address)
+        build.join()
+    step.write_text(whole)
+    desk.snakemake(TARGET)
+    assert "Exiting because a job execution failed" in said[0]
+    assert re.match(r"filter-\S+ runs, since \d\d:\d\d:\d\d", seen["running"])
+    assert "A build is running." in seen["verdict"]
+    assert "code workflow_scripts/data/filter.py" in seen["because"]
+    assert "logs/filter_" in seen["failed"]
+    assert "this cannot be filtered" in seen["log"]
+    assert str(desk.folder) not in seen["page"], "no place of this machine is on the page"
+    assert seen["errors"] == []
+
+
+def test_a_build_that_is_killed_is_said_to_be_stopped(desk, tmp_path):
+    script = OPEN + 'page.locator(".problem", has_text="was stopped").first.wait_for()\n'
+    step = desk / "workflow_scripts/data/filter.py"
+    whole = step.read_text()
+    step.write_text(f"{whole}\n{SLOW}")
+    run = subprocess.Popen(
+        ["snakemake", "--cores", "2", TARGET], cwd=desk.folder, env=ENVIRONMENT, start_new_session=True
+    )
+    locks = desk / ".dvc/tmp/traced/locks"
+    while not any('"ended": null' in path.read_text() for path in locks.glob("filter-*")):
+        assert run.poll() is None
+        time.sleep(0.1)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    with studio(desk) as address:
+        seen = in_browser(script, tmp_path, address=address)
+    step.write_text(whole)
+    desk.snakemake(TARGET)
+    assert "stopped" in seen["first"]
+
+
+def test_a_rejected_record_is_seen_and_appealed(desk, tmp_path):
+    script = (
+        OPEN
+        + tab("Data")
+        + """
+page.get_by_text("Secrets and personal data are masked").wait_for()
+said["records"] = page.locator(".record").all_inner_texts()
+page.get_by_label("of the kind").select_option(given["kind"])
+page.wait_for_function(given["all of the kind"])
+name = page.locator(".record .muted").first.inner_text().split()[-1]
+said["of the kind"] = page.locator(".record").all_inner_texts()
+page.locator("marimo-multiselect button").click()
+page.get_by_role("option", name=name).click()
+page.keyboard.press("Escape")
+page.get_by_role("button", name="Appeal").click()
+page.get_by_text("Noted under filter.appeals").wait_for()
+said["noted"] = page.locator(".good").inner_text()
+"""
+    )
+    rejected = [json.loads(line) for path in desk.folder.rglob("filtered.rejected.jsonl") for line in open(path)]
+    with studio(desk, "--edit") as address:
+        kind = rejected[-1]["filter"]
+        all_of_it = f"all => all.length && all.every(e => e.innerText == '{kind}')"
+        shown = f"({all_of_it})([...document.querySelectorAll('.record strong')])"
+        seen = in_browser(script, tmp_path, address=address, kind=kind, **{"all of the kind": shown})
+    assert len(seen["records"]) == 10 and 0 < len(seen["of the kind"]) <= 10
+    (appealed,) = yaml.safe_load((desk / "config.yaml").read_text())["filter"]["appeals"]
+    assert appealed in seen["noted"] and appealed in {row["id"] for row in rejected}
+    told = " ".join(desk.call("make", "why", f"TARGET={TARGET}").split())
+    assert re.search(rf"appeals\S*: \[\] -> \['{appealed}'\]", told), told
+    assert {url.split("/")[2].split(":")[0] for url in seen["asked"] if url.startswith("http")} == {"127.0.0.1"}
+
+
+def test_a_setting_is_refused_with_its_reason_and_saved(desk, tmp_path):
+    script = (
+        OPEN
+        + tab("Settings")
+        + CHOOSE
+        + """
+page.locator("textarea").fill("-1")
+page.locator(".problem").wait_for()
+said["refused"] = page.locator(".problem").inner_text()
+page.get_by_role("button", name="Save to config.yaml").click()
+page.wait_for_timeout(1000)
+said["after refusal"] = open(given["config"]).read()
+page.locator("textarea").fill("11")
+page.locator(".good", has_text="may be 11").wait_for()
+with open(given["config"], "a") as file:
+    file.write("# somebody else was here\\n")
+page.get_by_role("button", name="Save to config.yaml").click()
+page.locator(".problem", has_text="changed by somebody else").wait_for()
+page.get_by_role("button", name="Save to config.yaml").click()
+page.locator(".good", has_text="Saved").wait_for()
+said["now"] = page.locator("#settings").inner_text() if page.locator("#settings").count() else ""
+"""
+        + tab("Build")
+        + """
+page.locator("#steps tr", has_text="seed").first.wait_for()
+"""
+    )
+    config = desk / "config.yaml"
+    before = config.read_text()
+    with studio(desk, "--edit") as address:
+        seen = in_browser(script, tmp_path, address=address, key="seed", config=str(config))
+    assert "seed: -1 is given, a whole number from 0" in seen["refused"]
+    assert seen["after refusal"] == before
+    after = config.read_text()
+    assert "# somebody else was here" in after and yaml.safe_load(after)["seed"] == 11
+    assert after.startswith("# yaml-language-server")
+
+
+def test_without_edit_the_page_offers_no_change(desk, tmp_path):
+    script = (
+        OPEN
+        + tab("Settings")
+        + 'page.get_by_text("start the studio with").wait_for()\n'
+        + 'said["buttons"] = page.get_by_role("button").all_inner_texts()\n'
+        + tab("Results")
+        + 'page.locator(".problem", has_text="build there first").wait_for()\n'
+    )
+    with studio(desk) as address:
+        seen = in_browser(script, tmp_path, address=address)
+    assert not any("Save" in text or "Appeal" in text for text in seen["buttons"])
+
+
+def status_of(url, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_only_who_has_the_address_gets_the_page_and_what_it_says(desk):
+    with studio(desk) as address:
+        bare, _, token = address.partition("?token=")
+        cookie = {"Cookie": f"ingot-page={token}"}
+        assert status_of(bare) == status_of(f"{bare}?token=wrong") == 403
+        assert status_of(bare, **cookie) == 200
+        assert status_of(bare, Host="evil.example", **cookie) == 403
+        assert status_of(bare, Origin="http://evil.example", **cookie) == 403
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        for headers in ({}, {"Origin": "http://evil.example", **cookie}):
+            assert status_of(f"{bare}ws?session_id=s_abc123", **upgrade, **key, **headers) == 403
+
+
+def test_a_folder_without_a_build_is_refused_in_a_line(tmp_path):
+    command = [sys.executable, "-m", "ingot.cli", "studio"]
+    done = subprocess.run(
+        command, env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "there is no Snakefile here" in done.stderr and "Traceback" not in done.stderr
