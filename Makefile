@@ -21,7 +21,9 @@ GOOD ?=
 KEY ?=
 ## The repository for `publish`: OWNER/NAME
 REPO ?=
-## What else `publish` and `studio` are told: --dry-run, --edit, and what their --help names
+## Where `container` writes
+TO ?= results/container
+## What else `publish`, `container` and `studio` are told: --dry-run, --space, --edit, and what their --help names
 WITH ?=
 ## The port that `serve` listens on
 PORT ?= 8080
@@ -52,7 +54,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish serve chat studio bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish container serve chat studio bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
@@ -119,6 +121,10 @@ serve:
 publish:
 	@$(call PYTHON,workflow) -m ingot.cli publish "$(or $(REPO),$(error name the repository: make publish REPO=OWNER/NAME))" \
 	  "$(RELEASE)" $(WITH)
+
+## Write into TO what a container of RELEASE is made from; WITH=--space: a Space, which shows a chat page
+container:
+	@$(call PYTHON,workflow) -m ingot.cli container "$(TO)" "$(RELEASE)" $(WITH)
 
 ## Talk to RELEASE in the browser; conversations are kept in chats/
 chat:

@@ -106,6 +106,11 @@ def publish(options: argparse.Namespace) -> int:
     return run_in("hub", "ingot.tools.publish", *options.arguments)
 
 
+def container(options: argparse.Namespace) -> int:
+    """Write what a container of a release is made from."""
+    return run_in("hub", "ingot.tools.container", *options.arguments)
+
+
 def chat(options: argparse.Namespace) -> int:
     """Talk to a release in the browser."""
     root = project()
@@ -145,6 +150,7 @@ HANDED_ON = {
     "plan": (hand_on, "say what a build needs: bytes, memory, time, money"),
     "chat": (chat, "talk to a release in the browser"),
     "studio": (studio, "see a build in the browser, as it runs"),
+    "container": (container, "write what a container, or a Space of a hub, is made from"),
     "publish": (publish, "give a release to a hub"),
     "doctor": (hand_on, "say what this machine lacks for a build, and what to do"),
 }

@@ -26,6 +26,7 @@ class Guard:
     def __init__(self, app: Any, token: str, names: set[str], command: str) -> None:
         """Guard `app`. `names` are the hosts that a browser may call it by, `command` is what has printed the token."""
         self.app, self.token, self.names, self.command = app, token, names, command
+        self.policy = POLICY
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -62,11 +63,24 @@ class Guard:
 
         async def sending(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                own = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                own = [(b"content-security-policy", self.policy.encode()), (b"referrer-policy", b"no-referrer")]
                 message = {**message, "headers": [*message.get("headers", []), *own]}
             await send(message)
 
         return sending
+
+
+class Open(Guard):
+    """An ASGI application for everybody, as a page of a hub is, which may show it in a frame."""
+
+    def __init__(self, app: Any) -> None:
+        """Open `app` to everybody."""
+        super().__init__(app, "", set(), "")
+        self.policy = POLICY.replace(" frame-ancestors 'none';", "")
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self.app(scope, receive, self.with_policy(send) if scope["type"] == "http" else send)
 
 
 class Without:
@@ -124,16 +138,27 @@ def serve_guarded(app: Any, port: int, command: str) -> None:
 
     Port 0 is any that is free.
     """
+    token = secrets.token_urlsafe(24)
+    guarded = Guard(app, token, {"127.0.0.1", "localhost"}, command)
+    serve(guarded, "127.0.0.1", port, f"Open http://127.0.0.1:{{port}}/?token={token}\nCtrl-C ends it.")
+
+
+def serve_openly(app: Any, host: str, port: int) -> None:
+    """Serve a page to everybody, until somebody ends it. InputError if a port is in use."""
+    serve(Open(app), host, port, f"Open http://{host}:{{port}}/\nEverybody who reaches this address may ask.")
+
+
+def serve(app: Any, host: str, port: int, greeting: str) -> None:
+    """Serve an application until somebody ends it. `greeting` is printed with the port that it got."""
     import uvicorn
 
-    token = secrets.token_urlsafe(24)
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listening.bind(("127.0.0.1", port))
+            listening.bind((host, port))
         except OSError as error:
             raise InputError(f"port {port}: {error.strerror}; name another one by --port") from None
         listening.listen()  # so nobody who reads the address is refused
-        print(f"Open http://127.0.0.1:{listening.getsockname()[1]}/?token={token}\nCtrl-C ends it.", flush=True)  # noqa: T201
-        guarded = Guard(app, token, {"127.0.0.1", "localhost"}, command)
-        uvicorn.Server(uvicorn.Config(guarded, log_level="warning", timeout_graceful_shutdown=2)).run([listening])
+        print(greeting.format(port=listening.getsockname()[1]), flush=True)  # noqa: T201
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.Server(config).run([listening])

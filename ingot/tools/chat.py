@@ -30,6 +30,8 @@ def parser() -> argparse.ArgumentParser:
         "--server", metavar="ADDRESS", help=f"a server that runs, such as http://127.0.0.1:8080/v1; its key is ${KEY}"
     )
     whole.add_argument("--port", type=int, default=0, help="port of the page; any free one if left out")
+    whole.add_argument("--public", action="store_true", help="for everybody, and nothing is kept; as a Space shows it")
+    whole.add_argument("--host", default="127.0.0.1", help="address to listen on, with --public")
     whole.add_argument("--folder", type=Path, default=FOLDER, help=f"where conversations are kept; {FOLDER}")
     return whole
 
@@ -70,18 +72,24 @@ def show(address: str, key: str, options: argparse.Namespace) -> None:
     from ingot.chatting.client import Client
     from ingot.chatting.conversations import Folder
     from ingot.chatting.page import THEME, blocks
-    from ingot.pages.guard import serve_guarded
+    from ingot.chatting.public import blocks as public_blocks
+    from ingot.pages.guard import serve_guarded, serve_openly
 
-    client, folder = Client(address, key), Folder(options.folder)
-    whole = blocks(client, folder)
+    client = Client(address, key)
+    whole = public_blocks(client) if options.public else blocks(client, Folder(options.folder))
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(app, whole, path="/", theme=THEME, footer_links=[], allowed_paths=[], max_file_size="16mb")
-    serve_guarded(app, options.port, "ingot chat")
+    if options.public:
+        serve_openly(app, options.host, options.port)
+    else:
+        serve_guarded(app, options.port, "ingot chat")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Show the page that the command line asks for."""
     options = parser().parse_args(arguments)
+    if options.host != "127.0.0.1" and not options.public:
+        raise SystemExit("ingot: chat: --host is for a page that is --public; without it, it is on this machine only")
     try:
         if options.server:
             show(options.server, os.environ.get(KEY, ""), options)

@@ -22,7 +22,7 @@ with sync_playwright() as driver:
         viewport={"width": 1200, "height": 800},
     )
     page = browser.pages[0]
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(120_000)
     asked, errors = set(), []
     page.on("request", lambda request: asked.add(request.url))
     page.on("pageerror", lambda error: errors.append(str(error)))
