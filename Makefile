@@ -54,7 +54,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish container serve chat studio bisect settings dvc.yaml figures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish container serve chat studio bisect settings dvc.yaml figures pictures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
@@ -149,6 +149,10 @@ dvc.yaml:
 ## Write what the docs show of a build: the page of its preset, and docs/pictures
 figures:
 	@$(call PYTHON,data) -m ingot.tools.figures
+
+## Write pictures of the chat page and the studio for the docs, from the build of PRESET here
+pictures:
+	@$(call PYTHON,browser) -m ingot.tools.pictures $(PRESET)
 
 ## Run all tests, but for those of test-slow and test-slurm
 test: envs

@@ -1,5 +1,6 @@
 """Who may open a page on this machine: whoever has the address with its token, from this machine's own names alone."""
 
+import logging
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
@@ -160,5 +161,7 @@ def serve(app: Any, host: str, port: int, greeting: str) -> None:
             raise InputError(f"port {port}: {error.strerror}; name another one by --port") from None
         listening.listen()  # so nobody who reads the address is refused
         print(greeting.format(port=listening.getsockname()[1]), flush=True)  # noqa: T201
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2)
-        uvicorn.Server(config).run([listening])
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2))
+        # A page that is still open keeps a connection. That it is cut off at the end is no error.
+        logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)
+        server.run([listening])
