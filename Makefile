@@ -152,7 +152,7 @@ figures:
 
 ## Write pictures of the chat page and the studio for the docs, from the build of PRESET here
 pictures:
-	@$(call PYTHON,browser) -m ingot.tools.pictures $(PRESET)
+	@$(call PYTHON,browser) -m ingot.tools.pictures "$(PRESET)"
 
 ## Run all tests, but for those of test-slow and test-slurm
 test: envs

@@ -1,11 +1,8 @@
 """What the tests share: the modules on the path, records, a tiny untrained model, one build of the micro preset."""
 
-import fcntl
 import os
-import shutil
 import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +15,7 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 
 from helpers.records import make_record
 from helpers.servers import make_release
+from helpers.shared import made_once
 from helpers.workspaces import ROOT, Workspace, clone_of, copy_project
 from traced.hermetic import why_not
 
@@ -37,19 +35,6 @@ def shared(tmp_path_factory):
     """A folder that all workers of pytest-xdist share."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-def made_once(path, make):
-    """Let one worker make a file or folder, and the others wait for it."""
-    path.parent.mkdir(exist_ok=True)
-    with open(f"{path}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        finished = Path(f"{path}.made")
-        if not finished.exists():
-            shutil.rmtree(path, ignore_errors=True)  # of a worker that failed
-            make(path)
-            finished.touch()
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ The file of the lock says what became of the step: when it began here last, and 
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
@@ -52,6 +54,15 @@ def is_free(file: TextIO) -> bool:
         return True
 
 
+def is_unheld(file: TextIO) -> bool:
+    """Tell whether nobody has a lock, without being in the way of others who only look."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # held, or a file system without locks, where what has not ended is taken to run
+        return False
+    return True
+
+
 def is_busy(step: Step) -> bool:
     """Tell whether a process is at work on a step. Without locks of the file system, the answer is always no."""
     with open_lock(step) as file:
@@ -65,10 +76,11 @@ def wait_until_free(step: Step) -> None:
 
 
 def note(file: TextIO, work: Work) -> None:
-    """Write down what becomes of the step whose lock this is."""
-    file.truncate(0)
-    file.write(json.dumps(asdict(work)))
-    file.flush()
+    """Write down what becomes of the step whose lock this is. A full disk is no reason to fail."""
+    text = json.dumps(asdict(work)).encode()
+    with suppress(OSError):
+        file.truncate(0)
+        os.write(file.fileno(), text)  # at once, at the end, which is the beginning
 
 
 def works(folder: Path = Path()) -> Iterator[tuple[str, Work, bool]]:
@@ -80,6 +92,7 @@ def works(folder: Path = Path()) -> Iterator[tuple[str, Work, bool]]:
         try:
             with open(path) as file:
                 work = Work(**json.loads(file.read()))
-                yield path.name, work, work.ended is None and not is_free(file)
+                runs = work.ended is None and not is_unheld(file)
         except (OSError, ValueError, TypeError):
             continue
+        yield path.name, work, runs

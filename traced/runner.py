@@ -30,6 +30,8 @@ from traced.store import key_of
 from traced.workspace import Workspace, scratch_of
 
 SCRATCH = "TRACED_SCRATCH"
+TRIES = 5
+"""How often a lock is asked for before somebody is said to have it."""
 
 
 def say(step: Step, message: str) -> None:
@@ -41,8 +43,10 @@ def hold(step: Step) -> tuple[TextIO, bool]:
     """Take the lock on a step, and tell whether somebody else had it first."""
     file = open_lock(step)
     try:
-        if try_lock(file):
-            return file, False
+        for _ in range(TRIES):  # whoever only looks whether a step runs holds its lock for a moment
+            if try_lock(file):
+                return file, False
+            time.sleep(0.02)
         say(step, "another process is busy with this step, waiting for it to end")
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError as error:
@@ -56,8 +60,11 @@ def run(step: Step, command: list[str]) -> int:
     held, waited = hold(step)
     began = time.time()
     note(held, Work(began))
-    status = run_held(step, command, held, waited)
-    note(held, Work(began, time.time(), status))
+    status = 1
+    try:
+        status = run_held(step, command, held, waited)
+    finally:
+        note(held, Work(began, time.time(), status))
     return status
 
 

@@ -44,6 +44,9 @@ class Page:
         except InputError as error:
             conversation.turns[:] = before
             raise failure(error) from None
+        finally:
+            if not answer.text:  # somebody stopped it
+                conversation.turns[:] = before
         yield "", shown(conversation), conversation
 
 
@@ -71,5 +74,6 @@ def blocks(client: Client) -> gr.Blocks:
         answering = asked.submit(
             does.ask, [asked, conversation, route], [asked, chat, conversation], api_visibility="private"
         )
+        asked.stop(lambda: None, cancels=[answering], api_visibility="private")
         begin.click(does.begin, None, [conversation, chat], cancels=[answering], api_visibility="private")
     return whole.queue(default_concurrency_limit=AT_A_TIME, max_size=WAITING)

@@ -1,5 +1,6 @@
 """Who may open a page on this machine: whoever has the address with its token, from this machine's own names alone."""
 
+import hashlib
 import logging
 import secrets
 import socket
@@ -10,7 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from ingot.errors import InputError
 
-COOKIE = "ingot-page"
+COOKIE = "ingot-page-"
+"""How the name of the cookie begins. A browser sends those of all ports of a machine, so each page has its own."""
+UPLOADS = "/gradio_api/upload"
 # Nothing is loaded from elsewhere, whatever a model writes. The scripts of the page itself need the rest.
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self';"
@@ -28,6 +31,7 @@ class Guard:
         """Guard `app`. `names` are the hosts that a browser may call it by, `command` is what has printed the token."""
         self.app, self.token, self.names, self.command = app, token, names, command
         self.policy = POLICY
+        self.cookie = COOKIE + hashlib.sha256(token.encode()).hexdigest()[:8]
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -35,11 +39,14 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        except ValueError:
+            host = ""
         origin = headers.get("origin")
         if host not in self.names or (origin and urlsplit(origin).netloc != headers.get("host")):
             await refuse(scope, send, 403, "This page is only for its own address.")
-        elif self.knows(cookie_of(headers.get("cookie", ""))):
+        elif self.knows(cookie_of(headers.get("cookie", ""), self.cookie)):
             await self.app(scope, receive, self.with_policy(send))
         elif scope["type"] == "http" and self.knows(
             parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
@@ -54,7 +61,7 @@ class Guard:
 
     async def let_in(self, send: Send) -> None:
         """Give a browser the token as a cookie, and an address without it."""
-        cookie = f"{COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"
+        cookie = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
@@ -80,8 +87,11 @@ class Open(Guard):
         self.policy = POLICY.replace(" frame-ancestors 'none';", "")
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request."""
-        await self.app(scope, receive, self.with_policy(send) if scope["type"] == "http" else send)
+        """Answer a request. No file is taken: the page has no use for one."""
+        if scope["type"] == "http" and scope["path"].startswith(UPLOADS):
+            await refuse(scope, send, 403, "This page takes no files.")
+        else:
+            await self.app(scope, receive, self.with_policy(send) if scope["type"] == "http" else send)
 
 
 class Without:
@@ -115,10 +125,10 @@ class Without:
         await self.app(scope, receive, sending)
 
 
-def cookie_of(header: str) -> str:
+def cookie_of(header: str, name: str) -> str:
     """Return the token of a cookie header, or nothing."""
     try:
-        found = SimpleCookie(header).get(COOKIE)
+        found = SimpleCookie(header).get(name)
     except CookieError:
         return ""
     return found.value if found else ""

@@ -47,9 +47,11 @@ def look_again(given, mo):
 
 
 @app.cell
-def see_build(given, look, mo, set_names, tab, tick, views):
+def see_build(get_names, given, look, mo, set_names, tab, tick, views):
     _ = tick.value
-    set_names(tuple(row.name for row in given.watch.seen.rows))
+    _names = tuple(row.name for row in given.watch.seen.rows)
+    if _names != get_names():  # else the step that somebody has chosen would be forgotten
+        set_names(_names)
     mo.vstack(
         [mo.Html(views.show_build(given.watch)), mo.hstack([look, tick], justify="start")]
     ) if tab.value == "Build" else None
@@ -154,8 +156,8 @@ def choose_setting(known, mo):
 
 
 @app.cell
-def choose_value(known, mo, setting):
-    chosen = next((one for one in known if one.key == setting.value), None)
+def choose_value(given, mo, setting, views):
+    chosen = views.setting_now(given, setting.value)
     value = mo.ui.text_area(value=chosen.value if chosen else "", label="to, as YAML", rows=2, debounce=200)
     save = mo.ui.run_button(label="Save to config.yaml", kind="success")
     return chosen, save, value

@@ -1,8 +1,11 @@
 """Edit config.yaml: what a person says is checked as a build checks it, and comments stay where they are."""
 
+import errno
 import hashlib
 import io
+import os
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +16,16 @@ from ruamel.yaml.error import YAMLError
 
 from ingot.errors import InputError
 from ingot.settings.defaults import Setting, Written, sections_of
-from ingot.settings.load import DEFAULTS, LOADER, PRESETS, read_mapping
+from ingot.settings.load import DEFAULTS, LOADER, PRESETS, merge, read_mapping
 from ingot.settings.wording import allowed, one_line
+from ingot.studio.texts import inert
 from ingot.workflow.build import open_build
 
 CONFIG = "config.yaml"
 CONFLICT = f"{CONFIG} was changed by somebody else meanwhile. Your value is still here: look at theirs, and save again."
+
+SAVING = threading.Lock()
+"""Held while a file is compared and replaced: several browsers may save at once."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,10 @@ class Known:
     """A setting, with all that helps to choose a value."""
 
     key: str
+    shown: str
+    """As YAML, on one line, with nothing that a page should not show."""
     value: str
-    """As YAML, on one line."""
+    """The same, as it is."""
     default: str
     allowed: str
     unit: str
@@ -67,6 +76,16 @@ def value_at(values: Any, key: str) -> Any:
     return values
 
 
+def lay(values: Any, key: str, value: Any) -> None:
+    """Put a value at a key with dots, where sections may be missing."""
+    *above, last = key.split(".")
+    for part in above:
+        if not isinstance(values.get(part), dict):
+            values[part] = {}
+        values = values[part]
+    values[last] = value
+
+
 class Editor:
     """Edits the configuration of one project."""
 
@@ -94,6 +113,7 @@ class Editor:
         can_be = "a section" if sections_of(setting.node) else allowed(setting.node)
         return Known(
             setting.key,
+            inert(one_line(value_at(values, setting.key)), self.root),
             one_line(value_at(values, setting.key)),
             setting.text,
             can_be,
@@ -107,7 +127,7 @@ class Editor:
         """Set a key to a value, given as YAML. Nothing is written. InputError saying why it cannot be."""
         try:
             value = yaml.load(text, Loader=LOADER)  # noqa: S506  (both are safe)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise InputError(f"{key}: this is no YAML: {' '.join(str(error).split())}") from None
         return self.write(key, value)
 
@@ -124,22 +144,29 @@ class Editor:
             document = keeping.load(before) or {}
         except YAMLError as error:
             raise InputError(f"{CONFIG}: not valid YAML: {error}") from None
-        place, (*above, last) = document, key.split(".")
-        for part in above:
-            if not isinstance(place.get(part), dict):
-                place[part] = {}
-            place = place[part]
-        place[last] = value
+        if not isinstance(document, dict):
+            raise InputError(f"{CONFIG}: a mapping of keys to values is expected")
+        # As PyYAML writes it, which will read it: the two differ in what is a number, and what a text.
+        lay(document, key, keeping.load(yaml.safe_dump([value], allow_unicode=True))[0])
         out = io.StringIO()
         keeping.dump(document, out)
         given = yaml.load(out.getvalue(), Loader=LOADER)  # noqa: S506  (both are safe)
-        self.complete(given)
+        # Merged into nothing, so that sections with one name (&name, *name) are no longer one.
+        expected = merge({}, yaml.load(before, Loader=LOADER) or {})  # noqa: S506  (both are safe)
+        lay(expected, key, value)
+        if given != expected:
+            raise InputError(
+                f"{key}: this page cannot write that without changing something else; edit {CONFIG} itself"
+            )
+        for preset in dict.fromkeys((self.preset, "")):
+            Editor(self.root, preset).complete(given)
         return Draft(out.getvalue(), digest(before))
 
     def text(self) -> str:
         """Read config.yaml. InputError if it cannot be read."""
         try:
-            return self.path.read_text(encoding="utf-8")
+            with open(self.path, encoding="utf-8", newline="") as file:
+                return file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{CONFIG}: cannot be read: {error}") from None
 
@@ -148,14 +175,21 @@ class Editor:
 
         `seen` is the digest of the text on which a person has decided; if left out, that of the draft.
         """
-        if digest(self.text()) != draft.before or (seen and draft.before != seen):
-            raise InputError(CONFLICT)
-        handle, name = tempfile.mkstemp(dir=self.root, prefix=f".{CONFIG}-")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(draft.text)
-            Path(name).chmod(self.path.stat().st_mode & 0o777)
-            Path(name).replace(self.path)
-        except OSError as error:
-            Path(name).unlink(missing_ok=True)
-            raise InputError(f"{CONFIG}: cannot be written: {error.strerror}") from None
+        with SAVING:
+            before = self.text()
+            if digest(before) != draft.before or (seen and draft.before != seen):
+                raise InputError(CONFLICT)
+            path = self.path.resolve()  # a link stays one
+            name = ""
+            try:
+                if not os.access(path, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{CONFIG}-")
+                with open(handle, "w", encoding="utf-8", newline="\r\n" if "\r\n" in before else "") as file:
+                    file.write(draft.text.replace("\r\n", "\n"))
+                Path(name).chmod(path.stat().st_mode & 0o777)
+                Path(name).replace(path)
+            except OSError as error:
+                if name:
+                    Path(name).unlink(missing_ok=True)
+                raise InputError(f"{CONFIG}: cannot be written: {error.strerror}") from None

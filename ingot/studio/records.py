@@ -88,7 +88,7 @@ def lines_of(path: str) -> Iterator[tuple[int, bytes]]:
             place += len(line)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=4)
 def found(stamp: Stamp, text: str, group: str) -> "tuple[list[tuple[str, array[int]]], int]":
     """Find the records that hold a text and are of a group: (file, offsets) each, and the number of broken lines.
 
@@ -139,7 +139,8 @@ class Page:
 def page(files: list[Path], text: str, group: str, number: int, size: int) -> Page:
     """Read a page of the records that match. InputError if a file is gone; a number beyond the last is the last."""
     try:
-        places, broken = found(stamp_of(files), text.strip(), group)
+        stamp = stamp_of(files)
+        places, broken = found(stamp, text.strip(), group)
         matching = sum(len(offsets) for _, offsets in places)
         pages = max(1, -(-matching // size))
         number = min(max(1, number), pages)
@@ -151,6 +152,8 @@ def page(files: list[Path], text: str, group: str, number: int, size: int) -> Pa
                 for offset in chosen:
                     file.seek(offset)
                     rows.append(parsed(file.readline()))
+        if stamp_of(files) != stamp:
+            return page(files, text, group, number, size)
         return Page([shown(row) for row in rows if row is not None], number, pages, matching, broken)
     except OSError as error:
         raise InputError(f"{Path(error.filename or '').name}: {error.strerror}; a build has replaced it") from None

@@ -10,7 +10,9 @@ from ingot.settings.load import read_mapping
 from ingot.studio.texts import inert
 from ingot.workflow.build import open_build
 
-FIGURES = Path("release/figures.json")
+FIGURES = Path("figures.json")
+PLACES = (Path("results/release"), Path("release"), Path())
+"""Where the release of a build is, in a clone, in its results, or in a release itself."""
 PLOTS = {
     "sizes-quality": "Size and quality",
     "rounds": "Right answers after each round",
@@ -21,17 +23,17 @@ PLOTS = {
 Figures = dict[str, Any]
 
 
-def results_of(folder: Path) -> Path:
-    """Find the results of a build, given a clone, its results, or a release."""
-    for place in (folder / "results", folder, folder.parent):
-        if (place / FIGURES).is_file():
-            return place
+def release_of(folder: Path) -> Path:
+    """Find the release of a build, given a clone, its results, or a release. InputError if there is none."""
+    for place in PLACES:
+        if (folder / place / FIGURES).is_file():
+            return folder / place
     raise InputError(f"{folder.name}: there is no {FIGURES} in it; build there first, with `make`")
 
 
 def figures_of(folder: Path) -> Figures:
     """Read the figures of a build. InputError if there are none, or they are of another version."""
-    place = results_of(folder)
+    place = release_of(folder)
     try:
         figures: Figures = json.loads((place / FIGURES).read_text(encoding="utf-8"))
         for name in ("manifest", "ledger", "measured"):
@@ -113,12 +115,12 @@ def flat(values: Any, above: str = "") -> dict[str, Any]:
     }
 
 
-def settings_of(folder: Path) -> dict[str, Any]:
+def settings_of(folder: Path, preset: str = "") -> dict[str, Any]:
     """Read the settings of a clone, flat. InputError if it has none, as a release, or if they are broken."""
-    root = folder if (folder / "config.yaml").is_file() else results_of(folder).parent
-    if not (root / "config.yaml").is_file():
+    if not (folder / "config.yaml").is_file():
         raise InputError(f"{folder.name} has no config.yaml: a release does not tell its settings")
-    return flat(open_build(read_mapping(root / "config.yaml"), root).settings.model_dump(mode="json"))
+    given = read_mapping(folder / "config.yaml") | ({"preset": preset} if preset else {})
+    return flat(open_build(given, folder).settings.model_dump(mode="json"))
 
 
 def differing(here: dict[str, Any], there: dict[str, Any]) -> list[Line]:

@@ -8,6 +8,8 @@ from ingot.pages.page import page_of
 
 SHOWN = 4000
 """Characters of a text that are shown."""
+BEYOND = 4000
+"""Characters behind them that are looked at for what is to be masked."""
 REGION = "US"
 """Where a phone number without a prefix is taken to be from."""
 
@@ -25,7 +27,7 @@ def inert(text: object, root: Path = Path()) -> str:
 def brief(text: object, root: Path = Path()) -> str:
     """Return the beginning of a text, inert, and how long it is if that is not all."""
     whole = str(text)
-    shown = inert(whole[:SHOWN], root)
+    shown = inert(whole[: SHOWN + BEYOND], root)[:SHOWN]  # what is cut in two would not be known
     return shown if len(whole) <= SHOWN else f"{shown}…\n\n({len(whole):,} characters; these are the first {SHOWN:,})"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import markupsafe
+from jinja2 import UndefinedError
 
 from ingot.errors import InputError
 from ingot.settings.load import USUAL, read_mapping
@@ -176,6 +177,14 @@ def show_settings(known: Sequence[Known], text: str, number: int) -> str:
     return part_of("settings", rows=shown, matching=len(chosen), page=number, pages=pages)
 
 
+def setting_now(given: Options, key: str | None) -> Known | None:
+    """Return a setting as it is now; None if there is none of that name, or the configuration is broken."""
+    try:
+        return next((one for one in given.editor.known() if one.key == key), None)
+    except InputError:
+        return None
+
+
 def show_setting(given: Options, key: str) -> str:
     """Show what helps to choose the value of a setting, and what it is now."""
     try:
@@ -198,7 +207,7 @@ def show_results(given: Options) -> str:
         )
     except InputError as error:
         return said(error)
-    except (KeyError, TypeError, AttributeError, OSError) as error:
+    except (KeyError, TypeError, AttributeError, OSError, UndefinedError) as error:
         return said(f"the results here are of another version, or a build is writing them: {error!r}")
 
 
@@ -212,10 +221,10 @@ def show_comparison(given: Options, name: str) -> str:
         lines = results.compare(results.figures_of(given.root), results.figures_of(folder))
     except InputError as error:
         problems.append(inert(error))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, UndefinedError) as error:
         problems.append(f"the figures of one of them are of another version: {error!r}")
     try:
-        settings = results.differing(results.settings_of(given.root), results.settings_of(folder))
+        settings = results.differing(results.settings_of(given.root, given.editor.preset), results.settings_of(folder))
     except InputError as error:
         problems.append(inert(error))
     return part_of("compare", problems=problems, lines=lines, settings=settings, other=name)

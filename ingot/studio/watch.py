@@ -18,6 +18,8 @@ EVERY = 1.0
 """Seconds between two looks at what runs."""
 APART = 5.0
 """Least seconds between two questions why steps run: the whole graph is read for an answer."""
+SHARE = 5.0
+"""How many times longer than an answer takes the next question waits, at least."""
 TAIL = 60
 """Lines of a log that are shown."""
 BYTES = 65_536
@@ -160,11 +162,11 @@ def tail(root: Path, log: str) -> str:
         with open(root / log, "rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - BYTES))
-            text = file.read().decode("utf-8", errors="replace")
+            text = inert(file.read().decode("utf-8", errors="replace"), root)
     except OSError as error:
         return f"({error.strerror or 'there is no log yet'})"
     lines = [line.rpartition("\r")[2] for line in text.splitlines(keepends=False) if line.strip()]
-    return inert("\n".join(line[:2000] for line in lines[-TAIL:]), root) or "(the log is empty)"
+    return "\n".join(line[:2000] for line in lines[-TAIL:]) or "(the log is empty)"
 
 
 class Watch:
@@ -191,7 +193,7 @@ class Watch:
         self.seen = Seen()
         self.told: list[dict[str, Any]] = []
         self.seconds: dict[str, float] = {}
-        self.asked, self.mark = float("-inf"), ""
+        self.asked, self.mark, self.took = float("-inf"), "", 0.0
         self.again = threading.Event()
 
     def start(self) -> None:
@@ -203,8 +205,9 @@ class Watch:
         while True:
             try:
                 self.look()
-            except Exception as error:  # the page outlives whatever is wrong with a build
+            except OSError as error:  # a file that goes away while it is looked at; the next look tells
                 self.seen = Seen(self.seen.rows, self.seen.building, inert(error, self.root), time.time())
+                self.again.set()
             time.sleep(EVERY)
 
     def look(self) -> None:
@@ -217,15 +220,20 @@ class Watch:
         mark = repr([sorted((name, work.ended, runs) for name, (work, runs) in works.items()), stamps])
         problem = self.seen.problem
         wanted = mark != self.mark or self.again.is_set()
-        if wanted and time.monotonic() > self.asked + APART:
+        if wanted and time.monotonic() > self.asked + max(APART, SHARE * self.took):
             self.again.clear()
+            began = time.monotonic()
+            self.asked, self.mark = began, mark
             try:
                 self.told, problem = self.why(), ""
                 with suppress(InputError):  # a plan is good to have; the steps are what counts
                     self.seconds = self.plan()
             except InputError as error:
                 problem = inert(error, self.root)
-            self.asked, self.mark = time.monotonic(), mark
+            except Exception as error:  # whatever is wrong with a build, the page says it and goes on
+                problem = inert(error, self.root)
+            self.asked = time.monotonic()
+            self.took = self.asked - began
         none: tuple[Work | None, bool] = (None, False)
         rows = [
             row_of(told, *works.get(told["step"], none), self.seconds.get(told["step"]), self.root)

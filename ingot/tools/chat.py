@@ -11,6 +11,7 @@ import secrets
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ def server_of(release: Path) -> Iterator[tuple[str, str]]:
                 break
         if not address:
             raise InputError(f"the server of {release} did not start: {last}")
-        threading.Thread(target=process.stderr.read, daemon=True).start()  # else its logs fill the pipe
+        threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()  # else its logs fill the pipe
         yield address, key
     finally:
         process.terminate()

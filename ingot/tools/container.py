@@ -20,6 +20,8 @@ from ingot.tools.publish import RELEASE, checked_items
 IMAGE = "python:3.11-slim-bookworm"
 CODE = Path(__file__).resolve().parents[2]
 SERVER_PORT, SPACE_PORT = 8080, 7860
+OURS = (".py", ".html", ".md", ".in", ".lock", ".sha256", ".txt")
+"""What the code is made of. Nothing else that lies in its folders goes along."""
 COMMAND = ["python3", "-m", "ingot.cli"]
 
 
@@ -68,6 +70,8 @@ def link_or_copy(source: Path, target: Path) -> None:
 def write(folder: Path, options: argparse.Namespace) -> None:
     """Write all of it into an empty folder. InputError if the release is damaged, or holds what must not go."""
     title = options.title or options.folder.resolve().name
+    if not title.isprintable():
+        raise InputError(f"{title!r} is no title: it is one line of plain text")
     options.repository = f"release/{title}"
     going = checked_items(options)
     for item in going:
@@ -79,9 +83,12 @@ def write(folder: Path, options: argparse.Namespace) -> None:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(item.content)
-    ours = shutil.ignore_patterns("__pycache__", "*.pyc")
     for name in ("ingot", "envs"):
-        shutil.copytree(CODE / name, folder / name, ignore=ours)
+        for path in sorted((CODE / name).rglob("*")):
+            if path.is_file() and not path.is_symlink() and (path.suffix in OURS or path.name == "Dockerfile"):
+                target = folder / path.relative_to(CODE)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
     (folder / "Dockerfile").write_text(dockerfile(options.space, title), encoding="utf-8")
     if options.space:
         manifest = json.loads((options.release / "manifest.json").read_text(encoding="utf-8"))

@@ -15,6 +15,9 @@ from ingot.errors import InputError
 from ingot.workflow.environments import python_of
 from traced.lock import works
 
+PATIENCE = 600
+"""Seconds that reading a graph may take: a large one takes minutes."""
+
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
@@ -31,14 +34,18 @@ def parser() -> argparse.ArgumentParser:
 
 def answer(root: Path, *command: str | Path) -> Any:
     """Ask a command for JSON. InputError with the last line that it says if it has none."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(f"the build was not read within {PATIENCE} s; is its remote within reach?") from None
     try:
         return json.loads(done.stdout)
     except ValueError:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -121,6 +122,8 @@ said["after"] = page.locator("#chat .bot").count()
 """
     with followed(folder, tmp_path / "home") as port:
         seen = in_browser(script, tmp_path / "profile", address=f"http://127.0.0.1:{port}/", question=EVIL)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/gradio_api/upload", data=b"x", timeout=20)
     assert re.search(r"— code, \d+% sure: the router chose it", seen["first"])
     assert "— reasoning" in seen["second"]
     assert seen["after"] == 0 and not (tmp_path / "home/app/chats").exists()
@@ -158,6 +161,9 @@ def test_what_must_not_go_or_is_damaged_is_refused_and_nothing_is_left(release, 
     (copy / "MODEL_CARD.md").write_text("the token is hf_" + "aB3" * 12)
     status, said = container(tmp_path / "out", copy)
     assert status == 1 and "this should not leave this machine" in said
+    (copy / "MODEL_CARD.md").write_text("# Model card")
+    status, said = container(tmp_path / "out", copy, "--title", "x\nRUN curl evil")
+    assert status == 1 and "is no title" in said
     status, said = container(copy, copy)
     assert status == 1 and "is not empty" in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["release"]

@@ -1,9 +1,11 @@
 """The studio, as a person uses it: a real build, the page over it, and a real Chromium."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,28 +18,33 @@ import pytest
 import yaml
 
 from helpers.browser import in_browser
+from helpers.shared import made_once
 from helpers.workspaces import ENVIRONMENT, ROOT, Workspace, copy_project
 
 pytestmark = pytest.mark.graph
 
 TARGET = "results/data/train.jsonl"
-SLOW = "import time\ntime.sleep(8)\n"
+SLOW = "import time\ntime.sleep(6)\n"
 
 
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory):
-    """A folder with the data stage of the micro preset, built."""
-    folder = tmp_path_factory.mktemp("desk") / "ingot"
+def build(folder):
+    """Build the data stage of the micro preset in a new folder."""
     copy_project(folder)
     work = Workspace(folder)
     work.edit("config.yaml", "preset: tiny", "preset: tests/micro/preset.yaml")
     for name in ("dvc.yaml", "params.json", "dvc.lock"):
         (folder / name).unlink(missing_ok=True)
     work.dvc("init", "-q", "--no-scm", "--force")
-    work.snakemake(TARGET)
     work.call("python", "-m", "traced.pipeline")
     work.snakemake(TARGET)
-    return work
+
+
+@pytest.fixture(scope="module")
+def desk(shared, tmp_path_factory):
+    """A folder with the data stage of the micro preset, built."""
+    folder = tmp_path_factory.mktemp("desk") / "ingot"
+    shutil.copytree(made_once(shared / "desk/ingot", build), folder, symlinks=True)
+    return Workspace(folder)
 
 
 @contextlib.contextmanager
@@ -97,6 +104,7 @@ page.locator("marimo-dropdown button").first.click()
 page.keyboard.type(name)
 page.get_by_role("option", name=name, exact=True).click()
 page.locator("#log").wait_for()
+page.wait_for_timeout(5000)
 said["log"] = page.locator("#log").inner_text()
 said["page"] = page.content()
 """
@@ -241,7 +249,7 @@ def status_of(url, **headers):
 def test_only_who_has_the_address_gets_the_page_and_what_it_says(desk):
     with studio(desk) as address:
         bare, _, token = address.partition("?token=")
-        cookie = {"Cookie": f"ingot-page={token}"}
+        cookie = {"Cookie": f"ingot-page-{hashlib.sha256(token.encode()).hexdigest()[:8]}={token}"}
         assert status_of(bare) == status_of(f"{bare}?token=wrong") == 403
         assert status_of(bare, **cookie) == 200
         assert status_of(bare, Host="evil.example", **cookie) == 403

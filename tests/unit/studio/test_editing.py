@@ -114,3 +114,36 @@ def test_every_setting_is_shown_with_what_helps_to_choose(editor):
     assert rank.allowed == "a whole number from 1 to 1,024"
     shown = show_settings(known, "adapt.training.rank", 1)
     assert "set in config.yaml" in shown and "1 settings, page 1 of 1" in shown
+
+
+def test_every_value_can_be_saved_as_it_is(editor):
+    for one in editor.known():
+        given = editor.change(one.key, one.value).text
+        assert given, one.key
+    assert editor.path.read_text() == CONFIG
+
+
+@pytest.mark.parametrize("text", ["0.00001", "1.0e-05", "1.0e-5"])
+def test_small_numbers_stay_numbers(editor, text):
+    save(editor, "adapt.training.learning_rate", text)
+    assert read_mapping(editor.path)["adapt"]["training"]["learning_rate"] == 1e-5
+
+
+def test_a_value_that_two_settings_share_is_not_changed_for_both(editor):
+    editor.path.write_text("adapt: {training: &t {batch: 8}}\nrecover: {training: *t}\n")
+    with pytest.raises(InputError, match="without changing something else"):
+        editor.change("adapt.training.batch", "4")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "preset: tiny\r\nseed: 1\r\n"])
+def test_other_forms_of_the_file_are_kept(editor, text):
+    editor.path.write_bytes(text.encode())
+    editor.save(editor.change("seed", "7"))
+    assert read_mapping(editor.path)["seed"] == 7
+    assert (b"\r\n" in editor.path.read_bytes()) == ("\r\n" in text)
+
+
+def test_what_plain_make_would_refuse_is_not_saved_for_another_preset(editor):
+    editor.path.write_text("preset: tinny\n")
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        Editor(editor.root, "tiny").change("seed", "7")

@@ -72,6 +72,13 @@ def test_a_record_of_a_megabyte_is_shown_as_its_beginning(folder, record):
     assert len(one.instruction) < SHOWN + 200 and "1,000,000 characters" in one.instruction
 
 
+def test_a_secret_is_masked_where_a_text_is_cut(folder, record):
+    secret = "hf_" + "aB3" * 12
+    write(folder / DATA / "train.jsonl", [record("a" * (SHOWN - 12) + " " + secret, "b")])
+    (one,) = page(files_of("train", folder), "", "", 1, 10).records
+    assert "aB3" not in one.instruction
+
+
 def test_lines_that_are_no_records_are_counted(folder):
     path = folder / DATA / "train.jsonl"
     with open(path, "ab") as file:

@@ -46,6 +46,16 @@ def test_figures_that_differ_come_first_and_say_which_is_better(build, tmp_path)
     assert "has no config.yaml" in page, "what cannot be compared is said"
 
 
+def test_another_release_beside_this_one_is_not_taken_for_this_one(build):
+    other = made_up.figures()
+    other["ledger"][0]["bytes"] = 7
+    folder = build / "results/old"
+    folder.mkdir()
+    (folder / "figures.json").write_text(json.dumps(other))
+    assert figures_of(folder)["ledger"][0]["bytes"] == 7
+    assert figures_of(build / "results")["ledger"][0]["bytes"] != 7
+
+
 def test_settings_that_differ_are_listed(build, tmp_path):
     for folder, seed in ((build, 0), (tmp_path / "other", 7)):
         place(folder, made_up.figures())
@@ -67,7 +77,7 @@ def test_figures_of_another_version_are_said(build, text):
 
 def test_without_results_it_says_what_to_do(tmp_path):
     assert "build there first, with `make`" in show_results(given(tmp_path))
-    with pytest.raises(InputError, match="there is no release/figures.json"):
+    with pytest.raises(InputError, match="there is no figures.json"):
         figures_of(tmp_path)
 
 
