@@ -109,7 +109,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (InputError, OSError) as error:
         raise SystemExit(f"ingot: studio: {error}") from None
     except KeyboardInterrupt:
-        os._exit(0)  # what marimo runs for each browser are threads that would wait for it
+        pass
+    os._exit(0)  # what marimo runs for each browser are threads that would wait for it
 
 
 if __name__ == "__main__":

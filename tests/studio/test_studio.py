@@ -104,7 +104,7 @@ page.locator("marimo-dropdown button").first.click()
 page.keyboard.type(name)
 page.get_by_role("option", name=name, exact=True).click()
 page.locator("#log").wait_for()
-page.wait_for_timeout(5000)
+page.wait_for_timeout(4000)
 said["log"] = page.locator("#log").inner_text()
 said["page"] = page.content()
 """

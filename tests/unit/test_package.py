@@ -28,7 +28,8 @@ def wheel(tmp_path_factory):
 
 def test_it_has_the_library_the_trace_layer_and_the_templates(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    tree = {str(path.relative_to(ROOT)) for path in ROOT.glob("ingot/pages/templates/*")}
+    templates = (ROOT / "ingot/pages/templates").rglob("*")
+    tree = {str(path.relative_to(ROOT)) for path in templates if path.is_file()}
     tree |= {str(path.relative_to(ROOT)) for pattern in ("ingot/**/*.py", "traced/*.py") for path in ROOT.glob(pattern)}
     assert tree <= names
     assert not [name for name in names if "/tests/" in name]
