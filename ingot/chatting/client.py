@@ -93,8 +93,8 @@ def how_chosen(told: dict[str, Any]) -> str:
     }
     why = reasons.get(told.get("reason", ""), str(told.get("reason", "")))
     chance = told.get("probability")
-    sure = f", {chance:.0%} sure" if isinstance(chance, float) else ""
+    sure = f" ({chance:.0%} sure of this choice)" if isinstance(chance, float) else ""
     left_out = told.get(LEFT_OUT)
     forgotten = f"; the first {left_out} messages no longer fit, and were left out" if left_out else ""
     ended = "; it is cut off, since there was no more room" if told.get(CUT) else ""
-    return f"{told['route']}{sure}: {why}{forgotten}{ended}"
+    return f"answered by {told['route']}: {why}{sure}{forgotten}{ended}"

@@ -16,7 +16,7 @@ from ingot.errors import InputError
 TITLE = "Ingot: chat"
 # Fonts of the machine: others would come over the network.
 THEME = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-HINT = "Ask something. Below each answer stands who gave it, why, and how sure the router is."
+HINT = "Ask something. Below each answer stands who gave it, and why. Answers can be wrong."
 MARKED = "marked as wrong"
 EVERY = 1.0
 """Seconds after which a growing answer is kept again."""

@@ -40,8 +40,8 @@ def choose_tab(given, mo, views):
 
 @app.cell
 def look_again(given, mo):
-    tick = mo.ui.refresh(options=["2s", "10s"], default_interval="2s", label="look every")
-    look = mo.ui.button(label="Read the build again", on_click=lambda _: given.watch.again.set())
+    tick = mo.ui.refresh(options=["2s", "10s"], default_interval="2s", label="refresh every")
+    look = mo.ui.button(label="Read the build again now", on_click=lambda _: given.watch.again.set())
     get_names, set_names = mo.state(tuple(row.name for row in given.watch.seen.rows))
     return get_names, look, set_names, tick
 
@@ -60,7 +60,7 @@ def see_build(get_names, given, look, mo, set_names, tab, tick, views):
 
 @app.cell
 def choose_steps(mo, views):
-    step_state = mo.ui.dropdown(views.STATES, label="Steps that")
+    step_state = mo.ui.dropdown(views.STATES, label="Show steps that (-- is all)")
     step_text = mo.ui.text(placeholder="part of a name", label="called", debounce=300)
     step_page = mo.ui.number(start=1, stop=100_000, value=1, label="page")
     return step_page, step_state, step_text
@@ -98,7 +98,7 @@ def choose_records(given, mo, records, tab):
     _steps = records.steps(given.root)
     _first = "filtered.rejected" if "filtered.rejected" in _steps else None
     record_step = mo.ui.dropdown(_steps, value=_first, label="Records of")
-    record_text = mo.ui.text(placeholder="part of a question or an answer", label="that hold", debounce=300)
+    record_text = mo.ui.text(placeholder="part of its text", label="that hold", debounce=300)
     record_size = mo.ui.dropdown(["10", "15", "20"], value="10", label="on a page")
     record_page = mo.ui.number(start=1, stop=10_000_000, value=1, label="page")
     return record_page, record_size, record_step, record_text
@@ -107,7 +107,7 @@ def choose_records(given, mo, records, tab):
 @app.cell
 def choose_group(given, mo, record_step, views):
     files, _groups = views.files_of(given, record_step.value)
-    record_group = mo.ui.dropdown(_groups, label="of the kind")
+    record_group = mo.ui.dropdown(_groups, label="of the kind (-- is all)")
     return files, record_group
 
 
@@ -151,7 +151,7 @@ def read_settings(given, tab, views):
 
 @app.cell
 def choose_setting(known, mo):
-    setting = mo.ui.dropdown([one.key for one in known], searchable=True, label="Change")
+    setting = mo.ui.dropdown([one.key for one in known], searchable=True, label="Change a setting")
     return (setting,)
 
 
@@ -174,7 +174,7 @@ def see_setting(chosen, given, looked, mo, save, setting, tab, value, views):
 
 @app.cell
 def choose_settings(mo):
-    setting_text = mo.ui.text(placeholder="part of a name or an explanation", label="Settings about", debounce=300)
+    setting_text = mo.ui.text(placeholder="a word", label="Settings about", debounce=300)
     setting_page = mo.ui.number(start=1, stop=1000, value=1, label="page")
     return setting_page, setting_text
 

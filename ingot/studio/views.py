@@ -26,11 +26,11 @@ CLASSES = {RUNS: "runs", FAILED: "failed", STOPPED: "stopped", CURRENT: "current
 
 
 ABOUT = {
-    "Build": "Every step reads files and writes files. One runs again only if something that it reads has changed.",
-    "Data": "The records that each step of the data stage has kept or, where the name ends in .rejected, dropped. Left"
-    " the question, right the answer.",
-    "Settings": "All that can be chosen, and what it is now. What config.yaml says overrides the preset.",
-    "Results": "What the last build has measured, on questions that no model was trained on.",
+    "Build": "Every step reads files and writes files. A step runs again only if something that it reads has changed.",
+    "Data": "The records that each step of the data stage has kept or, where the name ends in .rejected, dropped.",
+    "Settings": "Every setting and its value now. What you change is saved in config.yaml, which overrides the preset.",
+    "Results": "What the last finished build has measured. Right answers are those to questions that no model was"
+    " trained on.",
     "Compare": "This build beside another one.",
 }
 """The tabs, and what they show."""
@@ -82,6 +82,8 @@ def show_build(watch: Watch) -> str:
 
 def show_steps(rows: Sequence[Row], state: str, text: str, number: int) -> str:
     """Show a page of steps in a state, or in any, whose name holds a text."""
+    order = {name: place for place, name in enumerate(STATES)}
+    rows = sorted(rows, key=lambda row: order.get(row.state, len(order)))  # what is left to do comes first
     chosen = [row for row in rows if (not state or row.state == state) and text.strip().lower() in row.name.lower()]
     shown, number, pages = page_of_rows(chosen, number)
     return part_of("steps", rows=shown, matching=len(chosen), page=number, pages=pages, classes=CLASSES)
@@ -110,7 +112,8 @@ def read_records(files: list[Path], text: str, group: str, number: int, size: in
         page = records.page(files, text, group, number, size)
     except InputError as error:
         return [], said(error)
-    return page.records, part_of("records", page=page)
+    dropped = all(path.name.endswith(".rejected.jsonl") for path in files)
+    return page.records, part_of("records", page=page, dropped=dropped)
 
 
 def appeal(given: Options, ids: list[str]) -> str:
@@ -204,6 +207,7 @@ def show_results(given: Options) -> str:
             stages=stages,
             domains=[name for name in (stages[0]["exact_match"] if stages else {}) if "/" not in name],
             ledger=figures["ledger"],
+            system=figures.get("system"),
         )
     except InputError as error:
         return said(error)

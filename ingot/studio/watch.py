@@ -98,7 +98,7 @@ class Seen:
             parts.append(f"{len(stopped)} {'was' if len(stopped) == 1 else 'were'} stopped")
         left = [row for row in self.having(*PENDING, RUNS, FAILED, STOPPED) if row.planned is not None]
         if left:
-            parts.append(f"{duration(sum(row.planned or 0 for row in left))} of work left, by the plan")
+            parts.append(f"{duration(sum(row.planned or 0 for row in left))} of work left, as estimated")
         return "; ".join(parts) + "."
 
     def verdict(self) -> str:
@@ -106,7 +106,7 @@ class Seen:
         if self.building:
             return "A build is running."
         left = self.having(*PENDING, FAILED, STOPPED)
-        return "No build is running. " + ("Start one with `make`." if left else "Everything is built.")
+        return "No build is running. " + ("To start one, type make in its folder." if left else "Everything is built.")
 
 
 def is_alive(root: Path) -> bool:

@@ -84,10 +84,10 @@ page.screenshot(path=given["picture"])
 
 def test_an_answer_says_who_gave_it_and_why(asked):
     folder, _, seen = asked
-    assert re.match(r"code, \d+% sure: the router chose it", seen["below"])
+    assert re.match(r"answered by code: the router chose it \(\d+% sure of this choice\)", seen["below"])
     assert seen["below"].endswith("; it is cut off, since there was no more room")  # an untrained model never ends
     assert [name.split()[-1] for name in seen["routes"]] == ["auto", "base", "code", "reasoning"]
-    assert seen["second"].startswith("code") and "you chose it" in seen["second"]
+    assert seen["second"].startswith("answered by code") and "you chose it" in seen["second"]
     assert seen["listed"] == [QUESTION]
     turns = {
         path["turns"][0]["text"]: path["turns"] for path in map(json.loads, map(Path.read_text, folder.glob("*.json")))

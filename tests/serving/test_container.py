@@ -124,8 +124,8 @@ said["after"] = page.locator("#chat .bot").count()
         seen = in_browser(script, tmp_path / "profile", address=f"http://127.0.0.1:{port}/", question=EVIL)
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(f"http://127.0.0.1:{port}/gradio_api/upload", data=b"x", timeout=20)
-    assert re.search(r"— code, \d+% sure: the router chose it", seen["first"])
-    assert "— reasoning" in seen["second"]
+    assert re.search(r"— answered by code: the router chose it \(\d+% sure of this choice\)", seen["first"])
+    assert "— answered by reasoning: you chose it" in seen["second"]
     assert seen["after"] == 0 and not (tmp_path / "home/app/chats").exists()
     assert seen["errors"] == []
     elsewhere = [url for url in seen["asked"] if not url.startswith(("http://127.0.0.1:", "data:", "blob:"))]

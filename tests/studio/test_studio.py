@@ -17,6 +17,7 @@ import urllib.request
 import pytest
 import yaml
 
+from helpers import figures as made_up
 from helpers.browser import in_browser
 from helpers.shared import made_once
 from helpers.workspaces import ENVIRONMENT, ROOT, Workspace, copy_project
@@ -39,7 +40,7 @@ def build(folder):
     work.snakemake(TARGET)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def desk(shared, tmp_path_factory):
     """A folder with the data stage of the micro preset, built."""
     folder = tmp_path_factory.mktemp("desk") / "ingot"
@@ -121,7 +122,6 @@ said["page"] = page.content()
         seen = in_browser(script, tmp_path, address=address)
         build.join()
     step.write_text(whole)
-    desk.snakemake(TARGET)
     assert "Exiting because a job execution failed" in said[0]
     assert re.match(r"filter-\S+ runs, since \d\d:\d\d:\d\d", seen["running"])
     assert "A build is running." in seen["verdict"]
@@ -149,7 +149,6 @@ def test_a_build_that_is_killed_is_said_to_be_stopped(desk, tmp_path):
     with studio(desk) as address:
         seen = in_browser(script, tmp_path, address=address)
     step.write_text(whole)
-    desk.snakemake(TARGET)
     assert "stopped" in seen["first"]
 
 
@@ -158,9 +157,9 @@ def test_a_rejected_record_is_seen_and_appealed(desk, tmp_path):
         OPEN
         + tab("Data")
         + """
-page.get_by_text("Secrets and personal data are masked").wait_for()
+page.get_by_text("secrets and personal data are masked").wait_for()
 said["records"] = page.locator(".record").all_inner_texts()
-page.get_by_label("of the kind").select_option(given["kind"])
+page.get_by_label("of the kind (-- is all)").select_option(given["kind"])
 page.wait_for_function(given["all of the kind"])
 name = page.locator(".record .muted").first.inner_text().split()[-1]
 said["of the kind"] = page.locator(".record").all_inner_texts()
@@ -224,7 +223,7 @@ page.locator("#steps tr", has_text="seed").first.wait_for()
     assert after.startswith("# yaml-language-server")
 
 
-def test_without_edit_the_page_offers_no_change(desk, tmp_path):
+def test_without_edit_the_page_offers_no_change_and_two_builds_are_compared(desk, tmp_path):
     script = (
         OPEN
         + tab("Settings")
@@ -232,10 +231,36 @@ def test_without_edit_the_page_offers_no_change(desk, tmp_path):
         + 'said["buttons"] = page.get_by_role("button").all_inner_texts()\n'
         + tab("Results")
         + 'page.locator(".problem", has_text="build there first").wait_for()\n'
+        + """
+import pathlib
+for name, size in (("here", 1000), ("other", 2000)):
+    figures = json.loads(given["figures"])
+    figures["ledger"][0]["bytes"] = size
+    folder = pathlib.Path(given[name]) / "results/release"
+    folder.mkdir(parents=True)
+    (folder / "figures.json").write_text(json.dumps(figures))
+"""
+        + tab("Compare")
+        + """
+page.locator("#figures tr", has_text="size: base").wait_for()
+said["compared"] = page.locator("#figures tr").all_inner_texts()
+page.locator("summary").click()
+said["alike"] = page.locator("#alike tr").count()
+"""
+        + tab("Results")
+        + 'page.get_by_text("Artifacts: bytes").wait_for()\n'
     )
-    with studio(desk) as address:
-        seen = in_browser(script, tmp_path, address=address)
+    other = tmp_path / "the other"
+    other.mkdir()
+    given = {"figures": json.dumps(made_up.figures()), "here": str(desk.folder), "other": str(other)}
+    with studio(desk, "--beside", other) as address:
+        seen = in_browser(script, tmp_path / "profile", address=address, **given)
+    shutil.rmtree(desk / "results/release")
     assert not any("Save" in text or "Appeal" in text for text in seen["buttons"])
+    assert "the other" in seen["compared"][0]
+    assert seen["compared"][1:] == ["size: base\t1,000 bytes\t2,000 bytes\t-1,000 (better)"]
+    assert seen["alike"] > 10
+    assert seen["errors"] == []
 
 
 def status_of(url, **headers):

@@ -60,8 +60,8 @@ def watch_of(root, rows, works=(), problem=None):
 def test_a_look_says_how_far_a_build_is(tmp_path):
     watch = watch_of(tmp_path, [told("read", "up to date"), told(), told("deduplicate", "waits for its inputs")])
     watch.look()
-    assert watch.seen.headline() == "1 of 3 steps are up to date; 1 min of work left, by the plan."
-    assert watch.seen.verdict() == "No build is running. Start one with `make`."
+    assert watch.seen.headline() == "1 of 3 steps are up to date; 1 min of work left, as estimated."
+    assert watch.seen.verdict() == "No build is running. To start one, type make in its folder."
     watch.works = lambda: [("filter", Work(time.time() - 30), True)]
     watch.look()
     (row,) = watch.seen.having(RUNS)

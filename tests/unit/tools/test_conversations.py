@@ -83,9 +83,12 @@ def test_a_mark_is_a_line_that_a_build_can_read(folder):
     ("told", "said"),
     [
         ({}, ""),
-        ({"route": "code", "reason": "router", "probability": 0.934}, "code, 93% sure: the router chose it"),
-        ({"route": "base", "reason": "named"}, "base: you chose it"),
-        ({"route": "base", "reason": "new kind"}, "base: new kind"),
+        (
+            {"route": "code", "reason": "router", "probability": 0.934},
+            "answered by code: the router chose it (93% sure of this choice)",
+        ),
+        ({"route": "base", "reason": "named"}, "answered by base: you chose it"),
+        ({"route": "base", "reason": "new kind"}, "answered by base: new kind"),
     ],
 )
 def test_who_answered_is_said_in_words(told, said):
