@@ -18,7 +18,7 @@ from ingot.errors import InputError
 from ingot.settings.defaults import Setting, Written, sections_of
 from ingot.settings.load import DEFAULTS, LOADER, PRESETS, merge, read_mapping
 from ingot.settings.wording import allowed, one_line
-from ingot.studio.texts import inert
+from ingot.studio.texts import placeless
 from ingot.workflow.build import open_build
 
 CONFIG = "config.yaml"
@@ -113,7 +113,7 @@ class Editor:
         can_be = "a section" if sections_of(setting.node) else allowed(setting.node)
         return Known(
             setting.key,
-            inert(one_line(value_at(values, setting.key)), self.root),
+            placeless(one_line(value_at(values, setting.key)), self.root),
             one_line(value_at(values, setting.key)),
             setting.text,
             can_be,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.settings.load import read_mapping
-from ingot.studio.texts import inert
+from ingot.studio.texts import placeless
 from ingot.workflow.build import open_build
 
 FIGURES = Path("figures.json")
@@ -126,7 +126,7 @@ def settings_of(folder: Path, preset: str = "") -> dict[str, Any]:
 def differing(here: dict[str, Any], there: dict[str, Any]) -> list[Line]:
     """List the settings that two builds do not share."""
     return [
-        Line(key, inert(here.get(key, "—")), inert(there.get(key, "—")))
+        Line(key, placeless(here.get(key, "—")), placeless(there.get(key, "—")))
         for key in dict.fromkeys([*here, *there])
         if here.get(key) != there.get(key)
     ]

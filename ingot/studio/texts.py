@@ -1,5 +1,6 @@
 """Texts for the pages: nothing secret or personal, no path of this machine, and nothing that the browser would run."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ SHOWN = 4000
 """Characters of a text that are shown."""
 BEYOND = 4000
 """Characters behind them that are looked at for what is to be masked."""
+ABSOLUTE = re.compile(r"(?<![\w.:/~…-])/(?:[^\s/'\",:]+/)+([^\s/'\",:]+)")
+"""An absolute path of more than one part, and the last one."""
 REGION = "US"
 """Where a phone number without a prefix is taken to be from."""
 
@@ -22,6 +25,11 @@ def inert(text: object, root: Path = Path()) -> str:
         if len(place.parts) > 1:
             whole = whole.replace(str(place), name)
     return whole
+
+
+def placeless(text: object, root: Path = Path()) -> str:
+    """Return what is inert, with every other absolute path cut to its last part. For what is not a record."""
+    return ABSOLUTE.sub(r"…/\1", inert(text, root))
 
 
 def brief(text: object, root: Path = Path()) -> str:

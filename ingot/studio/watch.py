@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ingot.errors import InputError
-from ingot.studio.texts import inert
+from ingot.studio.texts import placeless
 from ingot.workflow.status_line import duration, share_done
 
 EVERY = 1.0
@@ -140,7 +140,7 @@ def reason(change: dict[str, Any]) -> str:
 def row_of(told: dict[str, Any], work: Work | None, runs: bool, planned: float | None, root: Path) -> Row:
     """Put together what the graph and what the trace layer's notes say of a step."""
     waits = [f"reads what {', '.join(told['waits_for'])} will write"] if told["waits_for"] else []
-    because = [inert(text, root) for text in [*map(reason, told["changes"]), *waits]]
+    because = [placeless(text, root) for text in [*map(reason, told["changes"]), *waits]]
     row = Row(told["step"], told["rule"], told["log"], told["verdict"], because, planned=planned)
     if not work:
         return row
@@ -162,7 +162,7 @@ def tail(root: Path, log: str) -> str:
         with open(root / log, "rb") as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - BYTES))
-            text = inert(file.read().decode("utf-8", errors="replace"), root)
+            text = placeless(file.read().decode("utf-8", errors="replace"), root)
     except OSError as error:
         return f"({error.strerror or 'there is no log yet'})"
     lines = [line.rpartition("\r")[2] for line in text.splitlines(keepends=False) if line.strip()]
@@ -206,7 +206,7 @@ class Watch:
             try:
                 self.look()
             except OSError as error:  # a file that goes away while it is looked at; the next look tells
-                self.seen = Seen(self.seen.rows, self.seen.building, inert(error, self.root), time.time())
+                self.seen = Seen(self.seen.rows, self.seen.building, placeless(error, self.root), time.time())
                 self.again.set()
             time.sleep(EVERY)
 
@@ -229,9 +229,9 @@ class Watch:
                 with suppress(InputError):  # a plan is good to have; the steps are what counts
                     self.seconds = self.plan()
             except InputError as error:
-                problem = inert(error, self.root)
+                problem = placeless(error, self.root)
             except Exception as error:  # whatever is wrong with a build, the page says it and goes on
-                problem = inert(error, self.root)
+                problem = placeless(error, self.root)
             self.asked = time.monotonic()
             self.took = self.asked - began
         none: tuple[Work | None, bool] = (None, False)

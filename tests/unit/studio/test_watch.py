@@ -6,6 +6,7 @@ import time
 import pytest
 
 from ingot.errors import InputError
+from ingot.studio.texts import placeless
 from ingot.studio.views import show_build, show_steps
 from ingot.studio.watch import FAILED, RUNS, STOPPED, Row, Watch, is_alive, row_of, tail
 from traced.lock import Work
@@ -105,6 +106,11 @@ def test_whether_a_build_is_running(tmp_path):
     assert not is_alive(tmp_path)
     live.write_text("proc")
     assert not is_alive(tmp_path)
+
+
+def test_no_other_place_of_the_machine_is_told(tmp_path):
+    said = f"/mnt/scratch/jane/models/base is not there, see {tmp_path}/x, ./results/a/b, results/c, https://x.org/a/b"
+    assert placeless(said, tmp_path) == "…/base is not there, see ./x, ./results/a/b, results/c, https://x.org/a/b"
 
 
 def test_the_end_of_a_log_is_inert(tmp_path):
