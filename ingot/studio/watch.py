@@ -220,7 +220,8 @@ class Watch:
         mark = repr([sorted((name, work.ended, runs) for name, (work, runs) in works.items()), stamps])
         problem = self.seen.problem
         wanted = mark != self.mark or self.again.is_set()
-        if wanted and time.monotonic() > self.asked + max(APART, SHARE * self.took):
+        apart = APART if self.again.is_set() else max(APART, SHARE * self.took)  # who asks need not wait
+        if wanted and time.monotonic() > self.asked + apart:
             self.again.clear()
             began = time.monotonic()
             self.asked, self.mark = began, mark
