@@ -27,6 +27,7 @@ def as_row(planned: Planned, log: str) -> dict[str, Any]:
         "verdict": planned.verdict.value,
         "changes": [vars(change) for change in planned.changes],
         "waits_for": planned.waits_for,
+        "because": planned.because(),
     }
 
 

@@ -128,19 +128,9 @@ def is_alive(root: Path) -> bool:
     return True
 
 
-def reason(change: dict[str, Any]) -> str:
-    """Say one reason why a step must run."""
-    if change["kind"] in ("trace", "command"):
-        return str(change["what"])
-    old, new = (value[:8] if change["kind"] != "setting" and isinstance(value, str) else value
-                for value in (change["old"], change["new"]))  # fmt: skip
-    return f"{change['kind']} {change['what']}: {old} → {new}"
-
-
 def row_of(told: dict[str, Any], work: Work | None, runs: bool, planned: float | None, root: Path) -> Row:
     """Put together what the graph and what the trace layer's notes say of a step."""
-    waits = [f"reads what {', '.join(told['waits_for'])} will write"] if told["waits_for"] else []
-    because = [placeless(text, root) for text in [*map(reason, told["changes"]), *waits]]
+    because = [placeless(text, root) for text in told["because"]]
     row = Row(told["step"], told["rule"], told["log"], told["verdict"], because, planned=planned)
     if not work:
         return row

@@ -14,14 +14,13 @@ from traced.lock import Work
 EVIL = "<script>alert(1)</script>"
 
 
-def told(name="filter", verdict="must run", changes=(), waits_for=()):
+def told(name="filter", verdict="must run", because=()):
     return {
         "step": name,
         "rule": name,
         "log": f"logs/{name}.log",
         "verdict": verdict,
-        "changes": list(changes),
-        "waits_for": list(waits_for),
+        "because": list(because),
     }
 
 
@@ -43,9 +42,9 @@ def test_the_state_of_a_step(tmp_path, work, runs, verdict, state):
 
 
 def test_why_a_step_runs_is_said_without_places_and_secrets(tmp_path):
-    change = {"kind": "setting", "what": "filter.top", "old": f"{tmp_path}/x", "new": "hf_" + "a1" * 17}
-    row = row_of(told(changes=[change], waits_for=["read"]), None, False, None, tmp_path)
-    assert row.because[0].startswith("setting filter.top: ./x → [") and "hf_" not in row.because[0]
+    change = f"setting filter.top: {tmp_path}/x -> hf_" + "a1" * 17
+    row = row_of(told(because=[change, "reads what read will write"]), None, False, None, tmp_path)
+    assert row.because[0].startswith("setting filter.top: ./x -> [") and "hf_" not in row.because[0]
     assert row.because[1] == "reads what read will write"
 
 
