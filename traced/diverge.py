@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from traced import yaml12
-from traced.plan import Change, changed_inputs, changed_settings, digests_of
+from traced.plan import Change, changed_command, changed_inputs, changed_settings, digests_of
 from traced.store import Entry, settings_of
 
 
@@ -77,8 +77,7 @@ def causes(old: Entry | None, new: Entry, written: set[str]) -> list[Change]:
     inputs = changed_inputs(digests_of(old.get("deps", [])), digests_of(new.get("deps", [])))
     found = [change for change in inputs if change.what not in written]
     found += changed_settings(settings_of(old), settings_of(new))
-    if old.get("cmd") != new.get("cmd"):
-        found.append(Change("command", "the rule's shell command is another one", None, None))
+    found += changed_command(old.get("cmd"), new.get("cmd"))
     if not inputs and not found:
         outs = changed_inputs(digests_of(old["outs"]), digests_of(new["outs"]))
         found = [Change("output", f"{one.what}, from equal inputs", one.old, one.new) for one in outs]

@@ -28,6 +28,8 @@ class Work:
     """None if it runs, or was killed."""
     status: int | None = None
     """The exit status; 0 is success."""
+    key: str = ""
+    """The key of the trace that it stored last."""
 
 
 def open_lock(step: Step) -> TextIO:
@@ -83,16 +85,29 @@ def note(file: TextIO, work: Work) -> None:
         os.write(file.fileno(), text)  # at once, at the end, which is the beginning
 
 
+def noted(file: TextIO) -> Work | None:
+    """Read what is written down in a lock. None if that is nothing, or only half of it."""
+    try:
+        file.seek(0)
+        return Work(**json.loads(file.read()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def last_key(step: Step) -> str:
+    """Return the key of the trace that a step stored here last, or "". Nothing is changed."""
+    with suppress(OSError), open(LOCKS / step.name) as file:
+        work = noted(file)
+        return work.key if work else ""
+    return ""
+
+
 def works(folder: Path = Path()) -> Iterator[tuple[str, Work, bool]]:
     """Yield (name, work, whether a process is at work on it) of each step that ran in a workspace. Nothing is changed.
 
     What is only half-written is left out.
     """
     for path in sorted((folder / LOCKS).glob("*")):
-        try:
-            with open(path) as file:
-                work = Work(**json.loads(file.read()))
-                runs = work.ended is None and not is_unheld(file)
-        except (OSError, ValueError, TypeError):
-            continue
-        yield path.name, work, runs
+        with suppress(OSError), open(path) as file:
+            if work := noted(file):
+                yield path.name, work, work.ended is None and not is_unheld(file)

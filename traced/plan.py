@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from traced.digest import Content
+from traced.lock import last_key
 from traced.step import Step
 from traced.store import Entry, key_of, outs_of, settings_of
 from traced.workspace import Workspace, same
@@ -113,6 +114,12 @@ def changed_settings(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
     ]
 
 
+def changed_command(old: Any, new: Any) -> list[Change]:
+    """Say whether the commands of two stages differ: the rule's own text, or the paths that it is filled with."""
+    said = "the rule's shell command is another one, or gets other files"
+    return [] if old == new else [Change("command", said, None, None)]
+
+
 def changes_between(
     old: Entry | None, step: Step, contents: Mapping[str, Content | None], known_only: bool = False
 ) -> list[Change]:
@@ -127,9 +134,8 @@ def changes_between(
     found = [
         *(change for change in changed_inputs(digests_of(old.get("deps", [])), now) if change.what not in unknown),
         *changed_settings(settings_of(old), step.values),
+        *changed_command(old.get("cmd"), step.command),
     ]
-    if old.get("cmd") != step.command:
-        found.append(Change("command", "the rule's shell command is another one", None, None))
     if not found and not known_only:
         return [Change("trace", "its trace is gone", None, None)]
     return found
@@ -177,6 +183,16 @@ class Plan:
                 found[path] = outs_of(entry)[path] if entry else None
         return found
 
+    def last(self, step: Step) -> Entry | None:
+        """Return the trace of a step that dvc.lock names, else the one that it stored here last.
+
+        dvc.lock leaves out what dvc.yaml does not know, such as the steps of a source that was just named.
+        """
+        if locked := self.workspace.store.locked.get(step.name):
+            return locked
+        key = last_key(step)
+        return next(iter(self.workspace.store.lookup(key)), None) if key else None
+
     def judge(self, step: Step) -> Planned:
         """Look a step up, whether anybody needs it or not."""
         planned = Planned(step, {path: self.disk[path] for path in step.outs})
@@ -189,15 +205,13 @@ class Plan:
             }
         )
         if planned.waits_for:
-            planned.changes = changes_between(
-                self.workspace.store.locked.get(step.name), step, contents, known_only=True
-            )
+            planned.changes = changes_between(self.last(step), step, contents, known_only=True)
             return planned
         entries = self.workspace.lookup(key_of(self.workspace.entry_of(step, contents)))
         if entries:
             planned.entry = self.choose(entries, planned.disk)
         else:
-            planned.changes = changes_between(self.workspace.store.locked.get(step.name), step, contents)
+            planned.changes = changes_between(self.last(step), step, contents)
         return planned
 
     def choose(self, entries: list[Entry], disk: dict[str, Content | None]) -> Entry:

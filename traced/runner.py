@@ -17,6 +17,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
@@ -24,9 +25,9 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from traced import hermetic
-from traced.lock import Work, note, open_lock, try_lock
+from traced.lock import Work, note, noted, open_lock, try_lock
 from traced.step import Step
-from traced.store import key_of
+from traced.store import Entry, key_of
 from traced.workspace import Workspace, scratch_of
 
 SCRATCH = "TRACED_SCRATCH"
@@ -58,20 +59,23 @@ def hold(step: Step) -> tuple[TextIO, bool]:
 def run(step: Step, command: list[str]) -> int:
     """Run a step, record it, and return the exit status. Note when it began, and how it ended."""
     held, waited = hold(step)
-    began = time.time()
-    note(held, Work(began))
+    last = noted(held)
+    work = Work(time.time(), key=last.key if last else "")
+    note(held, work)
     status = 1
     try:
-        status = run_held(step, command, held, waited)
+        workspace = Workspace()
+        before = workspace.entry_of(step, workspace.digests.of_all(step.deps))
+        status = run_held(workspace, step, before, command, held, waited)
+        if status == 0:
+            work = replace(work, key=key_of(before))
     finally:
-        note(held, Work(began, time.time(), status))
+        note(held, replace(work, ended=time.time(), status=status))
     return status
 
 
-def run_held(step: Step, command: list[str], held: TextIO, waited: bool) -> int:
-    """Run a step whose lock is held, record it, and return the exit status."""
-    workspace = Workspace()
-    before = workspace.entry_of(step, workspace.digests.of_all(step.deps))
+def run_held(workspace: Workspace, step: Step, before: Entry, command: list[str], held: TextIO, waited: bool) -> int:
+    """Run a step whose lock is held, record it, and return the exit status. `before` is what it reads."""
     if waited:
         for entry in workspace.store.lookup(key_of(before)):
             if workspace.available(entry):

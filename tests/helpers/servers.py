@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -119,6 +120,15 @@ class Server:
                 return
             time.sleep(0.05)
         raise AssertionError("requests stay open")
+
+
+def status_of(url, **headers):
+    """The HTTP status with which a page answers."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def command(release, *arguments):

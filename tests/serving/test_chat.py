@@ -8,14 +8,12 @@ import re
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from helpers.browser import in_browser
-from helpers.servers import KEY, serving
+from helpers.servers import KEY, serving, status_of
 from helpers.workspaces import ENVIRONMENT, ROOT
 from ingot.chatting.client import LEFT_OUT, Client, how_chosen, shortened
 from ingot.curation.shapes import Labels, standardise
@@ -158,14 +156,6 @@ page.get_by_text("marked as wrong").wait_for()
     labels = Labels("chat", "code", "medium", "Apache-2.0")
     record, reason = standardise(row, labels, None)
     assert reason == "" and record["response"] == "sorted([3, 1])"
-
-
-def status_of(url, **headers):
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_of_a_long_conversation_the_first_messages_are_left_out(server):

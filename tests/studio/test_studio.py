@@ -11,21 +11,22 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 import yaml
 
 from helpers import figures as made_up
 from helpers.browser import in_browser
+from helpers.servers import status_of
 from helpers.shared import made_once
 from helpers.workspaces import ENVIRONMENT, ROOT, Workspace, copy_project
+from ingot.chatting import conversations
 
 pytestmark = pytest.mark.graph
 
 TARGET = "results/data/train.jsonl"
 SLOW = "import time\ntime.sleep(6)\n"
+UNTIL_SEEN = "import os, time\nfor _ in range(3000):\n    time.sleep(0.1 * (not os.path.exists({seen!r})))\n"
 
 
 def build(folder):
@@ -94,10 +95,12 @@ def test_a_running_build_is_watched_and_what_fails_is_said(desk, tmp_path):
     script = (
         OPEN
         + """
+open(given["opened"], "w").close()
 page.locator("#running", has_text="filter-").first.wait_for()
 said["running"] = page.locator("#running").first.inner_text()
 said["verdict"] = page.locator("#headline").inner_text()
 said["because"] = page.locator("#steps tr", has_text="filter-").first.inner_text()
+open(given["seen"], "w").close()
 page.locator(".problem", has_text="failed at").first.wait_for()
 said["failed"] = page.locator(".problem").first.inner_text()
 name = said["failed"].split()[0]
@@ -113,13 +116,19 @@ said["page"] = page.content()
     step = desk / "workflow_scripts/data/filter.py"
     whole = step.read_text()
     said = []
+    opened, until = tmp_path / "opened", tmp_path / "seen"
+
+    def build_once_opened():
+        while not opened.exists():
+            time.sleep(0.1)
+        said.append(desk.snakemake(TARGET, check=False))
+
     with studio(desk) as address:
-        step.write_text(f"{whole}\n{SLOW}raise SystemExit('this cannot be filtered')\n")
-        build = threading.Thread(
-            target=lambda: (time.sleep(5), said.append(desk.snakemake(TARGET, check=False))), daemon=True
-        )
+        waits = UNTIL_SEEN.format(seen=str(until))
+        step.write_text(f"{whole}\n{waits}raise SystemExit('this cannot be filtered')\n")
+        build = threading.Thread(target=build_once_opened, daemon=True)
         build.start()
-        seen = in_browser(script, tmp_path, address=address)
+        seen = in_browser(script, tmp_path, address=address, opened=str(opened), seen=str(until))
         build.join()
     step.write_text(whole)
     assert "Exiting because a job execution failed" in said[0]
@@ -183,6 +192,31 @@ said["noted"] = page.locator(".good").inner_text()
     told = " ".join(desk.call("make", "why", f"TARGET={TARGET}").split())
     assert re.search(rf"appeals\S*: \[\] -> \['{appealed}'\]", told), told
     assert {url.split("/")[2].split(":")[0] for url in seen["asked"] if url.startswith("http")} == {"127.0.0.1"}
+
+
+def test_an_answer_marked_wrong_on_the_chat_page_is_data_of_the_next_build(desk):
+    chats = conversations.Folder(desk / "chats")
+    talk = chats.new()
+
+    def mark(question, right):
+        talk.turns += [conversations.Turn("user", question), conversations.Turn("assistant", "no idea")]
+        chats.mark(talk, len(talk.turns) - 1, right)
+
+    mark("Which of these numbers is the largest: 3, 9, 4?", "The largest of them is 9.")
+    given = yaml.safe_load((desk / "presets/tiny.yaml").read_text())["sources"]
+    chat = {"name": "chat", "path": "chats/marks.jsonl", "domain": "reasoning", "licence": "Apache-2.0"}
+    desk.set(yaml.safe_dump({"sources": [*given, chat]}))
+
+    def told():
+        return " ".join(desk.call("make", "why", f"TARGET={TARGET}").split())
+
+    assert "read-marks_jsonl_0-chat must run" in told()
+    desk.snakemake(TARGET)
+    (read,) = desk.folder.glob("results/data/**/chat/**/records.jsonl")
+    (record,) = map(json.loads, read.open())
+    assert "The largest of them is 9." in json.dumps(record)
+    mark("Which of these words is the longest: sun, stone?", "The longest of them is stone.")
+    assert "input chats/marks.jsonl" in told(), told()
 
 
 def test_a_setting_is_refused_with_its_reason_and_saved(desk, tmp_path):
@@ -261,14 +295,6 @@ said["alike"] = page.locator("#alike tr").count()
     assert seen["compared"][1:] == ["size: base\t1,000 bytes\t2,000 bytes\t-1,000 (better)"]
     assert seen["alike"] > 10
     assert seen["errors"] == []
-
-
-def status_of(url, **headers):
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as response:
-            return response.status
-    except urllib.error.HTTPError as error:
-        return error.code
 
 
 def test_only_who_has_the_address_gets_the_page_and_what_it_says(desk):

@@ -75,6 +75,17 @@ def test_eight_jobs_at_once_record_and_restore(project):
     assert not list(project.folder.glob("out/?.txt")), "only what was asked for is fetched from the cache"
 
 
+def test_a_step_that_dvc_yaml_does_not_know_is_compared_with_what_it_stored_last(project):
+    project.build()
+    project.edit("Snakefile", "install(workflow)\n", WIDE)
+    project.build("out/wide.txt")
+    assert "wide" not in (project / "dvc.lock").read_text()
+    (project / "in/0.txt").write_text("7\n")
+    project.build("out/0.txt")
+    said = project.call("python", "-m", "traced.why", "out/wide.txt")
+    assert re.search(r"wide +must run +input out/0.txt: \w+ -> \w+", said), said
+
+
 def test_an_important_job_that_needs_all_cores_is_not_overtaken(project):
     project.edit("Snakefile", "install(workflow)\n", WIDE)
     project.build("out/total.txt", "out/wide.txt")
