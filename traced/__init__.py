@@ -2,6 +2,7 @@
 
     step       what a job reads and writes, as both tools see it
     closure    the files of code that a script consists of
+    files      files that appear whole, and small ones that remember
     digest     what a file or folder holds; nothing is read twice
     cache      the bytes: DVC's cache
     store      the traces: DVC's run-cache and dvc.lock

@@ -22,13 +22,11 @@ from traced.digest import (
     Stamp,
     but_for_ctime,
     digest_of,
-    flush,
     listing,
-    partial_name,
     places_of,
     stamp,
-    write_whole,
 )
+from traced.files import flush, partial_name, write_whole
 
 FICLONE = 0x40049409  # Linux: share the blocks of a file (ioctl_ficlone(2))
 PROTECTED = 0o444  # DVC's mode for an object that is known to be whole

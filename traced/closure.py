@@ -1,9 +1,17 @@
 """The code that a script consists of: the script, and every module of the project that it imports, at any depth."""
 
 import ast
+import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from traced.files import NOTES, recall, remember
+
+MEMORY = NOTES / "imports.json"
+MOST = 5000
+"""Texts that are remembered."""
 
 
 def statements(node: ast.AST) -> Iterator[ast.AST]:
@@ -14,18 +22,58 @@ def statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from statements(inner)
 
 
+def named_in(source: bytes) -> list[list[Any]]:
+    """List what a Python text imports, inside functions too, as [level, module or None, names]."""
+    found: list[list[Any]] = []
+    for node in statements(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [[0, alias.name, []] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append([node.level, node.module, [alias.name for alias in node.names]])
+    return found
+
+
+class Imports:
+    """What the Python files of a project import. Each text is parsed once, and then known by its digest."""
+
+    CODE = Path(__file__).read_bytes()
+    """Another version of this module may find other imports."""
+
+    def __init__(self) -> None:
+        known = recall(MEMORY)
+        self.known: dict[str, list[list[Any]]] = known if isinstance(known, dict) else {}
+        self.new = False
+
+    def of(self, source: bytes) -> list[list[Any]]:
+        """Return what `named_in` says of a text."""
+        digest = hashlib.sha256(self.CODE + source).hexdigest()
+        if digest not in self.known:
+            self.known[digest] = named_in(source)
+            self.new = True
+        return self.known[digest]
+
+    def keep(self) -> None:
+        """Remember what is new. The oldest texts are forgotten."""
+        if self.new:
+            remember(MEMORY, dict([*self.known.items()][-MOST:]))
+            self.new = False
+
+
+@cache
+def known_imports() -> Imports:
+    """Read, once, what is remembered."""
+    return Imports()
+
+
 @cache
 def imports(file: Path, root: Path) -> frozenset[Path]:
-    """List the files under `root` that a Python file imports, inside functions too."""
+    """List the files under `root` that a Python file imports."""
     names: set[str] = set()
-    for node in statements(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = file.parent.relative_to(root).parts[: -(node.level - 1) or None] if node.level else ()
-            module = ".".join([*above, *([node.module] if node.module else [])])
-            # `from a import b` may name a module b or something in a.
-            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    for level, module, parts in known_imports().of(file.read_bytes()):
+        above = file.parent.relative_to(root).parts[: -(level - 1) or None] if level else ()
+        whole = ".".join([*above, *([module] if module else [])])
+        # `from a import b` may name a module b or something in a.
+        names.update([whole, *(f"{whole}.{part}" for part in parts)])
     found: set[Path] = set()
     for name in names:
         parts = name.split(".")
@@ -55,4 +103,5 @@ def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) ->
             seen.add(file)
             todo += imports(file, root)
             todo += packages_of(file, root)
+    known_imports().keep()
     return sorted(seen)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from traced.files import recall, remember
 
 # Snakemake writes this file into each folder that is an output. .dvcignore names it, too.
 TIMESTAMP = ".snakemake_timestamp"
@@ -93,36 +94,6 @@ def places_of(path: str) -> dict[str, str] | None:
     return {"": path} if os.path.exists(path) else None
 
 
-def flush(path: str | Path) -> None:
-    """Return when the content of a file, or the names in a folder, would survive a power cut."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def partial_name(path: Path) -> Path:
-    """Return a name beside `path` that no other process uses, for what is still being written."""
-    return path.with_name(f".{hashlib.sha256(path.name.encode()).hexdigest()[:16]}.{os.getpid()}.{time.monotonic_ns()}")
-
-
-def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
-    """Write a file under a temporary name, then rename it. A `durable` one survives a power cut once this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_name(path)
-    try:
-        partial.write_bytes(data)
-        if durable:
-            flush(partial)
-        partial.rename(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    if durable:
-        flush(path.parent)
-
-
 @dataclass
 class Seen:
     """Files that belong together, by name: those of a folder by relative path, a single one as ""."""
@@ -142,11 +113,6 @@ class Seen:
         return Content(digest_of(self.md5s), sum(known[2] for known in self.stamps.values()), len(self.stamps))
 
 
-def checksum(text: bytes) -> bytes:
-    """Return what stands above a memory, to see whether it is whole."""
-    return hashlib.sha256(text).hexdigest()[:16].encode()
-
-
 class Digests:
     """The digests of paths. Each path has one small file that remembers them, so no process waits for another.
 
@@ -161,22 +127,16 @@ class Digests:
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
 
     def recall(self, key: str) -> dict[str, tuple[Stamp, str]]:
-        """Return {name: (stamp, md5)} as remembered, or {}. A memory that was damaged is as good as none."""
+        """Return {name: (stamp, md5)} as remembered, or {}."""
         try:
-            check, _, text = self.memory(key).read_bytes().partition(b"\n")
-            if check != checksum(text):
-                return {}
-            return {name: ((row[0], row[1], row[2], row[3]), row[4]) for name, row in json.loads(text).items()}
-        except (OSError, ValueError, LookupError):
+            rows = (recall(self.memory(key)) or {}).items()
+            return {name: ((row[0], row[1], row[2], row[3]), row[4]) for name, row in rows}
+        except (AttributeError, LookupError, TypeError):  # of another version
             return {}
 
     def remember(self, key: str, files: dict[str, tuple[Stamp, str]]) -> None:
         """Keep the digests of files. If nothing can be written, they are computed again next time."""
-        text = json.dumps({name: [*known, md5] for name, (known, md5) in files.items()}).encode()
-        with suppress(OSError):
-            if self.memory(key).is_dir():  # damage: no file could take its name
-                shutil.rmtree(self.memory(key))
-            write_whole(self.memory(key), checksum(text) + b"\n" + text)
+        remember(self.memory(key), {name: [*known, md5] for name, (known, md5) in files.items()})
 
     def examine(self, key: str, places: dict[str, str]) -> Seen:
         """Say what is known of files without reading them. FileNotFoundError if one is not there."""

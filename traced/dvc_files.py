@@ -13,11 +13,11 @@ from typing import Any
 import yaml
 
 from traced import yaml12
-from traced.digest import Digests, write_whole
+from traced.digest import Digests
+from traced.files import NOTES, write_whole
 from traced.plan import Plan
 from traced.step import PARAMS_FILE, Step
 from traced.store import LOCK_FILE, Entry, read_lock
-from traced.workspace import DVC
 
 PIPELINE_FILE = "dvc.yaml"
 SETTINGS = "settings"
@@ -88,7 +88,7 @@ class Pipeline:
 
     def settings_entry(self) -> Entry:
         """Make the entry of dvc.lock for the stage `settings`."""
-        found = Digests(DVC / "tmp/traced").of(PARAMS_FILE)
+        found = Digests(NOTES).of(PARAMS_FILE)
         assert found is not None
         return {"cmd": COMMAND, "params": self.settings, "outs": [found.entry(PARAMS_FILE)]}
 

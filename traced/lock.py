@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from traced.files import NOTES
 from traced.step import Step
-from traced.workspace import DVC
 
-LOCKS = DVC / "tmp/traced/locks"
+LOCKS = NOTES / "locks"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from traced.digest import write_whole
+from traced.files import NOTES, write_whole
 
 # DVC leaves these keys out of its hashes, at any depth. So a setting of that name would not count.
 IGNORED_BY_DVC = {"size", "nfiles"}
@@ -22,7 +22,7 @@ METRICS = "report"
 PATHS = ("deps", "outs", "metrics", "kept_here", "unwatched")
 # Bytes of a text that stands on the command line itself. Snakemake shows the command of a step that fails.
 LONGEST_ARGUMENT = 512
-ARGUMENTS = Path(".dvc/tmp/traced/arguments")
+ARGUMENTS = NOTES / "arguments"
 # Bytes of a step's name. Files are called by it.
 LONGEST_NAME = 160
 

@@ -14,12 +14,13 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 
 from traced.digest import Content
 from traced.dvc_files import Pipeline
+from traced.files import NOTES
 from traced.lock import is_busy
 from traced.plan import Plan, Verdict
 from traced.remote import DamagedError, UnreachableError
 from traced.step import Step, forget_arguments
 from traced.store import Entry, key_of, outs_of
-from traced.workspace import DVC, Workspace, same, scratch_of
+from traced.workspace import Workspace, same, scratch_of
 
 
 def step_of(job: Any) -> Step:
@@ -66,7 +67,7 @@ class Tracer:
         """
         if self.claim:
             return
-        path = DVC / "tmp/traced/live"
+        path = NOTES / "live"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.claim = open(path, "a+")  # noqa: SIM115  (held as long as the process lives)

@@ -8,7 +8,8 @@ import uuid
 from pathlib import Path
 
 from traced.cache import Cache, dvc_settings, remove
-from traced.digest import Content, Digests, flush, places_of
+from traced.digest import Content, Digests, places_of
+from traced.files import NOTES, flush
 from traced.remote import Remote
 from traced.step import Step
 from traced.store import LOCK_FILE, Entry, Run, Store, hash_of, key_of, new_entry, outs_of
@@ -20,7 +21,7 @@ class Workspace:
     """The current folder. It stays as it is until something is recorded or restored."""
 
     def __init__(self) -> None:
-        self.digests = Digests(DVC / "tmp/traced")
+        self.digests = Digests(NOTES)
         self.cache = Cache(DVC, self.digests)
         self.store = Store(self.cache, Path(LOCK_FILE))
         self.remote = Remote(dvc_settings(DVC), self.cache)
@@ -146,7 +147,7 @@ def finished_name(path: str, key: str) -> Path:
 
 def scratch_of(step: Step) -> Path:
     """Return the folder of what a killed run of a step may go on from. Each key has a folder of its own in it."""
-    return DVC / "tmp/traced/scratch" / step.name
+    return NOTES / "scratch" / step.name
 
 
 def same(one: Content | None, other: Content) -> bool:

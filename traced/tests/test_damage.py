@@ -6,14 +6,17 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from projects import LAYER, Project
+from traced import closure, store
 from traced.cache import is_inside, read_listing
+from traced.closure import Imports
 from traced.digest import Digests, listing
 from traced.step import Step, Trace, argument, of_argument
-from traced.store import hash_of, key_of
+from traced.store import hash_of, key_of, read_lock
 from traced.workspace import Workspace as Layer
 from traced.workspace import finished_name
 
@@ -536,3 +539,28 @@ def test_a_folder_in_the_place_of_a_memory_of_digests_is_replaced(tmp_path):
     (digests.memory("key") / "inner").mkdir(parents=True)
     digests.remember("key", {"": ((1, 2, 3, 4), "md5")})
     assert digests.recall("key") == {"": ((1, 2, 3, 4), "md5")}
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.write_bytes(path.read_bytes()[:-9]), lambda path: path.unlink()])
+def test_what_is_remembered_of_a_text_is_not_believed_once_damaged(tmp_path, monkeypatch, harm):
+    monkeypatch.chdir(tmp_path)
+    first = Imports()
+    assert first.of(b"import one\n") == [[0, "one", []]]
+    first.keep()
+    assert Imports().known == first.known
+    harm(closure.MEMORY)
+    assert Imports().known == {} and Imports().of(b"import one\n") == [[0, "one", []]]
+
+
+def test_a_lock_is_parsed_once_for_the_same_bytes_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lock = Path("dvc.lock")
+    parses = []
+    parse = store.yaml12.parse
+    monkeypatch.setattr(store.yaml12, "parse", lambda data: parses.append(data) or parse(data))
+    for text in ("a: {cmd: one}", "a: {cmd: one}", "a: {cmd: two}", "a: {cmd: {1: one}}"):
+        lock.write_text(f"stages: {{{text}}}\n")
+        assert read_lock(lock) == parse(lock.read_bytes())["stages"]
+    assert len(parses) == 3
+    read_lock(lock)
+    assert len(parses) == 4, "JSON has no keys that are numbers, so this is not remembered"
