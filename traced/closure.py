@@ -74,19 +74,27 @@ def imports(file: Path, root: Path) -> frozenset[Path]:
         whole = ".".join([*above, *([module] if module else [])])
         # `from a import b` may name a module b or something in a.
         names.update([whole, *(f"{whole}.{part}" for part in parts)])
-    found: set[Path] = set()
-    for name in names:
-        parts = name.split(".")
-        for depth in range(1, len(parts) + 1):  # `import a.b` also runs a/__init__.py
-            place = root.joinpath(*parts[:depth])
-            found.update(path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file())
-    return frozenset(found)
+    return frozenset(path for name in names for path in modules(name, root))
 
 
-def packages_of(file: Path, root: Path) -> list[Path]:
+@cache
+def modules(name: str, root: Path) -> tuple[Path, ...]:
+    """List the files under `root` that run if a module is imported: `import a.b` also runs a/__init__.py."""
+    package, _, last = name.rpartition(".")
+    above = modules(package, root) if package else ()
+    folder = root.joinpath(*package.split("."))
+    if package and not folder.is_dir():
+        return above
+    return (*above, *(path for path in (folder / f"{last}.py", folder / last / "__init__.py") if path.is_file()))
+
+
+@cache
+def packages_of(folder: Path, root: Path) -> tuple[Path, ...]:
     """List the files that run before a module because it is in a package."""
-    folders = [root / folder for folder in file.parent.relative_to(root).parents] + [file.parent]
-    return [place for folder in folders if folder != root and (place := folder / "__init__.py").is_file()]
+    if folder == root:
+        return ()
+    place = folder / "__init__.py"
+    return (*packages_of(folder.parent, root), *([place] if place.is_file() else []))
 
 
 def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) -> list[Path]:
@@ -102,6 +110,6 @@ def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) ->
         if file not in seen and not (without and file.is_relative_to(without)):
             seen.add(file)
             todo += imports(file, root)
-            todo += packages_of(file, root)
+            todo += packages_of(file.parent, root)
     known_imports().keep()
     return sorted(seen)

@@ -189,10 +189,9 @@ class Store:
             with suppress(OSError):
                 names += os.scandir(runs / key[:2] / key)
         names.sort(key=lambda file: -file.stat().st_mtime_ns)
-        found = [entry for file in names if file.name[0] != "." and (entry := read_entry(Path(file.path)))]
-        if key in self.by_key:
-            found.append(self.by_key[key])
-        return [entry for entry in found if key_of(entry) == key]
+        entries = (read_entry(Path(file.path)) for file in names if file.name[0] != ".")
+        found = [entry for entry in entries if entry and key_of(entry) == key]
+        return [*found, self.by_key[key]] if key in self.by_key else found
 
     def save(self, entry: Entry, kept_here: bool = False) -> None:
         """Keep an entry whose bytes are in the cache."""
