@@ -30,7 +30,7 @@ PORT ?= 8080
 ## How `plan` and `doctor` write what they found: json for programs
 FORMAT ?=
 ## How many tests `test` runs side by side
-WORKERS ?= 2
+WORKERS ?= 3
 ## Files of real texts for `bench-data`; without any it makes some up
 TEXTS ?=
 ## How many builds `test-soak` kills

@@ -18,8 +18,7 @@ import yaml
 from helpers import figures as made_up
 from helpers.browser import in_browser
 from helpers.servers import status_of
-from helpers.shared import made_once
-from helpers.workspaces import ENVIRONMENT, ROOT, Workspace, copy_project
+from helpers.workspaces import ENVIRONMENT, ROOT, clone_of
 from ingot.chatting import conversations
 
 pytestmark = pytest.mark.graph
@@ -29,24 +28,15 @@ SLOW = "import time\ntime.sleep(6)\n"
 UNTIL_SEEN = "import os, time\nfor _ in range(3000):\n    time.sleep(0.1 * (not os.path.exists({seen!r})))\n"
 
 
-def build(folder):
-    """Build the data stage of the micro preset in a new folder."""
-    copy_project(folder)
-    work = Workspace(folder)
-    work.edit("config.yaml", "preset: tiny", "preset: tests/micro/preset.yaml")
-    for name in ("dvc.yaml", "params.json", "dvc.lock"):
-        (folder / name).unlink(missing_ok=True)
-    work.dvc("init", "-q", "--no-scm", "--force")
-    work.call("python", "-m", "traced.pipeline")
-    work.snakemake(TARGET)
-
-
 @pytest.fixture
-def desk(shared, tmp_path_factory):
-    """A folder with the data stage of the micro preset, built."""
-    folder = tmp_path_factory.mktemp("desk") / "ingot"
-    shutil.copytree(made_once(shared / "desk/ingot", build), folder, symlinks=True)
-    return Workspace(folder)
+def desk(start, built_workspace, tmp_path_factory):
+    """A folder with the data stage of the micro build, and nothing else of it."""
+    work = clone_of(start.folder, tmp_path_factory.mktemp("desk") / "ingot")
+    shutil.copytree(built_workspace / ".dvc/cache", work / ".dvc/cache", symlinks=True)
+    work.call("python", "-m", "traced.pipeline")
+    rejected = [path for path in built_workspace.outs() if path.endswith(".rejected.jsonl")]
+    work.snakemake(TARGET, *rejected)
+    return work
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import shutil
 import pytest
 
 from helpers.models import answer_of
+from helpers.shared import made_once
 from ingot.converting.gguf_types import file_type
 from ingot.converting.llama_cpp_tools import refuse_remote_code
 from ingot.errors import InputError
@@ -114,25 +115,36 @@ def test_what_the_converter_says_of_a_broken_model_reaches_the_user(checkpoint, 
         convert(folder, tmp_path / "x.gguf", name="x")
 
 
-@pytest.mark.parametrize(("quant", "sparse"), [("IQ4_NL", True), ("Q8_0", True), ("Q5_0", False)])
-def test_a_model_with_two_of_four_zeros_packs_smaller_than_by_zstd(checkpoint, tmp_path, quant, sparse):
-    from transformers import AutoModelForCausalLM
+@pytest.fixture(scope="session")
+def pruned(shared, checkpoint, tmp_path_factory):
+    """The checkpoint with two zeros of every four weights, as a GGUF file of type F16."""
 
+    def make(path):
+        from transformers import AutoModelForCausalLM
+
+        from ingot.text.tokenizer_files import copy_tokenizer
+        from ingot.training.sparsity import pruned_matrices
+
+        folder = tmp_path_factory.mktemp("pruned")
+        model = AutoModelForCausalLM.from_pretrained(checkpoint)
+        for matrix in pruned_matrices(model).values():
+            fours = matrix.data.view(-1, 4)
+            fours.scatter_(1, fours.abs().argsort(1)[:, :2], 0)
+        model.save_pretrained(folder)
+        copy_tokenizer(checkpoint, folder)
+        convert(folder, path, name="pruned")
+
+    return made_once(shared / "models/pruned.gguf", make)
+
+
+@pytest.mark.parametrize(("quant", "sparse"), [("IQ4_NL", True), ("Q8_0", True), ("Q5_0", False)])
+def test_a_model_with_two_of_four_zeros_packs_smaller_than_by_zstd(pruned, tmp_path, quant, sparse):
     from ingot.io.container import pack_file, read_header, unpack_file
     from ingot.io.records import read_json
     from ingot.settings.gguf import Pack
-    from ingot.text.tokenizer_files import copy_tokenizer
-    from ingot.training.sparsity import pruned_matrices
     from workflow_scripts.gguf.pack import pack
 
-    model = AutoModelForCausalLM.from_pretrained(checkpoint)
-    for matrix in pruned_matrices(model).values():
-        fours = matrix.data.view(-1, 4)
-        fours.scatter_(1, fours.abs().argsort(1)[:, :2], 0)
-    model.save_pretrained(tmp_path / "pruned")
-    copy_tokenizer(checkpoint, tmp_path / "pruned")
-    convert(tmp_path / "pruned", tmp_path / "F16.gguf", name="pruned")
-    quantize(tmp_path / "F16.gguf", [], tmp_path / "q.gguf", quant=quant, threads=1)
+    quantize(pruned, [], tmp_path / "q.gguf", quant=quant, threads=1)
     pack(tmp_path / "q.gguf", tmp_path / "q.zst", tmp_path / "pack.json", settings=Pack(level=19), threads=1)
     plainly = pack_file(tmp_path / "q.gguf", tmp_path / "plain.zst", 19, 1)
     unpack_file(tmp_path / "q.zst", tmp_path / "back")
