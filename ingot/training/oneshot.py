@@ -1,5 +1,6 @@
 """Compress a model in one pass over calibration texts, with llm-compressor. The steps `prune` and `quantize_awq` do."""
 
+from pathlib import Path
 from typing import Any
 
 from ingot.converting.shape import fitting_groups, group_problem
@@ -7,6 +8,7 @@ from ingot.errors import InputError
 from ingot.io.records import Record, sample
 from ingot.settings.training import Calibration
 from ingot.text import chat
+from ingot.training.parts import Parts, going_on
 
 
 def group_of(model: Any, wanted: str | int) -> int:
@@ -31,8 +33,18 @@ def calibration_set(tokenizer: Any, records: list[Record], count: int, length: i
     return Dataset.from_dict({"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]})
 
 
-def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, settings: Calibration) -> None:
-    """Apply llm-compressor's modifiers in `recipe` to `model`, in place. Some of the records calibrate them."""
+def oneshot(
+    model: Any,
+    tokenizer: Any,
+    records: list[Record],
+    recipe: list[tuple[type, dict[str, Any]]],
+    settings: Calibration,
+    work: Path,
+) -> None:
+    """Apply llm-compressor's modifiers to `model`, in place. Some of the records calibrate them.
+
+    `recipe` has the class of each modifier, and its arguments. A run that was killed goes on from what is in `work`.
+    """
     import torch
     from compressed_tensors.offload import remove_dispatch
     from llmcompressor import oneshot as compress
@@ -43,10 +55,15 @@ def oneshot(model: Any, tokenizer: Any, records: list[Record], recipe: Any, sett
         IntermediatesCache.pin_memory = lambda *_, **__: None
     tokenizer.padding_side = "right"
     data = calibration_set(tokenizer, records, settings.records, settings.length)
+    modifiers = []
+    for i, (modifier, given) in enumerate(recipe):  # each goes through the whole model, then the next
+        one = modifier(**given)
+        looks = one.requires_calibration_data
+        modifiers.append(going_on(modifier, Parts(work / str(i), model))(**given) if looks else one)
     compress(
         model=model,
         dataset=data,
-        recipe=recipe,
+        recipe=modifiers,
         max_seq_length=settings.length,
         num_calibration_samples=len(data),
         processor=tokenizer,

@@ -12,8 +12,8 @@ from ingot.training.oneshot import oneshot
 TARGETS = {"attention": r"re:.*self_attn.*_proj$", "feed_forward": r"re:.*mlp.*_proj$"}
 
 
-def recipe(settings: Prune) -> list[Any]:
-    """Make llm-compressor's modifiers for the method and the structure of the settings.
+def recipe(settings: Prune) -> list[tuple[type, dict[str, Any]]]:
+    """List llm-compressor's modifiers, and their arguments, for the method and the structure of the settings.
 
     Sources: Frantar and Alistarh 2023 (SparseGPT), Sun et al. 2024 (Wanda).
     """
@@ -21,9 +21,9 @@ def recipe(settings: Prune) -> list[Any]:
 
     modifier = {"sparsegpt": SparseGPTModifier, "wanda": WandaPruningModifier}[settings.method]
     if settings.structure == "2:4":
-        return [modifier(sparsity=0.5, mask_structure="2:4", targets=list(TARGETS.values()))]
+        return [(modifier, {"sparsity": 0.5, "mask_structure": "2:4", "targets": list(TARGETS.values())})]
     ratios = {part: getattr(settings.ratios, part) for part in TARGETS}
-    return [modifier(sparsity=ratio, targets=[TARGETS[part]]) for part, ratio in ratios.items() if ratio]
+    return [(modifier, {"sparsity": ratio, "targets": [TARGETS[part]]}) for part, ratio in ratios.items() if ratio]
 
 
 def prune(
@@ -31,11 +31,12 @@ def prune(
     train: Path,
     pruned: Path,
     report: Path,
+    work: Path,
     *,
     settings: Prune,
     threads: int,
 ) -> None:
-    """Write the pruned model and a report of its zeros.
+    """Write the pruned model and a report of its zeros. A run that was killed goes on from what is in `work`.
 
     Raises RuntimeError if the settings ask for 2:4 and a matrix does not have this pattern afterwards.
     """
@@ -47,7 +48,7 @@ def prune(
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
     records = list(read_records(train))
-    oneshot(network, tokenizer, records, recipe(settings), settings.calibration)
+    oneshot(network, tokenizer, records, recipe(settings), settings.calibration, work)
     matrices = sparsity.pruned_matrices(network)
     is_two_of_four = all(sparsity.is_two_of_four(matrix) for matrix in matrices.values())
     if settings.structure == "2:4" and not is_two_of_four:

@@ -35,6 +35,7 @@ def quantize_awq(
     packed: Path,
     scaled: Path,
     report: Path,
+    work: Path,
     *,
     scheme: str,
     group: str | int,
@@ -46,6 +47,7 @@ def quantize_awq(
 
     The method is AWQ (Lin et al. 2024). It multiplies the weights of each input by a constant, and divides by it in the
     layer before. So the scaled model computes the same as the model, and zeros stay zeros.
+    A run that was killed goes on from what is in `work`.
 
     Raises RuntimeError if the scaled weights do not fit the model.
     """
@@ -60,11 +62,11 @@ def quantize_awq(
     # In float32: the scaled weights are the ones that GGUF files are made from, and bfloat16 would round them first.
     network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     size, before = group_of(network, group), sparsity.shares(network)
-    recipe = [
-        AWQModifier(duo_scaling="both"),
-        QuantizationModifier(config_groups={"weights": scheme_of(scheme, size)}, ignore=["lm_head"]),
+    recipe: list[tuple[type, dict[str, Any]]] = [
+        (AWQModifier, {"duo_scaling": "both"}),
+        (QuantizationModifier, {"config_groups": {"weights": scheme_of(scheme, size)}, "ignore": ["lm_head"]}),
     ]
-    oneshot(network, tokenizer, list(read_records(train)), recipe, calibration)
+    oneshot(network, tokenizer, list(read_records(train)), recipe, calibration, work)
     with torch.device("meta"):  # without weights of its own
         plain = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model))
     weights = scaled_weights(network, bool(plain.config.tie_word_embeddings), getattr(torch, dtype))

@@ -153,15 +153,15 @@ def test_it_goes_through_the_chain(model, tmp_path):
     if compressed:
         none = {"attention": 0, "feed_forward": 0}
         pruning = Prune(method="sparsegpt", structure="2:4", ratios=none, calibration=calibration)
-        prune(last, train, tmp_path / "pruned", tmp_path / "prune.json", settings=pruning, threads=1)
+        prune(last, train, tmp_path / "pruned", tmp_path / "prune.json", tmp_path / "w", settings=pruning, threads=1)
         awq = {"scheme": "W4A16_ASYM", "group": "auto", "calibration": calibration, "dtype": "float32", "threads": 1}
         last = tmp_path / "scaled"
-        quantize_awq(tmp_path / "pruned", train, tmp_path / "awq", last, tmp_path / "awq.json", **awq)
+        quantize_awq(tmp_path / "pruned", train, tmp_path / "awq", last, tmp_path / "awq.json", tmp_path / "v", **awq)
         assert read_json(tmp_path / "awq.json")["group"] == 64
     if source_name == "phi3":
         return  # its SentencePiece tokenizer puts a space before every text, and none as small is made here so far
     convert(last, tmp_path / "F16.gguf", name="small")
-    importance(last, train, tmp_path / "matrix", settings=Importance(records=8, length=32), threads=1)
+    importance(last, train, tmp_path / "matrix", tmp_path / "u", settings=Importance(records=8, length=32), threads=1)
 
     def paths(of):
         return [tmp_path / f"{of}.{what}" for what in ("json", "safetensors", "jsonl")]

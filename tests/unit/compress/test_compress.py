@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from llmcompressor.core import active_session
 from transformers import AutoModelForCausalLM
 
 from ingot.io.records import read_json, write_records
 from ingot.settings.compress import Prune
 from ingot.settings.training import Calibration, FullTraining
 from ingot.training import sparsity
+from ingot.training.parts import Parts
 from workflow_scripts.compress.prune import prune
 from workflow_scripts.compress.quantize_awq import quantize_awq
 from workflow_scripts.compress.recover import recover
@@ -26,8 +28,16 @@ def train(tmp_path, record):
 
 def pruned(checkpoint, train, tmp_path, **changes):
     settings = {"method": "sparsegpt", "structure": "2:4", "ratios": NONE, "calibration": CALIBRATION} | changes
-    prune(checkpoint, train, tmp_path / "pruned", tmp_path / "report.json", settings=Prune(**settings), threads=1)
+    places = [tmp_path / name for name in ("pruned", "report.json", "work")]
+    prune(checkpoint, train, *places, settings=Prune(**settings), threads=1)
     return tmp_path / "pruned"
+
+
+def awq(folder, train, tmp_path):
+    places = [tmp_path / name for name in ("packed", "scaled", "awq.json", "awq-work")]
+    given = {"scheme": "W4A16_ASYM", "group": "auto", "calibration": CALIBRATION, "dtype": "float32"}
+    quantize_awq(folder, train, *places, **given, threads=1)
+    return tmp_path / "packed"
 
 
 def load(folder):
@@ -93,18 +103,7 @@ def test_two_of_four_knows_a_group_with_three():
 
 def test_awq_scaling_changes_weights_but_not_what_is_computed_and_keeps_zeros(checkpoint, train, tmp_path):
     folder = pruned(checkpoint, train, tmp_path)
-    quantize_awq(
-        folder,
-        train,
-        tmp_path / "packed",
-        tmp_path / "scaled",
-        tmp_path / "awq.json",
-        scheme="W4A16_ASYM",
-        group="auto",
-        calibration=CALIBRATION,
-        dtype="float32",
-        threads=1,
-    )
+    awq(folder, train, tmp_path)
     plain, scaled, packed = load(folder), load(tmp_path / "scaled"), load(tmp_path / "packed")
     ids = torch.arange(3, 40)[None]
     with torch.no_grad():
@@ -116,3 +115,57 @@ def test_awq_scaling_changes_weights_but_not_what_is_computed_and_keeps_zeros(ch
     assert (tmp_path / "packed/model.safetensors").stat().st_size < (
         tmp_path / "scaled/model.safetensors"
     ).stat().st_size
+
+
+def bytes_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+KINDS = {
+    "sparsegpt": lambda *given: pruned(*given, method="sparsegpt"),
+    "wanda, two ratios": lambda *given: pruned(
+        *given, method="wanda", structure="unstructured", ratios={"attention": 0.3, "feed_forward": 0.6}
+    ),
+    "awq": awq,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_run_that_was_killed_goes_on_and_ends_with_the_same_bytes(
+    checkpoint, train, tmp_path, monkeypatch, kind, kept
+):
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = KINDS[kind](checkpoint, train, tmp_path / "whole")
+    keep, compressed = Parts.keep, []
+
+    def keep_or_die(self, model, modules):
+        before = self.count
+        keep(self, model, modules)
+        compressed.append(self.count > before)
+        if len(compressed) == kept:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Parts, "keep", keep_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        KINDS[kind](checkpoint, train, tmp_path / "killed")
+    active_session().reset()  # a process that was killed leaves none
+    del compressed[:-kept]
+    again = KINDS[kind](checkpoint, train, tmp_path / "killed")
+    assert compressed[kept : 2 * kept] == [False] * kept, "what was kept is passed over"
+    assert all(compressed[2 * kept :]) and len(compressed) == kept + (6 if "two" in kind else 3)
+    assert bytes_of(again) == bytes_of(whole)
+    if kind == "awq":
+        assert bytes_of(again.parent / "scaled") == bytes_of(whole.parent / "scaled")
+
+
+def test_a_full_disk_keeps_no_part_and_stops_nothing(checkpoint, tmp_path, monkeypatch, capfd):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    parts = Parts(tmp_path / "work", model := load(checkpoint))
+    parts.keep(model, [model.model.layers[0].mlp.up_proj])
+    assert "a compressed part was not kept" in capfd.readouterr().err
+    assert not list((tmp_path / "work").iterdir())

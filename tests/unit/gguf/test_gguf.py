@@ -10,6 +10,7 @@ from ingot.converting.llama_cpp_tools import refuse_remote_code
 from ingot.errors import InputError
 from ingot.inference.gguf_model import check_gguf, open_gguf
 from ingot.settings.gguf import Importance
+from workflow_scripts.gguf import importance as script
 from workflow_scripts.gguf.convert import convert
 from workflow_scripts.gguf.quantize import quantize
 
@@ -28,6 +29,7 @@ def matrix(checkpoint, tmp_path_factory):
         checkpoint,
         folder / "train.jsonl",
         folder / "matrix.safetensors",
+        folder / "work",
         settings=Importance(records=8, length=64),
         threads=1,
     )
@@ -157,3 +159,26 @@ def test_a_model_with_two_of_four_zeros_packs_smaller_than_by_zstd(pruned, tmp_p
         assert packed < (tmp_path / "plain.zst").stat().st_size - 0.05 * sum(turned)
     else:
         assert packed == (tmp_path / "plain.zst").stat().st_size
+
+
+def test_an_importance_that_was_killed_goes_on_and_ends_with_the_same_bytes(checkpoint, matrix, tmp_path, monkeypatch):
+    def measure():
+        train = matrix.parent / "train.jsonl"
+        settings = Importance(records=8, length=64)
+        script.importance(checkpoint, train, tmp_path / "matrix", tmp_path / "work", settings=settings, threads=1)
+
+    encode, encoded = script.chat.encode, []
+
+    def encode_or_die(*given):
+        encoded.append(given)
+        if len(encoded) == 6:
+            raise KeyboardInterrupt
+        return encode(*given)
+
+    monkeypatch.setattr(script, "SECONDS", 0)
+    monkeypatch.setattr(script.chat, "encode", encode_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        measure()
+    measure()
+    assert len(encoded) == 9, "the sixth again, and what came after it"
+    assert (tmp_path / "matrix").read_bytes() == matrix.read_bytes()
