@@ -55,11 +55,13 @@ def oneshot(
         IntermediatesCache.pin_memory = lambda *_, **__: None
     tokenizer.padding_side = "right"
     data = calibration_set(tokenizer, records, settings.records, settings.length)
-    modifiers = []
+    modifiers, parts = [], None
     for i, (modifier, given) in enumerate(recipe):  # each goes through the whole model, then the next
         one = modifier(**given)
-        looks = one.requires_calibration_data
-        modifiers.append(going_on(modifier, Parts(work / str(i), model))(**given) if looks else one)
+        if one.requires_calibration_data:
+            parts = Parts(work / str(i), model, parts)
+            one = going_on(modifier, parts)(**given)
+        modifiers.append(one)
     compress(
         model=model,
         dataset=data,

@@ -168,4 +168,24 @@ def test_a_full_disk_keeps_no_part_and_stops_nothing(checkpoint, tmp_path, monke
     parts = Parts(tmp_path / "work", model := load(checkpoint))
     parts.keep(model, [model.model.layers[0].mlp.up_proj])
     assert "a compressed part was not kept" in capfd.readouterr().err
-    assert not list((tmp_path / "work").iterdir())
+    monkeypatch.undo()
+    parts.keep(model, [model.model.layers[1].mlp.up_proj])
+    parts.end()
+    assert not list((tmp_path / "work").iterdir()), "nor one behind it"
+
+
+def test_parts_are_taken_only_if_all_of_the_modifier_before_are_there(checkpoint, tmp_path):
+    model = load(checkpoint)
+    layers = [model.model.layers[i].mlp.up_proj for i in range(2)]
+    first, second = (Parts(tmp_path / name, model) for name in "12")
+    for parts in (first, second):
+        for layer in layers:
+            parts.keep(model, [layer])
+    second.end()
+
+    def taken():
+        return Parts(tmp_path / "2", model, Parts(tmp_path / "1", model)).finished
+
+    assert taken() == set()
+    first.end()
+    assert taken() == set(layers)
