@@ -73,11 +73,13 @@ def followed(folder, home, **variables):
         word, _, rest = line.partition(" ")
         if word == "ENV":
             environment |= dict(pair.split("=", 1) for pair in rest.replace("/home/ingot", str(home)).split())
-            environment["INGOT_VENVS"] = str(ROOT / ".venvs")  # what RUN would build is there
+            environment["INGOT_VENVS"] = str(ROOT / ".venvs")  # where it is built once
         elif word == "COPY":
             source, target = rest.split()[-2:]
             shutil.copytree(folder / source, work / target)
         elif word == "RUN" and rest.startswith("python3"):
+            # With the settings of this machine for packages, which are no part of a container.
+            subprocess.run([python, *rest.split()[1:]], cwd=ROOT, check=True, capture_output=True)
             subprocess.run([python, *rest.split()[1:]], cwd=work, env=environment, check=True, capture_output=True)
         elif word == "CMD":
             command = [python, *json.loads(rest)[1:-1], str(port)]
