@@ -10,6 +10,7 @@ import time
 import pytest
 
 from helpers.servers import KEY, Server, environment, serving
+from helpers.workspaces import ROOT
 from ingot.io.records import read_records
 from ingot.text.checkers import is_right
 
@@ -59,7 +60,10 @@ def test_make_serve_serves_the_release_of_the_build(workspace, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        ["make", "serve", f"PORT={port}"], cwd=workspace.folder, env=environment(tmp_path), start_new_session=True
+        ["make", "serve", f"PORT={port}"],
+        cwd=workspace.folder,
+        env=environment(tmp_path, INGOT_VENVS=str(ROOT / ".venvs")),
+        start_new_session=True,
     )
     running = Server(process, [{"event": "ready", "address": f"http://127.0.0.1:{port}/v1"}])
     try:
