@@ -54,7 +54,7 @@ ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
 
-.PHONY: help build envs why plan doctor hermetic preview unpack sign verify publish container serve chat studio bisect settings dvc.yaml figures pictures test test-unit test-slow test-soak soak-serving test-slurm \
+.PHONY: help build envs why plan frontier doctor hermetic preview unpack sign verify publish container serve chat studio bisect settings dvc.yaml figures pictures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
 
 ## Show what make can do here
@@ -91,6 +91,11 @@ hermetic: envs
 plan: envs
 	@$(call PYTHON,workflow) -m ingot.cli plan $(filter-out all,$(TARGET)) $(if $(PRESET),--preset "$(PRESET)") \
 	  $(if $(PROFILE),--profile "$(PROFILE)") $(if $(filter json,$(FORMAT)),--json)
+
+## Search for the best base within `budget`: GGUF types of several models of the chain, tried and compared
+frontier:
+	@$(MAKE) --no-print-directory build TARGET="results/frontier/confirmed.json results/frontier/frontier.svg"
+	@$(call PYTHON,workflow) -m ingot.tools.frontier
 
 ## Say what this machine lacks for PRESET, with PROFILE if there is one, and what to do
 doctor:

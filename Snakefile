@@ -19,6 +19,7 @@ include: "rules/modifiers.smk"
 include: "rules/router.smk"
 include: "rules/suites.smk"
 include: "rules/release.smk"
+include: "rules/frontier.smk"
 
 
 rule all:

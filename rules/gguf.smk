@@ -3,6 +3,8 @@
 Inputs:   the last checkpoint of the chain, results/data/train.jsonl
 Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`
           results/packed/{quant}.gguf.zst  the packed file; it contains the size and the digest of its content
+          results/types/{source}/{quant}.gguf  the same of other models of the chain, for who asks for them
+          results/types/distil/{quant}.gguf    the same of the last model before compression, trained for the type
 """
 
 # These run in processes of their own.
@@ -13,6 +15,7 @@ SERVED = f"results/gguf/{BUILD.served}.gguf"
 
 wildcard_constraints:
     quant="[A-Z0-9_]+",
+    source="|".join([*CHAIN.models, "distil"]),
 
 
 rule convert:
@@ -55,7 +58,14 @@ if BUILD.has_importance:
             RUN
 
 
-ruleorder: convert > quantize
+if "distil" in CHAIN:
+
+    # The file of that type is what was trained.
+    ruleorder: take_distilled > convert > quantize
+
+else:
+
+    ruleorder: convert > quantize
 
 
 rule quantize:
@@ -99,3 +109,108 @@ rule pack:
         "Pack {wildcards.quant}"
     shell:
         RUN
+
+
+use rule convert as convert_model with:
+    input:
+        model=lambda wildcards: CHAIN.weights_of(wildcards.source),
+        code=code("gguf", "gguf/convert", CONVERTER, PROBE),
+    output:
+        gguf="results/types/{source}/F16.gguf",
+    log:
+        "logs/convert_model_{source}.log",
+    message:
+        "Convert {wildcards.source} to a 16-bit GGUF file"
+
+
+MATRIX_OF_MODEL = "results/types/{source}/importance.safetensors"
+
+if BUILD.has_importance:
+
+    use rule importance as importance_of_model with:
+        input:
+            model=lambda wildcards: CHAIN.weights_of(wildcards.source),
+            train="results/data/train.jsonl",
+            code=code("gguf", "gguf/importance"),
+        output:
+            matrix=MATRIX_OF_MODEL,
+        log:
+            "logs/importance_of_model_{source}.log",
+        message:
+            "Measure the importance matrix of {wildcards.source}"
+
+
+ruleorder: distil > convert_model > quantize_model
+
+
+use rule quantize as quantize_model with:
+    input:
+        gguf="results/types/{source}/F16.gguf",
+        matrix=[MATRIX_OF_MODEL] if BUILD.has_importance else [],
+        code=code("gguf", "gguf/quantize"),
+    output:
+        quantized="results/types/{source}/{quant}.gguf",
+    log:
+        "logs/quantize_model_{source}_{quant}.log",
+    message:
+        "Quantise {wildcards.source} to {wildcards.quant}"
+
+
+if BUILD.has_data and BUILD.types:
+    BEFORE = CHAIN.uncompressed
+
+    # The same job for a search and for a chain, so that what a search has trained is there for the build.
+    rule distil:
+        input:
+            model=CHAIN.weights_of(BEFORE),
+            train="results/data/train.jsonl",
+            gguf=f"results/types/{BEFORE}/F16.gguf",
+            start=f"results/types/{BEFORE}/{{quant}}.gguf",
+            matrix=(
+                [MATRIX_OF_MODEL.format(source=BEFORE)] if BUILD.has_importance else []
+            ),
+            gate=BUILD.gates_up_to(BEFORE),
+            code=code("gguf", "compress/distil"),
+        output:
+            distilled=directory("results/types/distil/{quant}"),
+            quantized="results/types/distil/{quant}.gguf",
+            report="results/types/distil/{quant}.json",
+        log:
+            "logs/distil_{quant}.log",
+        priority: LONG_WAY
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(
+                training=SETTINGS.distil.training,
+                difficulties=SETTINGS.adapt.difficulties,
+                dtype=SETTINGS.merge.dtype,
+                **SHARED,
+            ),
+        message:
+            f"Train {BEFORE} for {{wildcards.quant}}"
+        shell:
+            RUN
+
+
+if "distil" in CHAIN:
+
+    rule take_distilled:
+        input:
+            checkpoint=f"results/types/distil/{SETTINGS.distil.type}",
+            gguf=f"results/types/distil/{SETTINGS.distil.type}.gguf",
+            losses=f"results/types/distil/{SETTINGS.distil.type}.json",
+            code=code("data", "compress/take_distilled"),
+        output:
+            distilled=directory("results/distilled"),
+            quantized=f"results/gguf/{SETTINGS.distil.type}.gguf",
+            report="results/reports/distil.json",
+        log:
+            "logs/take_distilled.log",
+        params:
+            **step(),
+        message:
+            f"Take what was trained for {SETTINGS.distil.type}"
+        shell:
+            RUN

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -152,7 +153,10 @@ def builds_meanwhile(request):
     if os.environ.get("PYTEST_XDIST_WORKER") != "gw0" or not any(map(needs_micro_build, request.session.items)):
         yield
         return
-    build = threading.Thread(target=request.getfixturevalue("micro_build").done)
+    build = request.getfixturevalue("micro_build")
+    known = {"sources": request.getfixturevalue("start").sources(), "folder": str(build.folder)}
+    request.config.cache.set("ingot/micro", known)
+    build = threading.Thread(target=build.done)
     build.start()
     yield
     build.join()
@@ -171,17 +175,18 @@ def pytest_collection_modifyitems(items):
 def built_workspace(micro_build, start, pytestconfig):
     """The folder of the micro build."""
     workspace = micro_build.done()
-    pytestconfig.cache.set("ingot/micro", {"sources": start.sources(), "outs": workspace.outs()})
+    known = {"sources": start.sources(), "folder": str(workspace.folder), "outs": workspace.outs()}
+    pytestconfig.cache.set("ingot/micro", known)
     return workspace
 
 
 @pytest.fixture
 def micro_outs(start, request):
-    """{path: digest} of all artifacts of a micro build of these sources: that of another run, or one made now."""
+    """{path: digest} of all artifacts of a micro build of these sources: of another run, be it at work, or made now."""
     known = request.config.cache.get("ingot/micro", {})
-    if known.get("sources") == start.sources():
-        return known["outs"]
-    return request.getfixturevalue("built_workspace").outs()
+    if known.get("sources") != start.sources():
+        return request.getfixturevalue("built_workspace").outs()
+    return known.get("outs") or MicroBuild(start, Path(known["folder"])).done().outs()
 
 
 @pytest.fixture(scope="session")

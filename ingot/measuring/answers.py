@@ -154,7 +154,10 @@ def compare_domains(ours: list[Record], theirs: list[Record]) -> dict[str, dict[
     groups: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     for row, other in zip(checked(ours), checked(theirs), strict=True):
         groups[row["domain"]].append((row["right"], other["right"]))
-    compared = {domain: compare_pairs(*zip(*pairs, strict=True)) for domain, pairs in sorted(groups.items())}
+    compared = {
+        domain: compare_pairs([ours for ours, _ in pairs], [theirs for _, theirs in pairs])
+        for domain, pairs in sorted(groups.items())
+    }
     adjusted = holm({domain: figures["p_value"] for domain, figures in compared.items()})
     return {domain: {**figures, "p_adjusted": adjusted[domain]} for domain, figures in compared.items()}
 

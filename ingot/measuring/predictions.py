@@ -76,14 +76,12 @@ def predict(logits_of: Callable[[list[int]], Any], conversations: Iterator[Any],
     return Prediction(np.array(tokens, dtype=np.int32), np.concatenate(rows))
 
 
-def likeness(child: Prediction, parent: Prediction) -> dict[str, float]:
-    """Compare the predictions of a child with those of its parent.
+def compare_tokens(child: Prediction, parent: Prediction) -> tuple[Any, Any]:
+    """Compare two predictions at each token.
 
-    Returns:
-        `top1_agreement`: the share of tokens, from 0 to 1, for which both find the same token the likeliest; `kl`: the
-        mean KL divergence (parent || child) in nats; `perplexity_ratio`: the child's perplexity over the parent's.
-
-    A log-probability too low for float16 (-inf) is read as -65504. So a token that the parent excludes adds nothing.
+    Returns the KL divergence (parent || child) in nats, float64 [tokens], and whether both find the same token the
+    likeliest, bool [tokens]. A log-probability too low for float16 (-inf) is read as -65504. So a token that the parent
+    excludes adds nothing.
 
     Raises RuntimeError if the two were not measured on the same tokens.
     """
@@ -91,15 +89,26 @@ def likeness(child: Prediction, parent: Prediction) -> dict[str, float]:
 
     if not np.array_equal(child.tokens, parent.tokens):
         raise RuntimeError("child and parent were measured on different tokens: their tokenizers disagree")
-    divergence, agreeing = 0.0, 0
+    divergences, agree = [], []
     for start in range(0, len(child.tokens), BLOCK):  # not all at once: a vocabulary may have 150,000 tokens
         ours, theirs = (
             np.maximum(one.logprobs[start : start + BLOCK].astype(np.float32), -65504.0) for one in (child, parent)
         )
-        divergence += float((np.exp(theirs) * (theirs - ours)).sum(dtype=np.float64))
-        agreeing += int((ours.argmax(-1) == theirs.argmax(-1)).sum())
+        divergences.append((np.exp(theirs) * (theirs - ours)).sum(axis=1, dtype=np.float64))
+        agree.append(ours.argmax(-1) == theirs.argmax(-1))
+    return np.concatenate(divergences), np.concatenate(agree)
+
+
+def likeness(child: Prediction, parent: Prediction) -> dict[str, float]:
+    """Compare the predictions of a child with those of its parent. See `compare_tokens` for errors.
+
+    Returns:
+        `top1_agreement`: the share of tokens, from 0 to 1, for which both find the same token the likeliest; `kl`: the
+        mean KL divergence (parent || child) in nats; `perplexity_ratio`: the child's perplexity over the parent's.
+    """
+    divergences, agree = compare_tokens(child, parent)
     return {
-        "top1_agreement": round(agreeing / len(child.tokens), 4),
-        "kl": round(divergence / len(child.tokens), 5),
+        "top1_agreement": round(float(agree.mean()), 4),
+        "kl": round(float(divergences.mean()), 5),
         "perplexity_ratio": round(child.perplexity() / parent.perplexity(), 4),
     }

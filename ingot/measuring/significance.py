@@ -45,8 +45,11 @@ def mean_interval(values: Sequence[float]) -> dict[str, float]:
     return {"share": round(fmean(values), 4), "low": round(low, 4), "high": round(high, 4), "of": len(values)}
 
 
-def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, float]:
+def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool], looks: int = 1) -> dict[str, float]:
     """Compare two models by which of the same questions they answer right. Both lists are in the same order.
+
+    With more `looks`, so many models are compared, and the intervals of all of them hold at once in 95 % of cases
+    (Bonferroni).
 
     Returns:
         `won` and `lost`: how many questions only we, or only they, answer right; `gain` in points of exact match;
@@ -60,7 +63,7 @@ def compare_pairs(ours: Sequence[bool], theirs: Sequence[bool]) -> dict[str, flo
     adjusted_won, adjusted_lost, of = won + 0.5, lost + 0.5, len(ours) + 2
     middle = (adjusted_won - adjusted_lost) / of
     spread = (adjusted_won + adjusted_lost - (adjusted_won - adjusted_lost) ** 2 / of) ** 0.5 / of
-    reach = Z * spread
+    reach = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / looks) * spread
     extreme = sum(math.comb(won + lost, count) for count in range(min(won, lost) + 1))
     p_value = min(1.0, 2 * extreme / 2 ** (won + lost))
     return {

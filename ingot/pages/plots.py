@@ -1,11 +1,12 @@
 """Draw the plots of a build. Each `draw_` function returns a function that draws on the axes that it is given."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import hypot
 from typing import Any
 
-from ingot.pages.figures import BASE, CHECKPOINTS, CONFIDENCE, GUIDE, INK, SYSTEM, colour_of
+from ingot.pages.figures import BASE, CHECKPOINTS, CONFIDENCE, GGUF, GUIDE, INK, SYSTEM, colour_of
 
 Report = dict[str, Any]
 Draw = Callable[[Any], None]
@@ -201,7 +202,6 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
 
     def draw(axes: Any) -> None:
         from matplotlib.lines import Line2D
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
         heights = [100 * model.right["share"] for model in models]
         for i, (model, height) in enumerate(zip(models, heights, strict=True)):
@@ -219,13 +219,7 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
                 markersize=15 if is_system else 7,
                 zorder=3,
             )
-        axes.set_xscale("log")
-        least, most = min(model.bytes for model in models), max(model.bytes for model in models)
-        axes.set_xlim(least / 1.5, most * 1.5)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(in_units))
-        axes.margins(y=0.08)
+        scale_bytes(axes, [model.bytes for model in models])
         axes.set_xlabel("on disk, log scale (further left is better)")
         axes.set_ylabel(f"exact match on {models[0].right['of']:,} held-out questions, % (higher is better)")
         label_points(axes, models, heights)
@@ -246,6 +240,58 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
         axes.legend(handles=handles, fontsize=LABEL, frameon=False, loc="lower left")
 
     return draw
+
+
+def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
+    """Draw what candidates take in memory, and how many validation prompts they answer right; a star is the chosen one.
+
+    Candidates that were not asked are not shown. A line is the model `before` compression.
+    """
+
+    def draw(axes: Any) -> None:
+        asked = [row for row in rows if row["of"]]
+        if not asked:
+            axes.annotate("no candidate was asked", (0.5, 0.5), xycoords="axes fraction", ha="center")
+            axes.set_axis_off()
+            return
+        sources = list(dict.fromkeys(row["recipe"].rpartition("-")[0] for row in rows))
+        markers = dict(zip(sources, itertools.cycle("osD^v"), strict=False))
+        models = []
+        for row in asked:
+            source, _, quant = row["recipe"].rpartition("-")
+            right = {"share": row["right"] / row["of"], "low": row["interval"][0], "high": row["interval"][1]}
+            height, place = 100 * right["share"], row["memory_bytes"]
+            axes.errorbar([place], [height], reach_of([right]), color=GGUF, alpha=0.3, linewidth=1.2)
+            marker, size = ("*", 15) if row["chosen"] else (markers[source], 6)
+            axes.plot(place, height, marker, color=GGUF, markersize=size, zorder=3)
+            models.append(Sized(quant, row["memory_bytes"], right))
+        share = 100 * before["share"]
+        axes.axhline(share, color=GUIDE, linewidth=0.7, linestyle=":")
+        scale_bytes(axes, [model.bytes for model in models])
+        axes.annotate(f"{before['model']} in 16 bits, {share:.1f} %", (models[0].bytes, share), fontsize=7, va="bottom")
+        axes.set_xlabel("in memory, log scale (further left is better)")
+        axes.set_ylabel(f"right answers to {asked[0]['of']:,} validation prompts, % (higher is better)")
+        label_points(axes, models, [100 * model.right["share"] for model in models])
+        for source, marker in markers.items():
+            axes.plot([], [], marker, color=GGUF, label=f"made from {source}")
+        axes.plot([], [], "|", color=GUIDE, label="95 % interval")
+        if any(row["chosen"] for row in asked):
+            axes.plot([], [], "*", color=GGUF, markersize=12, label="chosen")
+        axes.legend(fontsize=LABEL, frameon=False, loc="lower right")
+
+    return draw
+
+
+def scale_bytes(axes: Any, sizes: Sequence[float]) -> None:
+    """Let the horizontal axis show numbers of bytes, on a log scale."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(min(sizes) / 1.5, max(sizes) * 1.5)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(in_units))
+    axes.margins(y=0.08)
 
 
 def label_points(axes: Any, models: Sequence[Sized], heights: Sequence[float]) -> None:

@@ -153,6 +153,11 @@ def looked_at_once(s: Situation, settings: Calibration) -> float:
     return 8 * min(settings.length, s.record_tokens) * s.weights.vocabulary if s.on_gpu else 0
 
 
+def type_among(s: Situation, wildcards: Wildcards) -> str:
+    """Find the GGUF type among the wildcards of a job; "" if there is none whose size is known."""
+    return next((one for one in wildcards if one in s.gguf_bytes), "")
+
+
 def asked(s: Situation, questions: float) -> float:
     """Return the operations of asking so many questions."""
     return 2 * s.weights.computed * questions * s.record_tokens
@@ -280,6 +285,16 @@ def quantize_awq(s: Situation, _: Wildcards) -> Estimate:
     return s.on_device(whole, more, process, whole + copied, operations=operations, file_bytes=made)
 
 
+def distil(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate the training for a type. The parent computes, too, and what rounding changes is kept."""
+    training = s.build.settings.distil.training
+    logits = training.batch * training.length * s.weights.vocabulary * 4 * LOGITS
+    one = full(s, training, s.build.settings.merge.dtype, 8 * s.weights.parameters + logits)
+    rounding = training.steps / training.refresh * 2000 * s.weights.parameters
+    made = one.file_bytes + quantize(s, wildcards).file_bytes
+    return replace(one, operations=4 / 3 * one.operations + rounding, file_bytes=made)
+
+
 def convert(s: Situation, _: Wildcards) -> Estimate:
     """Estimate the 16-bit GGUF file."""
     made = s.gguf_bytes.get("F16", 2 * s.weights.parameters) + 0.4 * s.weights.tokenizer_bytes
@@ -288,7 +303,7 @@ def convert(s: Situation, _: Wildcards) -> Estimate:
 
 def quantize(s: Situation, wildcards: Wildcards) -> Estimate:
     """Estimate a GGUF file of another type."""
-    made = s.gguf_bytes.get(wildcards[0], s.weights.parameters) + 0.4 * s.weights.tokenizer_bytes
+    made = s.gguf_bytes.get(type_among(s, wildcards), s.weights.parameters) + 0.4 * s.weights.tokenizer_bytes
     return Estimate(made, PLAIN + 2 * s.weights.parameters, seconds=1, operations=200 * s.weights.parameters)
 
 
@@ -311,8 +326,8 @@ def measure(s: Situation, _: Wildcards) -> Estimate:
 
 
 def measure_gguf(s: Situation, wildcards: Wildcards) -> Estimate:
-    """Estimate measuring a GGUF file."""
-    return ask_gguf(s, wildcards[0], s.questions, predictions(s) + s.questions * ANSWER_BYTES)
+    """Estimate measuring a GGUF file. The model before compression has 16 bits."""
+    return ask_gguf(s, type_among(s, wildcards) or "F16", s.questions, predictions(s) + s.questions * ANSWER_BYTES)
 
 
 def versus_parent(s: Situation, _: Wildcards) -> Estimate:
@@ -334,7 +349,7 @@ def ask_for_pairs(s: Situation, _: Wildcards) -> Estimate:
 
 def ask_suite(s: Situation, wildcards: Wildcards) -> Estimate:
     """Estimate asking a suite of the field: as many questions as a model is measured by."""
-    quant = next((one for one in wildcards if one in s.gguf_bytes), None)
+    quant = type_among(s, wildcards)
     size = s.questions * ANSWER_BYTES
     return ask_gguf(s, quant, s.questions, size) if quant else ask_checkpoint(s, s.questions, size)
 
@@ -358,6 +373,28 @@ def pack(s: Situation, wildcards: Wildcards) -> Estimate:
     """Estimate a packed file."""
     content = quantize(s, wildcards).file_bytes
     return Estimate(0.93 * content, PLAIN + content, record_bytes=content, seconds=1)
+
+
+def screen_candidate(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate comparing a candidate token by token, and packing it once."""
+    one = ask_gguf(s, type_among(s, wildcards), 0, 1000)
+    operations = 2 * s.weights.computed * s.build.settings.measure.fidelity_tokens
+    held = one.memory_bytes + 3 * predictions(s)
+    return replace(one, memory_bytes=held, operations=operations, record_bytes=pack(s, wildcards).record_bytes)
+
+
+def ask_candidate(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate asking a candidate the validation prompts."""
+    frontier = s.build.settings.frontier
+    assert frontier
+    domains = len({source.domain for source in s.build.settings.sources})
+    most = min(frontier.questions * domains, s.records * s.build.settings.split.shares.valid)
+    return ask_gguf(s, type_among(s, wildcards), most, most * ANSWER_BYTES)
+
+
+def time_candidates(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate timing the candidates, of which those of 16 bits are the largest."""
+    return ask_gguf(s, "F16", 12 * len(s.build.candidates), 1000)
 
 
 def release(s: Situation, _: Wildcards) -> Estimate:
@@ -406,6 +443,15 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "ask_served": ask_served,
     "ask_modifier": ask_served,
     "convert_modifier": convert_modifier,
+    "distil": distil,
+    "convert_model": convert,
+    "importance_of_model": importance,
+    "quantize_model": quantize,
+    "measure_before": measure_gguf,
+    "screen_candidate": screen_candidate,
+    "ask_candidate": ask_candidate,
+    "time_candidates": time_candidates,
+    "confirm_candidate": measure_gguf,
     "release": release,
 }
 """What is not here holds no model, unless its settings name one of their own, and no records."""

@@ -23,8 +23,6 @@ from ingot.workflow.parts import files_of
 SHAPES = "presets/shapes"
 OFFERED = get_args(GgufType)
 """The types that the settings offer."""
-SMALLEST = ["IQ1_S"]
-"""The type of llama.cpp with the fewest bits, which the arithmetic of a budget ends with."""
 RECORD_BYTES, RECORD_TOKENS = 330, 32
 """A row of the tiny world, as it is read and as it is trained on."""
 FEW_TOKENS = 200.0

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from ingot.settings.gguf import GgufType
 from ingot.settings.section import Section, setting
 from ingot.settings.training import Calibration, FullTraining
 
@@ -28,6 +29,23 @@ class Recover(Section):
     """Training of the pruned model with its zeros held."""
 
     training: FullTraining
+
+
+class DistilTraining(FullTraining):
+    """Training of every weight through the rounding of a type."""
+
+    refresh: int = setting(
+        "Steps from one look at what rounding changes to the next; it takes long in types below 4 bits",
+        unit="steps",
+        ge=1,
+    )
+
+
+class Distil(Section):
+    """Training through the rounding of a GGUF type: the model learns to answer like its parent in few bits."""
+
+    type: GgufType = setting("llama.cpp type that the weights are rounded to; must be in `gguf.types`")
+    training: DistilTraining
 
 
 class QuantizeAwq(Section):

@@ -2,10 +2,10 @@
 
 from ingot.settings.adapter import Adapt, Merge, Prefer, Target
 from ingot.settings.base import Base, Pretrain, TrainTokenizer
-from ingot.settings.compress import Prune, QuantizeAwq, Recover
+from ingot.settings.compress import Distil, Prune, QuantizeAwq, Recover
 from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign, Source, Split
 from ingot.settings.filters import Filter
-from ingot.settings.gguf import Budget, Gguf, Importance, Pack
+from ingot.settings.gguf import Budget, Frontier, Gguf, Importance, Pack
 from ingot.settings.judge import Judge, Score
 from ingot.settings.measure import AskSuite, Compare, Gate, GateSystem, JudgeOpen, Measure
 from ingot.settings.modifiers import Modifiers
@@ -48,10 +48,12 @@ class Settings(Section):
     prune: Prune
     recover: Recover
     quantize_awq: QuantizeAwq
+    distil: Distil
     importance: Importance | None
     gguf: Gguf | None
     pack: Pack
     budget: Budget | None
+    frontier: Frontier | None
     modifiers: Modifiers | None
     router: Router | None
     detector: Detector | None

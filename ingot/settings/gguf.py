@@ -25,8 +25,23 @@ GgufType = Literal[
     "Q3_K_L",
     "Q3_K_M",
     "Q3_K_S",
+    "IQ3_M",
+    "IQ3_S",
+    "IQ3_XS",
+    "IQ3_XXS",
     "Q2_K",
+    "Q2_K_S",
+    "IQ2_M",
+    "IQ2_S",
+    "IQ2_XS",
+    "IQ2_XXS",
+    "IQ1_M",
+    "IQ1_S",
+    "TQ2_0",
+    "TQ1_0",
 ]
+NEED_IMPORTANCE = {"IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"}
+"""The types that llama.cpp makes only with an importance matrix."""
 
 
 def with_f16(types: list[GgufType]) -> list[GgufType]:
@@ -67,7 +82,26 @@ def bytes_of(size: str) -> int:
 
 
 class Budget(Section):
-    """What the released base may take, which `make plan` holds the configuration against; null: it may take any."""
+    """What the released base may take and lose, for `make plan` and `make frontier`; null: it may take any."""
 
     file: Size | None = setting("Packed file, such as 60MB", default=None)
     memory: Size | None = setting("The model in memory, such as 90MB", default=None)
+    loss: float | None = setting(
+        "What its answers may lose against the last model before compression", default=None, unit="points", ge=0
+    )
+
+
+class Frontier(Section):
+    """`make frontier`: types of models of the chain are tried, for the best base within `budget`; null: no search."""
+
+    sources: Distinct[str] = setting(
+        "Models of the chain that are tried; empty: the last one before compression, and the last of all"
+    )
+    types: Distinct[GgufType] = setting("llama.cpp types that are tried of each", min_length=1)
+    distilled: Distinct[GgufType] = setting(
+        "Types that the last model before compression is trained for, by `distil.training`; empty: none"
+    )
+    questions: int = setting("Validation questions of each domain that are asked at most", unit="questions", ge=1)
+    max_kl: float = setting(
+        "Largest mean KL divergence from the model before compression with which one is still asked", unit="nats", gt=0
+    )

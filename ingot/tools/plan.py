@@ -44,7 +44,8 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     build = open_build(given, ROOT)
     config = {"preset": options.preset} if options.preset else {}
     shape = planning.config_of(build, ROOT)
-    wanted = [*build.types, *planning.OFFERED, *planning.SMALLEST] if build.settings.budget else build.types
+    searches = build.settings.budget or any("frontier" in target for target in options.targets)
+    wanted = [*build.types, *planning.OFFERED] if searches else build.types
     sizes = planning.gguf_bytes(shape, list(dict.fromkeys(wanted)), ROOT)
     situation = planning.situation_of(build, shape, sizes)
     experience = Experience(EXPERIENCE)

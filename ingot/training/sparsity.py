@@ -38,7 +38,7 @@ class Mask:
         self.matrices = pruned_matrices(model)
         self.kept = {name: matrix != 0 for name, matrix in self.matrices.items()}
 
-    def apply(self) -> None:
+    def apply(self, _: int = 0) -> None:
         """Set the remembered zeros to zero again."""
         import torch
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ingot.errors import InputError
 from ingot.settings.everything import Settings
+from ingot.settings.gguf import NEED_IMPORTANCE
 from ingot.settings.load import Given, load, preset_files
 from ingot.settings.measure import Gate, Suite
 from ingot.settings.section import Section
@@ -119,6 +120,23 @@ class Build:
         return bool(self.types and self.settings.importance and self.has_data)
 
     @property
+    def candidates(self) -> list[tuple[str, str]]:
+        """What `make frontier` tries: (model of the chain, GGUF type). None without data, or without GGUF files.
+
+        `distil` stands for the model before compression, trained for its type. Types that llama.cpp makes only with
+        an importance matrix are left out if there is none.
+        """
+        frontier = self.settings.frontier
+        if not (frontier and self.types and self.has_data):
+            return []
+        both = [self.chain.uncompressed, next(reversed(self.chain.models))]
+        sources = frontier.sources or list(dict.fromkeys(both))
+        left_out = set() if self.has_importance else NEED_IMPORTANCE
+        pairs = [(source, quant) for source in sources for quant in frontier.types]
+        pairs += [("distil", quant) for quant in frontier.distilled]
+        return [(source, quant) for source, quant in pairs if quant not in left_out]
+
+    @property
     def domains(self) -> list[str]:
         """The domains that get a modifier."""
         modifiers = self.settings.modifiers
@@ -172,6 +190,11 @@ class Build:
         """List the files of the gates that must be open before a step begins."""
         models = [model for model in self.chain.gates_before(step) if model in self.gated]
         return [*self.base_gate, *(f"results/gates/{model}.json" for model in models)]
+
+    def gates_up_to(self, model: str) -> list[str]:
+        """List the files of the gates of a model and of those before it in the chain."""
+        names = list(self.chain.models)
+        return [f"results/gates/{name}.json" for name in names[: names.index(model) + 1] if name in self.gated]
 
     def nearest_ancestor_asked(self, model: str) -> str | None:
         """Find the nearest ancestor of a model that is asked the suites, too. None if there is none."""
@@ -281,12 +304,37 @@ def problems(settings: Settings) -> list[str]:
         )
     models = [*valid_chain.models, *(settings.gguf.types if settings.gguf else [])]
     named_models = {"ask_suite.models": settings.ask_suite.models if settings.ask_suite.suites else []}
+    if settings.gguf:
+        lines += type_problems(settings, valid_chain)
     if settings.compare:
         named_models["compare"] = [settings.compare.model, settings.compare.reference]
     for key, names in named_models.items():
         lines += [
             f"{key}: {name!r} is not built here; there are {', '.join(models)}" for name in names if name not in models
         ]
+    return lines
+
+
+def type_problems(settings: Settings, chain: Chain) -> list[str]:
+    """List what GGUF files cannot be made of, and which types cannot be made."""
+    assert settings.gguf
+    whole = [name for name in chain.models if name not in chain.adapters]
+    sources = settings.frontier.sources if settings.frontier else []
+    lines = [
+        f"frontier.sources: {name!r} is no checkpoint that is built here; there are {', '.join(whole)}"
+        for name in sources
+        if name not in whole
+    ]
+    if "distil" in chain and settings.distil.type not in settings.gguf.types:
+        lines.append(f"distil.type: {settings.distil.type} is not in gguf.types; add it there")
+    if settings.distil.training.optimizer == "adamw_8bit":
+        lines.append("distil.training.optimizer: adamw_8bit holds weights in bfloat16, which rounding needs finer")
+    blind = [] if settings.importance and settings.sources else [t for t in settings.gguf.types if t in NEED_IMPORTANCE]
+    if blind:
+        lines.append(
+            f"gguf.types: llama.cpp makes {', '.join(blind)} only with an importance matrix; set `importance` and"
+            " `sources`, or take a larger type"
+        )
     return lines
 
 

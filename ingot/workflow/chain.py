@@ -16,6 +16,7 @@ class Form(StrEnum):
     ADAPTER = "an adapter"
     PRUNED = "a pruned checkpoint"
     SCALED = "a checkpoint that AWQ has scaled"
+    ROUNDED = "a checkpoint that was rounded to a GGUF type"
 
 
 DENSE = (Form.CHECKPOINT,)
@@ -109,6 +110,15 @@ KINDS = {
             backends={"autoawq": ("autoawq", "quantize_autoawq")},
             loses=True,
             hands_on="scaled",
+        ),
+        Kind(
+            "distil",
+            "distilled",
+            takes=DENSE,
+            gives=Form.ROUNDED,
+            environment="gguf",
+            loses=True,
+            trains=True,
         ),
     )
 }
@@ -225,6 +235,11 @@ class Chain:
         last = self.before(step) if step in self else self.same_as_f16
         models = list(self.models.values())
         return [model.name for model in models[: list(self.models).index(last) + 1] if model.gate]
+
+    def weights_of(self, model: str) -> str:
+        """Return the folder with the weights of a checkpoint, which the next step reads."""
+        handed_on = {kind.model: kind.hands_on for kind in self.kinds if kind.hands_on}
+        return f"results/{handed_on.get(model, model)}"
 
     def trainings(self, kind: Kind) -> list[str]:
         """List the reports of the trainings that a kind of step does."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 def made_once(path, make):
     """Let one worker make a file or folder, and the others wait for it."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{path}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         finished = Path(f"{path}.made")

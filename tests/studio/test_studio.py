@@ -74,16 +74,17 @@ page.locator("#headline", has_text="steps are up to date").wait_for()
 said["first"] = page.locator("#headline").inner_text()
 """
 CHOOSE = """
-page.locator("marimo-dropdown button").first.click()
-page.keyboard.type(given["key"])
-page.get_by_role("option", name=given["key"], exact=True).click()
-page.locator("textarea").wait_for()
+def choose(name, label):  # by its label: what another tab showed may still be there
+    page.locator("marimo-dropdown", has_text=label).locator("button").click()
+    page.keyboard.type(name)
+    page.get_by_role("option", name=name, exact=True).click()
 """
 
 
 def test_a_running_build_is_watched_and_what_fails_is_said(desk, tmp_path):
     script = (
-        OPEN
+        CHOOSE
+        + OPEN
         + """
 open(given["opened"], "w").close()
 page.locator("#running", has_text="filter-").first.wait_for()
@@ -94,9 +95,7 @@ open(given["seen"], "w").close()
 page.locator(".problem", has_text="failed at").first.wait_for()
 said["failed"] = page.locator(".problem").first.inner_text()
 name = said["failed"].split()[0]
-page.locator("marimo-dropdown button").first.click()
-page.keyboard.type(name)
-page.get_by_role("option", name=name, exact=True).click()
+choose(name, "Log of")
 page.locator("#log").wait_for()
 page.wait_for_timeout(4000)
 said["log"] = page.locator("#log").inner_text()
@@ -211,10 +210,11 @@ def test_an_answer_marked_wrong_on_the_chat_page_is_data_of_the_next_build(desk)
 
 def test_a_setting_is_refused_with_its_reason_and_saved(desk, tmp_path):
     script = (
-        OPEN
+        CHOOSE
+        + OPEN
         + tab("Settings")
-        + CHOOSE
         + """
+choose(given["key"], "Change a setting")
 page.locator("textarea").fill("-1")
 page.locator(".problem").wait_for()
 said["refused"] = page.locator(".problem").inner_text()

@@ -43,6 +43,7 @@ def jobs(tmp_path_factory):
         ["base={kind: local, model: some/folder}"],
         [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
         ["quantize_awq={backend: autoawq}"],
+        ["frontier={types: [Q8_0]}", "--", "results/frontier/confirmed.json"],
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],
     ):

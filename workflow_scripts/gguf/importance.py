@@ -1,11 +1,10 @@
 """Measure how much each input of a matrix matters. Quantisation is most precise for the inputs that matter most."""
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from ingot.converting.llama_cpp_tools import SOURCES
+from ingot.converting.counterparts import name_map
 from ingot.inference.device import device
 from ingot.io.progress import progress
 from ingot.io.records import read_records, sample
@@ -18,14 +17,9 @@ SECONDS = 60.0
 
 def tensor_names(model: Any) -> dict[str, str]:
     """Find the layers that are quantised: {name of the module: name of the tensor in a GGUF file}."""
-    sys.path[:0] = [str(SOURCES), str(SOURCES / "gguf-py")]
-    import gguf
     import torch
-    from conversion import get_model_class
 
-    # The converter's own table: the names of models differ from those of their tensors (mistral's are llama's).
-    architecture = get_model_class(type(model).__name__).model_arch
-    names = gguf.get_tensor_name_map(architecture, model.config.num_hidden_layers)
+    names = name_map(model)
     layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     gguf_names = {name: names.get_name(f"{name}.weight", try_suffixes=(".weight",)) for name in layers}
     return {name: gguf_name for name, gguf_name in gguf_names.items() if gguf_name and name != "lm_head"}

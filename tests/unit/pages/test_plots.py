@@ -11,6 +11,7 @@ from ingot.pages.figures import BASE, CHECKPOINT, GGUF, SYSTEM, colour_of, figur
 from ingot.pages.plots import (
     Sized,
     draw_costs,
+    draw_frontier,
     draw_losses,
     draw_reliability,
     draw_rounds,
@@ -30,6 +31,15 @@ MODELS = [
 ]
 
 
+CANDIDATES = [
+    {"recipe": "merged-Q8_0", "memory_bytes": 3_500_000, "right": 75, "of": 100, "interval": [0.6, 0.9]},
+    {"recipe": "awq-IQ4_XS", "memory_bytes": 1_900_000, "right": 70, "of": 100, "interval": [0.5, 0.8]},
+    {"recipe": "awq-IQ1_M", "memory_bytes": 900_000, "right": None, "of": None, "interval": None},
+]
+CANDIDATES = [row | {"chosen": row["recipe"] == "awq-IQ4_XS"} for row in CANDIDATES]
+BEFORE = {"model": "merged", "share": 0.76}
+
+
 @pytest.mark.parametrize(
     "draw",
     [
@@ -37,6 +47,7 @@ MODELS = [
         draw_reliability(system()["reliability"]),
         draw_rounds(stages()),
         draw_sizes(MODELS),
+        draw_frontier(CANDIDATES, BEFORE),
     ],
 )
 def test_the_same_data_give_the_same_whole_svg(draw):
@@ -44,6 +55,13 @@ def test_the_same_data_give_the_same_whole_svg(draw):
     assert first == second
     assert ElementTree.fromstring(first).tag.endswith("svg")
     assert "(higher is better)" in first or "best on" in first
+
+
+def test_the_frontier_shows_what_was_asked_and_says_if_nothing_was():
+    drawn = figure(draw_frontier(CANDIDATES, BEFORE))
+    assert all(text in drawn for text in ("made from merged", "made from awq", "chosen", "merged in 16 bits, 76.0 %"))
+    assert "IQ1_M" not in drawn
+    assert "no candidate was asked" in figure(draw_frontier(CANDIDATES[2:], BEFORE))
 
 
 def test_a_picture_stands_alone():

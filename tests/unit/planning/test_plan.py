@@ -13,6 +13,7 @@ from ingot.planning.experience import Experience, Needs
 from ingot.planning.plan import budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
 from ingot.settings.gguf import bytes_of
 from ingot.workflow.build import open_build
+from ingot.workflow.chain import KINDS
 
 GIB = 1 << 30
 SHIPPED = sorted(path.stem for path in ROOT.glob("presets/*.yaml") if path.stem != "defaults")
@@ -42,8 +43,7 @@ def test_a_base_without_a_shape_is_an_error_that_says_where_to_put_it():
 @pytest.mark.parametrize("preset", SHIPPED)
 def test_every_step_of_every_preset_fits_the_machine_that_it_names(preset):
     made = situation(preset, sources=[WORLD])
-    chain = {"adapt", "target", "prefer", "merge", "prune", "recover", "quantize_awq"} - set(made.build.settings.chain)
-    left_out = chain | ({"pretrain"} if not made.build.pretrained else set())
+    left_out = {*KINDS} - {*made.build.settings.chain} | ({"pretrain"} if not made.build.pretrained else set())
     steps = [(f"x:{rule}", rule, (made.build.served,)) for rule in sorted(set(ESTIMATES) - left_out)]
     assert reasons_against(made, lines_of(made, steps, Experience(ROOT / "none.json")), 10**15, here=False) == []
 

@@ -36,7 +36,7 @@ def trained(checkpoint, rows, work, settings, killed_at=None):
     torch.manual_seed(0)
     model, taken = load(checkpoint, torch.bfloat16 if settings.optimizer == "adamw_8bit" else torch.float32), 0
 
-    def after_step():
+    def after_step(_):
         nonlocal taken
         taken += 1
         if taken == killed_at:

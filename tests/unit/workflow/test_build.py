@@ -45,6 +45,14 @@ def test_what_makes_no_sense_is_left_out_with_what_it_needs(build):
     assert build(gguf=None).domains == []
 
 
+def test_candidates_are_those_before_compression_and_the_last_in_every_type_that_can_be_made(build):
+    tiny = build(frontier={"types": ["Q8_0", "IQ2_S"]})
+    assert tiny.candidates == [("merged", "Q8_0"), ("merged", "IQ2_S"), ("awq", "Q8_0"), ("awq", "IQ2_S")]
+    assert build(frontier={"types": ["Q8_0", "IQ2_S"]}, importance=None).candidates[1] == ("awq", "Q8_0")
+    assert build(frontier=None).candidates == build(sources=[], chain=[]).candidates == []
+    assert tiny.chain.weights_of("awq") == "results/scaled" and tiny.chain.weights_of("base") == "results/base"
+
+
 def test_without_questions_nothing_is_measured_and_the_card_says_so(build):
     blind = build(chain=[], base=LOCAL, sources=[], benchmarks=[])
     assert blind.measured == [] and blind.gated == []
@@ -75,6 +83,10 @@ def test_data_alone_needs_only_a_tokenizer(build):
          "ask_suite.models: 'pruned' is not built here; there are base, F16"),
         ({"compare": {"model": "IQ4_XS", "reference": "oracle", "malformed": 0.1,
                       "next_round": {"skip": 0.5, "required": 0.5}}}, "compare: 'oracle' is not built here"),
+        ({"gguf": {"types": ["F16", "IQ2_S"], "serve": "IQ2_S"}, "importance": None},
+         "gguf.types: llama.cpp makes IQ2_S only with an importance matrix; set `importance`"),
+        ({"frontier": {"sources": ["merged", "adapter"]}},
+         "frontier.sources: 'adapter' is no checkpoint that is built here; there are base, merged, pruned"),
         ({"base": {"kind": "tokenizer", "model": "x"}}, "chain: a base of kind 'tokenizer' is no model; set it to []"),
     ],
 )  # fmt: skip

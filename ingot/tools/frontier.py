@@ -1,0 +1,67 @@
+"""Print what the search for a smaller base found: `python -m ingot.tools.frontier`, after a build of its files."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+FOLDER = Path("results/frontier")
+
+
+def line_of(row: dict[str, Any]) -> list[Any]:
+    """Make the line of a candidate."""
+    bytes_of = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['kl']['mean']:.3f}"]
+    if not row["of"]:
+        return [row["recipe"], *bytes_of, "", "", row["not_asked"]]
+    against = row["against"]
+    gain = f"{against['gain']:+.1f} ({against['gain_low']:+.1f} to {against['gain_high']:+.1f})"
+    return [
+        row["recipe"],
+        *bytes_of,
+        f"{100 * row['right'] / row['of']:.1f} %",
+        gain,
+        "chosen" if row["chosen"] else "",
+    ]
+
+
+def advice(chosen: str) -> str:
+    """Say what to write into the configuration to release what was chosen."""
+    source, _, quant = chosen.rpartition("-")
+    types = "[F16]" if quant == "F16" else f"[F16, {quant}]"
+    return (
+        f"To release it: let `chain` end with the step that makes {source}, and set"
+        f" `gguf: {{types: {types}, serve: {quant}}}`."
+    )
+
+
+def main() -> None:
+    """Print all candidates, the choice, and how it held on the benchmark. The exit status is 1 if there is none."""
+    found = json.loads((FOLDER / "frontier.json").read_text(encoding="utf-8"))
+    confirmed = json.loads((FOLDER / "confirmed.json").read_text(encoding="utf-8"))
+    before = found["before"]
+    heads = ["candidate", "packed, bytes", "in memory, bytes", "KL, nats", "right", f"against {before['model']}", ""]
+    print(tabulate(map(line_of, found["candidates"]), heads, disable_numparse=True, colalign=("left", *["right"] * 5)))
+    print(
+        f"\n{before['model']} in 16 bits: {before['memory_bytes']:,} bytes,"
+        f" {before['right']} of {before['of']} validation prompts right."
+        f" {found['looks']} candidates were asked; their intervals hold together in 95 % of cases."
+    )
+    if not found["chosen"]:
+        print(f"Nothing was chosen: {found['problem']}.")
+    else:
+        against = confirmed["against"]
+        print(
+            f"{found['chosen']} was chosen. On the benchmark it gains {against['gain']:+.1f} points"
+            f" ({against['gain_low']:+.1f} to {against['gain_high']:+.1f}) against {before['model']}"
+            + ("." if confirmed["kept"] else ", which is more than the loss that the budget allows.")
+        )
+        print(advice(found["chosen"]))
+    print(f"The plot is {FOLDER / 'frontier.svg'}.")
+    if found["budget"] and any(found["budget"].values()) and not confirmed["kept"]:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
