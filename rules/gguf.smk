@@ -140,7 +140,7 @@ if BUILD.has_importance:
             "Measure the importance matrix of {wildcards.source}"
 
 
-ruleorder: distil > convert_model > quantize_model
+ruleorder: convert_model > quantize_model
 
 
 use rule quantize as quantize_model with:
@@ -158,6 +158,8 @@ use rule quantize as quantize_model with:
 
 if BUILD.has_data and BUILD.types:
     BEFORE = CHAIN.uncompressed
+
+    ruleorder: distil > convert_model > quantize_model
 
     # The same job for a search and for a chain, so that what a search has trained is there for the build.
     rule distil:

@@ -26,14 +26,14 @@ def line_of(row: dict[str, Any]) -> list[Any]:
     ]
 
 
-def advice(chosen: str) -> str:
+def advice(chosen: str, before: str) -> str:
     """Say what to write into the configuration to release what was chosen."""
     source, _, quant = chosen.rpartition("-")
+    last = f"let `chain` end with the step that makes {source}"
+    if source == "distil":
+        last = f"let `chain` end with the step that makes {before} and `distil`, set `distil: {{type: {quant}}}`"
     types = "[F16]" if quant == "F16" else f"[F16, {quant}]"
-    return (
-        f"To release it: let `chain` end with the step that makes {source}, and set"
-        f" `gguf: {{types: {types}, serve: {quant}}}`."
-    )
+    return f"To release it: {last}, and set `gguf: {{types: {types}, serve: {quant}}}`."
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
             f" ({against['gain_low']:+.1f} to {against['gain_high']:+.1f}) against {before['model']}"
             + ("." if confirmed["kept"] else ", which is more than the loss that the budget allows.")
         )
-        print(advice(found["chosen"]))
+        print(advice(found["chosen"], before["model"]))
     print(f"The plot is {FOLDER / 'frontier.svg'}.")
     if found["budget"] and any(found["budget"].values()) and not confirmed["kept"]:
         sys.exit(1)
