@@ -1,11 +1,11 @@
 """Frontier: try GGUF types of several models of the chain, and choose the best base within `budget`.
 
 Nothing of a plain build needs this. A candidate is a model of the chain in a GGUF type, or `distil`: the model before
-compression, trained for that type. All are packed and compared, token by token, with the model before compression.
+compression, trained for that type. All are packed and compared with the model before compression, token by token.
 Those that may be the best are asked the validation prompts. The one that is chosen is asked the benchmark, once.
 
 Inputs:   the models of the chain, results/data/{train,valid}.jsonl, the benchmark
-Outputs:  results/frontier/{source}/{quant}.json        what each takes, and how far it is from the model before
+Outputs:  results/frontier/{source}/{quant}.json        what each takes, and how its predictions differ from those before
           results/frontier/{source}/{quant}.asked.json  whether it is asked, or why not
           results/frontier/{source}/{quant}.jsonl       its answers to the validation prompts
           results/frontier/speed.json                   how fast those that were asked are
@@ -53,8 +53,6 @@ if BUILD.candidates:
             answers="results/frontier/before.jsonl",
         log:
             "logs/measure_before.log",
-        wildcard_constraints:
-            model=".*",
         params:
             **step(
                 name=BEFORE,
@@ -102,7 +100,7 @@ if BUILD.candidates:
             **step(
                 name=lambda wildcards: f"{wildcards.source}-{wildcards.quant}",
                 names=NAMES,
-                max_kl=SETTINGS.frontier.max_kl,
+                max_loss=SETTINGS.frontier.max_likelihood_loss,
                 budget=SETTINGS.budget,
             ),
         message:

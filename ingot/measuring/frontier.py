@@ -1,7 +1,8 @@
 """Find the best of many compressed models: rule out what others beat, and choose within a budget.
 
-A candidate is compared with the model before compression, token by token, which is cheap, and by its answers, which are
-not. So those that cannot be the best are not asked.
+A candidate is compared with the model before compression along validation conversations, which is cheap, and by its
+answers, which are not. So those that cannot be the best are not asked. What counts is how likely the reference answers
+are: a model that was trained further may well be better than the one before, however far its predictions are.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from ingot.settings.gguf import Budget, bytes_of
 
 STRETCH = 16
-"""Tokens that count as one where divergences are averaged: neighbours are alike."""
+"""Tokens that count as one where an interval is computed: neighbours are alike."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Candidate:
     """Of the packed file."""
     memory_bytes: int
     """Of the file that is mapped into memory."""
-    kl: dict[str, float]
-    """Mean KL divergence from the model before compression, in nats, with its 95 % interval: `mean`, `low`, `high`."""
+    likelihood_loss: dict[str, float]
+    """How much less likely reference answers are than to the model before compression, in nats per token, with its 95 %
+    interval: `mean`, `low`, `high`. Below 0 they are likelier."""
 
     def is_no_larger(self, other: "Candidate") -> bool:
         """Tell whether it takes no more than another, neither packed nor in memory."""
@@ -42,30 +44,34 @@ class Candidate:
 def candidates_of(names: Sequence[str], reports: Sequence[dict[str, Any]]) -> list[Candidate]:
     """Put candidates together from what `screen_candidate` wrote of each."""
     return [
-        Candidate(name, report["file_bytes"], report["memory_bytes"], report["kl"])
+        Candidate(name, report["file_bytes"], report["memory_bytes"], report["likelihood_loss"])
         for name, report in zip(names, reports, strict=True)
     ]
 
 
-def kl_interval(divergences: Any) -> dict[str, float]:
-    """Compute the mean of divergences [tokens] and its 95 % interval (normal), by stretches of neighbouring tokens."""
-    whole = len(divergences) // STRETCH * STRETCH
-    stretches = divergences[:whole].reshape(-1, STRETCH).mean(axis=1) if whole > STRETCH else divergences
-    mean = float(divergences.mean())
-    reach = 1.96 * float(stretches.std(ddof=1)) / len(stretches) ** 0.5 if len(stretches) > 1 else mean
-    return {"mean": round(mean, 5), "low": round(max(0.0, mean - reach), 5), "high": round(mean + reach, 5)}
+def interval_of(values: Any) -> dict[str, float]:
+    """Compute the mean of values [tokens] and its 95 % interval (normal), by stretches of neighbouring tokens.
+
+    Fewer than two stretches say nothing: the interval is infinite.
+    """
+    whole = len(values) // STRETCH * STRETCH
+    stretches = values[:whole].reshape(-1, STRETCH).mean(axis=1)
+    mean = float(values.mean())
+    reach = 1.96 * float(stretches.std(ddof=1)) / len(stretches) ** 0.5 if len(stretches) > 1 else 1e9
+    return {"mean": round(mean, 5), "low": round(mean - reach, 5), "high": round(mean + reach, 5)}
 
 
-def why_not_asked(one: Candidate, all_of_them: Sequence[Candidate], max_kl: float, budget: Budget | None) -> str:
+def why_not_asked(one: Candidate, all_of_them: Sequence[Candidate], max_loss: float, budget: Budget | None) -> str:
     """Say why a candidate need not be asked; "" if it may be the best."""
     if excess := one.excess(budget):
         key, count = next(iter(excess.items()))
         return f"{count:,} bytes beyond budget.{key}"
-    if one.kl["low"] > max_kl:
-        return f"its KL divergence of {one.kl['mean']:.3f} nats is above frontier.max_kl"
+    loss = one.likelihood_loss
+    if loss["low"] > max_loss:
+        return f"references lost {loss['mean']:.2f} nats of likelihood, more than frontier.max_likelihood_loss"
     for other in all_of_them:
-        if other.is_no_larger(one) and other.kl["high"] < one.kl["low"] and not other.excess(budget):
-            return f"{other.name} is no larger and closer to the model before"
+        if other.is_no_larger(one) and other.likelihood_loss["high"] < loss["low"] and not other.excess(budget):
+            return f"{other.name} is no larger and better"
     return ""
 
 
@@ -101,7 +107,10 @@ def choose(points: Sequence[Point], candidates: Sequence[Candidate], budget: Bud
     if not fitting:
         return "", beyond(candidates, budget)
     if not points:
-        return "", "no candidate within the bytes of the budget is close enough to be asked; raise frontier.max_kl"
+        return (
+            "",
+            "no candidate within the bytes of the budget is good enough to be asked; raise frontier.max_likelihood_loss",
+        )
     if budget.loss is None:
         best = max(points, key=lambda point: (point.right, -point.size[0], -point.size[1]))
         return best.candidate.name, ""

@@ -34,12 +34,17 @@ class Prediction:
         tensors = load_file(path)
         return cls(tensors["tokens"], tensors["logprobs"])
 
+    def of_references(self) -> Any:
+        """Return the log-likelihood of each reference token, float32 [tokens]."""
+        import numpy as np
+
+        return self.logprobs[np.arange(len(self.tokens)), self.tokens].astype(np.float32)
+
     def perplexity(self) -> float:
         """Compute the perplexity: exp of the mean negative log-likelihood of the reference tokens."""
         import numpy as np
 
-        of_references = self.logprobs[np.arange(len(self.tokens)), self.tokens].astype(np.float32)
-        return float(np.exp(-of_references.mean()))
+        return float(np.exp(-self.of_references().mean()))
 
 
 def log_likelihood(logits: Any, conversation: Any) -> float:

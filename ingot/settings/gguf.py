@@ -102,6 +102,8 @@ class Frontier(Section):
         "Types that the last model before compression is trained for, by `distil.training`; empty: none"
     )
     questions: int = setting("Validation questions of each domain that are asked at most", unit="questions", ge=1)
-    max_kl: float = setting(
-        "Largest mean KL divergence from the model before compression with which one is still asked", unit="nats", gt=0
+    max_likelihood_loss: float = setting(
+        "Most that reference answers may lose in likelihood against the model before, per token, of one that is asked",
+        unit="nats",
+        gt=0,
     )

@@ -1,8 +1,8 @@
 """Write what the docs show of a build: `make figures`.
 
 Reads results/release/figures.json and the plots in results/plots, which the rules `release` and `draw_plots` write, and
-asks the trace layer for the time and memory of every step. Writes the page of the preset, the plots in the folder of
-that page in docs/pictures, and docs/pictures/rulegraph.svg.
+what `make frontier` found, if anything. Asks the trace layer for the time and memory of every step. Writes the page of
+the preset, the plots in the folder of that page in docs/pictures, and docs/pictures/rulegraph.svg.
 """
 
 import json
@@ -21,6 +21,7 @@ from ingot.workflow.environments import python_of
 
 FIGURES = Path("results/release/figures.json")
 PLOTS = Path("results/plots")
+FRONTIER = Path("results/frontier")
 PAGES = {"tiny": "tiny", "smollm2-135m": "smollm2"}
 """The page of each preset that the docs show."""
 
@@ -84,6 +85,7 @@ THEMES = {
     "router": SYSTEM,
     "suites": GUIDE,
     "release": INK,
+    "frontier": GGUF,
 }
 """The rule files, in the order of the flow, with their colours."""
 
@@ -171,10 +173,20 @@ def main() -> None:
         pictures.mkdir(parents=True, exist_ok=True)
         for plot in sorted(PLOTS.glob("*.svg")):
             shutil.copyfile(plot, pictures / plot.name)
-        write_page(figures, by_rule(spent_here(Path(), preset)), Path(f"docs/{page}.md"))
+        frontier = read_frontier(pictures)
+        write_page(figures | {"frontier": frontier}, by_rule(spent_here(Path(), preset)), Path(f"docs/{page}.md"))
         pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
+
+
+def read_frontier(pictures: Path) -> Report | None:
+    """Read what a search for a smaller base found here, and copy its plot. None: there was no search."""
+    if not (FRONTIER / "confirmed.json").exists():
+        return None
+    shutil.copyfile(FRONTIER / "frontier.svg", pictures / "frontier.svg")
+    found: Report = read_json(FRONTIER / "frontier.json")
+    return {**found, "confirmed": read_json(FRONTIER / "confirmed.json")}
 
 
 def write_page(figures: Report, times: Report, page: Path) -> None:

@@ -12,14 +12,14 @@ FOLDER = Path("results/frontier")
 
 def line_of(row: dict[str, Any]) -> list[Any]:
     """Make the line of a candidate."""
-    bytes_of = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['kl']['mean']:.3f}"]
+    facts = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['likelihood_loss']['mean']:+.3f}"]
     if not row["of"]:
-        return [row["recipe"], *bytes_of, "", "", row["not_asked"]]
+        return [row["recipe"], *facts, "", "", row["not_asked"]]
     against = row["against"]
     gain = f"{against['gain']:+.1f} ({against['gain_low']:+.1f} to {against['gain_high']:+.1f})"
     return [
         row["recipe"],
-        *bytes_of,
+        *facts,
         f"{100 * row['right'] / row['of']:.1f} %",
         gain,
         "chosen" if row["chosen"] else "",
@@ -41,7 +41,15 @@ def main() -> None:
     found = json.loads((FOLDER / "frontier.json").read_text(encoding="utf-8"))
     confirmed = json.loads((FOLDER / "confirmed.json").read_text(encoding="utf-8"))
     before = found["before"]
-    heads = ["candidate", "packed, bytes", "in memory, bytes", "KL, nats", "right", f"against {before['model']}", ""]
+    heads = [
+        "candidate",
+        "packed, bytes",
+        "in memory, bytes",
+        "less likely, nats",
+        "right",
+        f"against {before['model']}",
+        "",
+    ]
     print(tabulate(map(line_of, found["candidates"]), heads, disable_numparse=True, colalign=("left", *["right"] * 5)))
     print(
         f"\n{before['model']} in 16 bits: {before['memory_bytes']:,} bytes,"

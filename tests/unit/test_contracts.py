@@ -30,6 +30,12 @@ sources:
 measure: {{most: 5}}
 chain: [adapt, target, prefer, merge, prune, recover, quantize_awq]
 """
+DISTILLED = """
+chain: [adapt, merge, distil]
+distil: {type: IQ2_XXS}
+gguf: {types: [F16, IQ2_XXS], serve: IQ2_XXS}
+ask_suite: {models: [merged]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +44,15 @@ def jobs(tmp_path_factory):
     found = []
     other_data = tmp_path_factory.mktemp("config") / "other.yaml"
     other_data.write_text(OTHER_DATA)
+    distilled = other_data.with_name("distilled.yaml")
+    distilled.write_text(DISTILLED)
     for extra in (
         [],
         ["base={kind: local, model: some/folder}"],
         [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
         ["quantize_awq={backend: autoawq}"],
-        ["frontier={types: [Q8_0]}", "--", "results/frontier/confirmed.json"],
+        ["frontier={types: [Q8_0], distilled: [IQ2_XXS]}", "--", "results/frontier/confirmed.json"],
+        ["--configfile", distilled],
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],
     ):

@@ -8,9 +8,9 @@ from ingot.settings.gguf import Budget
 
 
 def rule_out(
-    screened: list[Path], asked: Path, *, name: str, names: list[str], max_kl: float, budget: Budget | None
+    screened: list[Path], asked: Path, *, name: str, names: list[str], max_loss: float, budget: Budget | None
 ) -> None:
     """Write whether the candidate `name` is to be asked, and why if not. `screened` are the reports on all `names`."""
     candidates = candidates_of(names, [read_json(path) for path in screened])
-    because = why_not_asked(candidates[names.index(name)], candidates, max_kl, budget)
+    because = why_not_asked(candidates[names.index(name)], candidates, max_loss, budget)
     write_json(asked, {"asked": not because, "because": because})

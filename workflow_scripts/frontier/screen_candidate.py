@@ -6,7 +6,7 @@ from ingot.converting.gguf_files import segments_of
 from ingot.inference.gguf_model import open_gguf
 from ingot.io.container import pack_file
 from ingot.io.records import read_records, write_json
-from ingot.measuring.frontier import kl_interval
+from ingot.measuring.frontier import interval_of
 from ingot.measuring.predictions import Prediction, compare_tokens, predict
 from ingot.text import chat
 
@@ -23,7 +23,7 @@ def screen_candidate(
     context: int,
     threads: int,
 ) -> None:
-    """Write what a GGUF file takes, packed and in memory, and its KL divergence from the predictions `before`.
+    """Write what a GGUF file takes, packed and in memory, and how its predictions differ from those `before`.
 
     `texts` are the conversations that `before` was predicted along, and `fidelity_tokens` how many of their tokens.
     """
@@ -32,7 +32,9 @@ def screen_candidate(
         chat.encode(loaded.tokenizer, text["instruction"], text["response"]) for text in read_records(texts)
     )
     prediction = predict(loaded.logits, conversations, fidelity_tokens)
-    divergences, agree = compare_tokens(prediction, Prediction.load(before))
+    parent = Prediction.load(before)
+    divergences, agree = compare_tokens(prediction, parent)
+    lost = parent.of_references() - prediction.of_references()
     packed = report.with_name(f"{report.name}.packed")
     try:
         pack_file(model, packed, level, threads, segments_of(model))
@@ -40,5 +42,5 @@ def screen_candidate(
     finally:
         packed.unlink(missing_ok=True)
     facts = {"file_bytes": file_bytes, "memory_bytes": model.stat().st_size}
-    alike = {"kl": kl_interval(divergences), "top1_agreement": round(float(agree.mean()), 4)}
-    write_json(report, {**facts, **alike, "perplexity": round(prediction.perplexity(), 4)})
+    alike = {"kl": round(float(divergences.mean()), 5), "top1_agreement": round(float(agree.mean()), 4)}
+    write_json(report, {**facts, **alike, "likelihood_loss": interval_of(lost)})
