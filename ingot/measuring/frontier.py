@@ -107,10 +107,7 @@ def choose(points: Sequence[Point], candidates: Sequence[Candidate], budget: Bud
     if not fitting:
         return "", beyond(candidates, budget)
     if not points:
-        return (
-            "",
-            "no candidate within the bytes of the budget is good enough to be asked; raise frontier.max_likelihood_loss",
-        )
+        return "", "no candidate that fits is good enough to be asked; raise frontier.max_likelihood_loss"
     if budget.loss is None:
         best = max(points, key=lambda point: (point.right, -point.size[0], -point.size[1]))
         return best.candidate.name, ""
