@@ -100,7 +100,7 @@ if BUILD.candidates:
             **step(
                 name=lambda wildcards: f"{wildcards.source}-{wildcards.quant}",
                 names=NAMES,
-                max_loss=SETTINGS.frontier.max_likelihood_loss,
+                max_loss=SETTINGS.frontier.max_token_loss,
                 budget=SETTINGS.budget,
             ),
         message:

@@ -1,8 +1,10 @@
 """Find the best of many compressed models: rule out what others beat, and choose within a budget.
 
 A candidate is compared with the model before compression along validation conversations, which is cheap, and by its
-answers, which are not. So those that cannot be the best are not asked. What counts is how likely the reference answers
-are: a model that was trained further may well be better than the one before, however far its predictions are.
+answers, which are not. So those that cannot be the best are not asked. What counts is which tokens of
+the reference answers a candidate would choose itself. Neither its divergence nor its likelihood tells as much: a model
+that was trained further is far from the one before and may be better, and rounding makes one that is too sure of
+itself less sure, which raises the likelihood while the answers get worse.
 """
 
 from collections.abc import Sequence
@@ -24,9 +26,9 @@ class Candidate:
     """Of the packed file."""
     memory_bytes: int
     """Of the file that is mapped into memory."""
-    likelihood_loss: dict[str, float]
-    """How much less likely reference answers are than to the model before compression, in nats per token, with its 95 %
-    interval: `mean`, `low`, `high`. Below 0 they are likelier."""
+    token_loss: dict[str, float]
+    """How many fewer tokens of reference answers it finds likeliest than the model before compression, in points, with
+    the 95 % interval: `mean`, `low`, `high`. Below 0 they are more."""
 
     def is_no_larger(self, other: "Candidate") -> bool:
         """Tell whether it takes no more than another, neither packed nor in memory."""
@@ -44,7 +46,7 @@ class Candidate:
 def candidates_of(names: Sequence[str], reports: Sequence[dict[str, Any]]) -> list[Candidate]:
     """Put candidates together from what `screen_candidate` wrote of each."""
     return [
-        Candidate(name, report["file_bytes"], report["memory_bytes"], report["likelihood_loss"])
+        Candidate(name, report["file_bytes"], report["memory_bytes"], report["token_loss"])
         for name, report in zip(names, reports, strict=True)
     ]
 
@@ -66,11 +68,11 @@ def why_not_asked(one: Candidate, all_of_them: Sequence[Candidate], max_loss: fl
     if excess := one.excess(budget):
         key, count = next(iter(excess.items()))
         return f"{count:,} bytes beyond budget.{key}"
-    loss = one.likelihood_loss
+    loss = one.token_loss
     if loss["low"] > max_loss:
-        return f"references lost {loss['mean']:.2f} nats of likelihood, more than frontier.max_likelihood_loss"
+        return f"{loss['mean']:.1f} points of right tokens lost, more than frontier.max_token_loss"
     for other in all_of_them:
-        if other.is_no_larger(one) and other.likelihood_loss["high"] < loss["low"] and not other.excess(budget):
+        if other.is_no_larger(one) and other.token_loss["high"] < loss["low"] and not other.excess(budget):
             return f"{other.name} is no larger and better"
     return ""
 
@@ -107,7 +109,7 @@ def choose(points: Sequence[Point], candidates: Sequence[Candidate], budget: Bud
     if not fitting:
         return "", beyond(candidates, budget)
     if not points:
-        return "", "no candidate that fits is good enough to be asked; raise frontier.max_likelihood_loss"
+        return "", "no candidate that fits is good enough to be asked; raise frontier.max_token_loss"
     if budget.loss is None:
         best = max(points, key=lambda point: (point.right, -point.size[0], -point.size[1]))
         return best.candidate.name, ""

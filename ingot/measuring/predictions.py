@@ -34,17 +34,16 @@ class Prediction:
         tensors = load_file(path)
         return cls(tensors["tokens"], tensors["logprobs"])
 
-    def of_references(self) -> Any:
-        """Return the log-likelihood of each reference token, float32 [tokens]."""
-        import numpy as np
-
-        return self.logprobs[np.arange(len(self.tokens)), self.tokens].astype(np.float32)
+    def finds_references(self) -> Any:
+        """Tell for each reference token whether it is the likeliest, bool [tokens]."""
+        return self.logprobs.argmax(-1) == self.tokens
 
     def perplexity(self) -> float:
         """Compute the perplexity: exp of the mean negative log-likelihood of the reference tokens."""
         import numpy as np
 
-        return float(np.exp(-self.of_references().mean()))
+        of_references = self.logprobs[np.arange(len(self.tokens)), self.tokens].astype(np.float32)
+        return float(np.exp(-of_references.mean()))
 
 
 def log_likelihood(logits: Any, conversation: Any) -> float:

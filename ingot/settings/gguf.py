@@ -102,8 +102,9 @@ class Frontier(Section):
         "Types that the last model before compression is trained for, by `distil.training`; empty: none"
     )
     questions: int = setting("Validation questions of each domain that are asked at most", unit="questions", ge=1)
-    max_likelihood_loss: float = setting(
-        "Most that reference answers may lose in likelihood against the model before, per token, of one that is asked",
-        unit="nats",
+    max_token_loss: float = setting(
+        "How many fewer reference tokens a candidate that is asked may find likeliest than the model before",
+        unit="points",
         gt=0,
+        le=100,
     )

@@ -12,7 +12,7 @@ FOLDER = Path("results/frontier")
 
 def line_of(row: dict[str, Any]) -> list[Any]:
     """Make the line of a candidate."""
-    facts = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['likelihood_loss']['mean']:+.3f}"]
+    facts = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['token_loss']['mean']:.1f}"]
     if not row["of"]:
         return [row["recipe"], *facts, "", "", row["not_asked"]]
     against = row["against"]
@@ -45,7 +45,7 @@ def main() -> None:
         "candidate",
         "packed, bytes",
         "in memory, bytes",
-        "less likely, nats",
+        "tokens lost",
         "right",
         f"against {before['model']}",
         "",

@@ -34,7 +34,7 @@ def screen_candidate(
     prediction = predict(loaded.logits, conversations, fidelity_tokens)
     parent = Prediction.load(before)
     divergences, agree = compare_tokens(prediction, parent)
-    lost = parent.of_references() - prediction.of_references()
+    lost = 100 * (parent.finds_references().astype(float) - prediction.finds_references())
     packed = report.with_name(f"{report.name}.packed")
     try:
         pack_file(model, packed, level, threads, segments_of(model))
@@ -43,4 +43,6 @@ def screen_candidate(
         packed.unlink(missing_ok=True)
     facts = {"file_bytes": file_bytes, "memory_bytes": model.stat().st_size}
     alike = {"kl": round(float(divergences.mean()), 5), "top1_agreement": round(float(agree.mean()), 4)}
-    write_json(report, {**facts, **alike, "likelihood_loss": interval_of(lost)})
+    write_json(
+        report, {**facts, **alike, "perplexity": round(prediction.perplexity(), 4), "token_loss": interval_of(lost)}
+    )

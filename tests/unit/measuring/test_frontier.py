@@ -30,7 +30,7 @@ def test_what_exceeds_the_budget_or_lost_too_much_is_not_asked_and_rules_nobody_
     large, lost = candidate("large", 500, 5000, lost=0.001, reach=0), candidate("lost", lost=2.0)
     budget = Budget(memory="4KB")
     assert why_not_asked(large, [large, lost], 1, budget) == "1,000 bytes beyond budget.memory"
-    assert why_not_asked(lost, [large, lost], 1, budget).endswith("more than frontier.max_likelihood_loss")
+    assert why_not_asked(lost, [large, lost], 1, budget).endswith("more than frontier.max_token_loss")
     other = candidate("other", 600, 6000)
     assert why_not_asked(other, [large, other], 1, None) == "large is no larger and better"
 
@@ -46,10 +46,7 @@ def test_whoever_rules_a_candidate_out_is_itself_no_worse_and_some_are_left(all_
     left = [one for one in all_of_them if not why_not_asked(one, all_of_them, 10, budget)]
     for one in all_of_them:
         if one not in left and not one.excess(budget):
-            assert any(
-                other.is_no_larger(one) and other.likelihood_loss["mean"] < one.likelihood_loss["mean"]
-                for other in left
-            )
+            assert any(other.is_no_larger(one) and other.token_loss["mean"] < one.token_loss["mean"] for other in left)
     assert bool(left) == any(one.file_bytes <= bytes_of(budget.file) for one in all_of_them)
 
 
@@ -81,7 +78,7 @@ def test_a_budget_that_cannot_be_met_is_answered_with_the_arithmetic():
     name, problem = choose([], [small, large], Budget(memory="8KB"))
     assert not name
     assert problem.startswith("budget.memory: 8KB are wanted, and small takes 9,000 bytes, 1,000 too many")
-    assert "raise frontier.max_likelihood_loss" in choose([], [small, large], Budget(memory="9KB"))[1]
+    assert "raise frontier.max_token_loss" in choose([], [small, large], Budget(memory="9KB"))[1]
 
 
 @pytest.mark.parametrize("budget", [None, Budget()])
