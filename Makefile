@@ -94,6 +94,7 @@ plan: envs
 
 ## Search for the best base within `budget`: GGUF types of several models of the chain, tried and compared
 frontier:
+	@$(call PYTHON,workflow) -m ingot.tools.frontier check $(PRESET)
 	@$(MAKE) --no-print-directory build TARGET="results/frontier/confirmed.json results/frontier/frontier.svg"
 	@$(call PYTHON,workflow) -m ingot.tools.frontier
 

@@ -10,6 +10,7 @@ Outputs:  results/frontier/{source}/{quant}.json        what each takes, and how
           results/frontier/{source}/{quant}.jsonl       its answers to the validation prompts
           results/frontier/speed.json                   how fast those that were asked are
           results/frontier/frontier.{json,svg}          all of it, and what was chosen
+          results/frontier/chosen.json                  only what was chosen
           results/frontier/confirmed.json               the chosen one on the benchmark
 """
 
@@ -34,7 +35,7 @@ if BUILD.candidates:
         log:
             "logs/choose_validation.log",
         params:
-            **step(most=SETTINGS.frontier.questions),
+            **step(most=SETTINGS.frontier.questions, checked=True),
         message:
             "Choose the validation prompts that candidates are asked"
         shell:
@@ -142,7 +143,8 @@ if BUILD.candidates:
             report="results/frontier/speed.json",
         log:
             "logs/time_candidates.log",
-        threads: workflow.cores  # alone, or it would time what runs beside it
+        # Alone on this machine, or it would time what runs beside it.
+        threads: lambda _: workflow.cores if workflow.local_exec else SETTINGS.threads
         resources:
             mem_mb=LARGE,
         params:
@@ -163,11 +165,17 @@ if BUILD.candidates:
             code=code("data", "frontier/choose_candidate"),
         output:
             table="results/frontier/frontier.json",
+            chosen="results/frontier/chosen.json",
             plot=report("results/frontier/frontier.svg", category="Plots"),
         log:
             "logs/choose_candidate.log",
         params:
-            **step(names=NAMES, compared_with=BEFORE, budget=SETTINGS.budget),
+            **step(
+                names=NAMES,
+                compared_with=BEFORE,
+                budget=SETTINGS.budget,
+                preset=Path(SETTINGS.preset).stem,
+            ),
         message:
             "Choose within the budget, and draw the frontier"
         shell:
@@ -175,7 +183,7 @@ if BUILD.candidates:
 
     rule confirm_candidate:
         input:
-            table="results/frontier/frontier.json",
+            chosen="results/frontier/chosen.json",
             models=MODELS,
             tokenizer=BUILD.tokenizer,
             questions=BUILD.asked,

@@ -21,7 +21,7 @@ if BUILD.asked != BUILD.benchmark:
         log:
             "logs/choose_asked.log",
         params:
-            **step(most=SETTINGS.measure.most),
+            **step(most=SETTINGS.measure.most, checked=False),
         message:
             f"Choose {SETTINGS.measure.most} questions of each domain"
         shell:

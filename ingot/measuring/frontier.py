@@ -98,26 +98,43 @@ class Point:
         return self.candidate.file_bytes, self.candidate.memory_bytes
 
 
-def choose(points: Sequence[Point], candidates: Sequence[Candidate], budget: Budget | None) -> tuple[str, str]:
+def choose(
+    points: Sequence[Point], candidates: Sequence[Candidate], budget: Budget | None, asked: int
+) -> tuple[str, str]:
     """Choose the smallest that keeps `budget.loss`, or without a loss the one with most right answers.
+
+    `points` are the candidates that were asked, each as many as `asked` prompts.
 
     Returns its name and "", or "" and why there is none: the arithmetic, and the nearest that there is.
     """
-    if not budget or not any(budget.model_dump().values()):
-        return "", "no budget is set, so nothing is chosen; set `budget`, such as {memory: 90MB, loss: 2}"
-    fitting = [one for one in candidates if not one.excess(budget)]
-    if not fitting:
-        return "", beyond(candidates, budget)
-    if not points:
-        return "", "no candidate that fits is good enough to be asked; raise frontier.max_token_loss"
+    if problem := why_none(points, candidates, budget, asked):
+        return "", problem
+    assert budget
     if budget.loss is None:
         best = max(points, key=lambda point: (point.right, -point.size[0], -point.size[1]))
-        return best.candidate.name, ""
-    loss = budget.loss
-    if keeping := [point for point in points if point.keeps(loss)]:
-        return min(keeping, key=lambda point: point.size).candidate.name, ""
+    else:
+        keeping = [point for point in points if point.keeps(budget.loss)]
+        if not keeping:
+            return "", too_lossy(points, budget.loss)
+        best = min(keeping, key=lambda point: point.size)
+    return best.candidate.name, ""
+
+
+def why_none(points: Sequence[Point], candidates: Sequence[Candidate], budget: Budget | None, asked: int) -> str:
+    """Say why there is nothing to choose among; "" if there is."""
+    if not budget or not budget.is_set:
+        return "no budget is set, so nothing is chosen; set `budget`, such as {memory: 90MB, loss: 2}"
+    if not asked:
+        return "no validation prompt has an answer that a checker can check; see docs/data.md on checkers"
+    if all(one.excess(budget) for one in candidates):
+        return beyond(candidates, budget)
+    return "" if points else "no candidate that fits is good enough to be asked; raise frontier.max_token_loss"
+
+
+def too_lossy(points: Sequence[Point], loss: float) -> str:
+    """Say that every candidate may lose too much, and which is nearest."""
     nearest = max(points, key=lambda point: (point.gain_low, -point.size[0]))
-    return "", (
+    return (
         f"budget.loss: no candidate is known to lose at most {loss:g} points, and surely no more than {2 * loss:g}; the"
         f" nearest, {nearest.candidate.name}, loses {-nearest.gain:.1f}, and {-nearest.gain_low:.1f} at worst. Where"
         " the first is small enough, ask more validation prompts (split.shares.valid, frontier.questions); else allow"

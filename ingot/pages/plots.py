@@ -273,13 +273,18 @@ def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
         axes.set_ylabel(f"right answers to {asked[0]['of']:,} validation prompts, % (higher is better)")
         label_points(axes, models, [100 * model.right["share"] for model in models])
         for source, marker in markers.items():
-            axes.plot([], [], marker, color=GGUF, label=f"made from {source}")
+            axes.plot([], [], marker, color=GGUF, label=made_by(source))
         axes.plot([], [], "|", color=GUIDE, label="95 % interval")
         if any(row["chosen"] for row in asked):
             axes.plot([], [], "*", color=GGUF, markersize=12, label="chosen")
         axes.legend(fontsize=LABEL, frameon=False, loc="lower right")
 
     return draw
+
+
+def made_by(source: str) -> str:
+    """Say how the candidates of a source came about."""
+    return "trained for its type (distil)" if source == "distil" else f"made from {source}"
 
 
 def scale_bytes(axes: Any, sizes: Sequence[float]) -> None:

@@ -289,7 +289,7 @@ def distil(s: Situation, wildcards: Wildcards) -> Estimate:
     """Estimate the training for a type. The parent computes, too, and what rounding changes is kept."""
     training = s.build.settings.distil.training
     logits = training.batch * training.length * s.weights.vocabulary * 4 * LOGITS
-    one = full(s, training, s.build.settings.merge.dtype, 8 * s.weights.parameters + logits)
+    one = full(s, training, s.build.settings.merge.dtype, 12 * s.weights.parameters + logits)
     rounding = training.steps / training.refresh * 2000 * s.weights.parameters
     made = one.file_bytes + quantize(s, wildcards).file_bytes
     return replace(one, operations=4 / 3 * one.operations + rounding, file_bytes=made)

@@ -206,6 +206,8 @@ def advice(rule: str) -> str:
         return (
             "lower `batch` and raise `accumulation`, lower `length`, or set `quantization: {type: nf4, double: true}`"
         )
+    if rule == "distil":
+        return "lower `batch` and raise `accumulation`, or lower `length`"
     if rule in ("recover", "pretrain"):
         without = ", or leave `prune` and `recover` out of the chain" if rule == "recover" else ""
         return f"set `optimizer: adamw_8bit`, or lower `batch` and raise `accumulation`{without}"

@@ -40,7 +40,7 @@ GgufType = Literal[
     "TQ2_0",
     "TQ1_0",
 ]
-NEED_IMPORTANCE = {"IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"}
+NEED_IMPORTANCE = {"IQ3_XS", "IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"}
 """The types that llama.cpp makes only with an importance matrix."""
 
 
@@ -89,6 +89,11 @@ class Budget(Section):
     loss: float | None = setting(
         "What its answers may lose against the last model before compression", default=None, unit="points", ge=0
     )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is asked for. A loss of 0 is."""
+        return any(value is not None for value in self.model_dump().values())
 
 
 class Frontier(Section):

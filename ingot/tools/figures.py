@@ -173,19 +173,21 @@ def main() -> None:
         pictures.mkdir(parents=True, exist_ok=True)
         for plot in sorted(PLOTS.glob("*.svg")):
             shutil.copyfile(plot, pictures / plot.name)
-        frontier = read_frontier(pictures)
+        frontier = read_frontier(pictures, preset)
         write_page(figures | {"frontier": frontier}, by_rule(spent_here(Path(), preset)), Path(f"docs/{page}.md"))
         pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
 
 
-def read_frontier(pictures: Path) -> Report | None:
-    """Read what a search for a smaller base found here, and copy its plot. None: there was no search."""
+def read_frontier(pictures: Path, preset: str) -> Report | None:
+    """Read what a search for a smaller base found here, and copy its plot. None: the preset was not searched."""
     if not (FRONTIER / "confirmed.json").exists():
         return None
-    shutil.copyfile(FRONTIER / "frontier.svg", pictures / "frontier.svg")
     found: Report = read_json(FRONTIER / "frontier.json")
+    if found["preset"] != preset:
+        return None
+    shutil.copyfile(FRONTIER / "frontier.svg", pictures / "frontier.svg")
     return {**found, "confirmed": read_json(FRONTIER / "confirmed.json")}
 
 

@@ -1,4 +1,7 @@
-"""Print what the search for a smaller base found: `python -m ingot.tools.frontier`, after a build of its files."""
+"""Print what the search for a smaller base found: `python -m ingot.tools.frontier`, after a build of its files.
+
+With the word `check`, and a preset if it is not that of config.yaml, it says before if there is nothing to search.
+"""
 
 import json
 import sys
@@ -6,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
+
+from ingot.errors import InputError
+from ingot.settings.load import read_mapping
+from ingot.workflow.build import open_build
 
 FOLDER = Path("results/frontier")
 
@@ -29,15 +36,36 @@ def line_of(row: dict[str, Any]) -> list[Any]:
 def advice(chosen: str, before: str) -> str:
     """Say what to write into the configuration to release what was chosen."""
     source, _, quant = chosen.rpartition("-")
-    last = f"let `chain` end with the step that makes {source}"
+    start = before if source == "distil" else source
+    last = "leave `chain` empty" if start == "base" else f"let `chain` end with the step that makes {start}"
     if source == "distil":
-        last = f"let `chain` end with the step that makes {before} and `distil`, set `distil: {{type: {quant}}}`"
+        last = f"{last}, but for `distil` after it, set `distil: {{type: {quant}}}`"
     types = "[F16]" if quant == "F16" else f"[F16, {quant}]"
-    return f"To release it: {last}, and set `gguf: {{types: {types}, serve: {quant}}}`."
+    return (
+        f"To release it: {last}, and set `gguf: {{types: {types}, serve: {quant}}}`. gates.gguf and, for `distil`,"
+        " gates.distil may have to allow what the budget does."
+    )
+
+
+def check(preset: str) -> None:
+    """Say what is missing if the configuration here has nothing to search among. InputError."""
+    given = read_mapping(Path("config.yaml")) | ({"preset": preset} if preset else {})
+    build = open_build(given, Path())
+    if not build.candidates:
+        needed = {"sources": build.has_data, "gguf": build.types, "frontier": build.settings.frontier}
+        lacking = [f"`{name}`" for name, there in needed.items() if not there]
+        why = f"{' and '.join(lacking)} must be set" if lacking else "its types need `importance`"
+        raise InputError(f"there is nothing to search among: {why}")
 
 
 def main() -> None:
     """Print all candidates, the choice, and how it held on the benchmark. The exit status is 1 if there is none."""
+    if len(sys.argv) > 1:
+        try:
+            check(sys.argv[2] if len(sys.argv) > 2 else "")
+        except InputError as error:
+            raise SystemExit(f"ingot: frontier: {error}") from None
+        return
     found = json.loads((FOLDER / "frontier.json").read_text(encoding="utf-8"))
     confirmed = json.loads((FOLDER / "confirmed.json").read_text(encoding="utf-8"))
     before = found["before"]
@@ -67,7 +95,8 @@ def main() -> None:
         )
         print(advice(found["chosen"], before["model"]))
     print(f"The plot is {FOLDER / 'frontier.svg'}.")
-    if found["budget"] and any(found["budget"].values()) and not confirmed["kept"]:
+    wanted = any(value is not None for value in (found["budget"] or {}).values())
+    if wanted and not confirmed["kept"]:
         sys.exit(1)
 
 

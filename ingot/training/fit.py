@@ -35,9 +35,10 @@ def optimizers(model: Any, settings: FullTraining) -> list[Any]:
     """
     import torch
 
-    matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
+    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for n, p in trained if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
     matrix_ids = {id(p) for p in matrices}
-    embeddings_and_vectors = [p for p in model.parameters() if id(p) not in matrix_ids]
+    embeddings_and_vectors = [p for _, p in trained if id(p) not in matrix_ids]
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "adamw_8bit":
         from ingot.training.adamw import RoundedAdamW8bit

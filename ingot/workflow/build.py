@@ -129,11 +129,16 @@ class Build:
         frontier = self.settings.frontier
         if not (frontier and self.types and self.has_data):
             return []
-        both = [self.chain.uncompressed, next(reversed(self.chain.models))]
+        trained = dict.fromkeys(frontier.distilled)
+        both = [self.chain.uncompressed]
+        if "distil" in self.chain:  # what it gives is rounded already
+            trained[self.settings.distil.type] = None
+        else:
+            both.append(next(reversed(self.chain.models)))
         sources = frontier.sources or list(dict.fromkeys(both))
         left_out = set() if self.has_importance else NEED_IMPORTANCE
         pairs = [(source, quant) for source in sources for quant in frontier.types]
-        pairs += [("distil", quant) for quant in frontier.distilled]
+        pairs += [("distil", quant) for quant in trained]
         return [(source, quant) for source, quant in pairs if quant not in left_out]
 
     @property
@@ -192,9 +197,10 @@ class Build:
         return [*self.base_gate, *(f"results/gates/{model}.json" for model in models)]
 
     def gates_up_to(self, model: str) -> list[str]:
-        """List the files of the gates of a model and of those before it in the chain."""
+        """List the files of the gates of the base, of a model, and of those between them in the chain."""
         names = list(self.chain.models)
-        return [f"results/gates/{name}.json" for name in names[: names.index(model) + 1] if name in self.gated]
+        upto = names[: names.index(model) + 1]
+        return [*self.base_gate, *(f"results/gates/{name}.json" for name in upto if name in self.gated)]
 
     def nearest_ancestor_asked(self, model: str) -> str | None:
         """Find the nearest ancestor of a model that is asked the suites, too. None if there is none."""
@@ -297,6 +303,8 @@ def problems(settings: Settings) -> list[str]:
     valid_chain = Chain(settings.chain, settings.target.rounds)
     if settings.base.kind == "tokenizer":
         return without_model(settings)
+    if "distil" in valid_chain and not settings.gguf:
+        lines.append("chain: `distil` trains for a GGUF type, and `gguf` is null; set it, or leave `distil` out")
     if valid_chain.ends_with_adapter and settings.gguf:
         lines.append(
             f"chain: it ends with the adapter of `{valid_chain.kinds[-1].step}`, and GGUF files would be made without"

@@ -47,10 +47,15 @@ def distil(
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
     ids, targets = chat.pack(conversations, training.length, tokenizer.pad_token_id)
     importance = load_file(matrix[0]) if matrix else {}
-    rounded = RoundedModel(network, start, counterparts(network, gguf), importance, threads)
+    tensors = counterparts(network, gguf)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name in tensors)  # what has no tensor of its own cannot be written
+    if network.device.type != "cpu":
+        network.gradient_checkpointing_enable()
+    rounded = RoundedModel(network, start, tensors, importance, threads)
 
     def round_now_and_then(step: int) -> None:
-        if step % training.refresh == 0:
+        if step % training.refresh == 0 and step < training.steps:
             rounded.round()
 
     learn = learn_from(teacher, tokenizer.pad_token_id)

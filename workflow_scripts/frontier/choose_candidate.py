@@ -40,11 +40,13 @@ def choose_candidate(
     sixteen_bits: Path,
     speed: Path,
     table: Path,
+    chosen: Path,
     plot: Path,
     *,
     names: list[str],
     compared_with: str,
     budget: Budget | None,
+    preset: str,
 ) -> None:
     """Write all points, the choice among them, and the plot. The files are those of the candidates `names`.
 
@@ -65,9 +67,9 @@ def choose_candidate(
             row |= {"right": share["right"], "of": share["of"], "interval": [share["low"], share["high"]]}
             row["against"] = against
             points.append(Point(candidate, sum(ours), against["gain"], against["gain_low"]))
-    chosen, problem = choose(points, candidates, budget)
+    best, problem = choose(points, candidates, budget, len(theirs))
     for row in rows:
-        row["chosen"] = row["recipe"] == chosen
+        row["chosen"] = row["recipe"] == best
     rows.sort(key=lambda row: (row["memory_bytes"], row["file_bytes"], row["recipe"]))
     reference = {
         "model": compared_with,
@@ -76,7 +78,15 @@ def choose_candidate(
         **proportion(sum(theirs), len(theirs)),
     }
     limits = budget.model_dump() if budget else None
-    found = {"chosen": chosen, "problem": problem, "looks": looks, "budget": limits, "before": reference}
+    write_json(chosen, {"chosen": best})
+    found = {
+        "preset": preset,
+        "chosen": best,
+        "problem": problem,
+        "looks": looks,
+        "budget": limits,
+        "before": reference,
+    }
     write_json(table, {**found, "candidates": rows})
     title = f"What {compared_with} becomes in few bytes, and how well it answers then"
     plot.write_text(picture(draw_frontier(rows, reference), title, SIZES_WIDTH, SIZES_HEIGHT), encoding="utf-8")

@@ -11,7 +11,7 @@ from ingot.settings.measure import Longest
 
 
 def confirm_candidate(
-    table: Path,
+    chosen: Path,
     models: list[Path],
     tokenizer: Path,
     questions: Path,
@@ -30,19 +30,19 @@ def confirm_candidate(
 
     `before` has that model's answers to the same questions. If nothing was chosen, the report says so.
     """
-    chosen = read_json(table)["chosen"]
-    if not chosen:
+    best = read_json(chosen)["chosen"]
+    if not best:
         write_records(answers, [])
         write_json(report, {"chosen": "", "kept": False})
         return
-    loaded = open_gguf(models[names.index(chosen)], tokenizer, context, threads, work=work)
+    loaded = open_gguf(models[names.index(best)], tokenizer, context, threads, work=work)
     ours, theirs = ask(loaded, list(read_records(questions)), longest), list(read_records(before))
     against = compare_pairs(marks(ours), marks(theirs))
     write_records(answers, ours)
     write_json(
         report,
         {
-            "chosen": chosen,
+            "chosen": best,
             "kept": not budget or budget.loss is None or against["gain"] >= -budget.loss,
             "exact_match": exact_match(ours),
             "against": against,

@@ -45,4 +45,7 @@ def quantize(gguf: Path, matrix: list[Path], quantized: Path, *, quant: str, thr
     code = llama_cpp.llama_model_quantize(str(gguf).encode(), str(quantized).encode(), ctypes.byref(parameters))
     del buffers
     if code:
-        raise InputError(f"{gguf}: llama.cpp cannot quantise it to {quant} (code {code}); is the file whole?")
+        raise InputError(
+            f"{gguf}: llama.cpp cannot quantise it to {quant} (code {code}); is the file whole, and"
+            " has the importance matrix all tensors?"
+        )

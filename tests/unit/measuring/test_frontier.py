@@ -56,7 +56,7 @@ def test_the_smallest_that_keeps_the_loss_is_chosen(all_of_them, data):
     points = [
         point(one, gain, gain - data.draw(some.floats(0, 5))) for one, gain in zip(all_of_them, gains, strict=True)
     ]
-    name, problem = choose(points, all_of_them, Budget(loss=2))
+    name, problem = choose(points, all_of_them, Budget(loss=2), 100)
     keeping = [one for one in points if one.gain >= -2 and one.gain_low >= -4]
     if keeping:
         assert not problem
@@ -69,21 +69,27 @@ def test_the_smallest_that_keeps_the_loss_is_chosen(all_of_them, data):
 def test_without_a_loss_the_best_that_fits_is_chosen_and_of_equals_the_smaller():
     small, large = candidate("small", 10, 10), candidate("large", 20, 20)
     budget = Budget(memory="1KB")
-    assert choose([point(small, right=7), point(large, right=9)], [small, large], budget) == ("large", "")
-    assert choose([point(small, right=9), point(large, right=9)], [small, large], budget) == ("small", "")
+    assert choose([point(small, right=7), point(large, right=9)], [small, large], budget, 9) == ("large", "")
+    assert choose([point(small, right=9), point(large, right=9)], [small, large], budget, 9) == ("small", "")
 
 
 def test_a_budget_that_cannot_be_met_is_answered_with_the_arithmetic():
     small, large = candidate("small", 5_000, 9_000), candidate("large", 6_000, 12_000)
-    name, problem = choose([], [small, large], Budget(memory="8KB"))
+    name, problem = choose([], [small, large], Budget(memory="8KB"), 9)
     assert not name
     assert problem.startswith("budget.memory: 8KB are wanted, and small takes 9,000 bytes, 1,000 too many")
-    assert "raise frontier.max_token_loss" in choose([], [small, large], Budget(memory="9KB"))[1]
+    assert "raise frontier.max_token_loss" in choose([], [small, large], Budget(memory="9KB"), 9)[1]
 
 
 @pytest.mark.parametrize("budget", [None, Budget()])
 def test_without_a_budget_nothing_is_chosen(budget):
-    assert "no budget is set" in choose([point(candidate("a"))], [candidate("a")], budget)[1]
+    assert "no budget is set" in choose([point(candidate("a"))], [candidate("a")], budget, 9)[1]
+
+
+def test_a_loss_of_nothing_is_a_budget_and_no_prompts_choose_nothing():
+    one = candidate("a")
+    assert choose([point(one, 0.0, 0.0)], [one], Budget(loss=0), 9) == ("a", "")
+    assert "no validation prompt has an answer that a checker can check" in choose([], [one], Budget(loss=0), 0)[1]
 
 
 def test_more_looks_make_intervals_wider_and_leave_the_gain():

@@ -339,10 +339,10 @@ def test_what_is_left_out_is_not_checked():
 
 
 def test_a_limit_that_is_null_is_not_asked_for():
-    gates = load({"gates": {"merge": {"max_kl": None}, "distil": {"max_kl": 1}}}, ROOT).gates
+    gates = load({"gates": {"merge": {"max_kl": None}, "round_weights": {"max_kl": 1}}}, ROOT).gates
     assert gates["merge"].max_kl is None
     assert gates["merge"].max_perplexity_ratio == 1.02
-    assert gates["distil"].model_dump(exclude_none=True) == {"max_kl": 1}
+    assert gates["round_weights"].model_dump(exclude_none=True) == {"max_kl": 1}
 
 
 def test_a_base_that_is_only_a_tokenizer_needs_its_folder():

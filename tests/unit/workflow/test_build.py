@@ -49,6 +49,10 @@ def test_candidates_are_those_before_compression_and_the_last_in_every_type_that
     tiny = build(frontier={"types": ["Q8_0", "IQ2_S"]})
     assert tiny.candidates == [("merged", "Q8_0"), ("merged", "IQ2_S"), ("awq", "Q8_0"), ("awq", "IQ2_S")]
     assert build(frontier={"types": ["Q8_0", "IQ2_S"]}, importance=None).candidates[1] == ("awq", "Q8_0")
+    trained = build(chain=["adapt", "merge", "distil"], gguf={"types": ["F16", "IQ2_XXS"], "serve": "IQ2_XXS"})
+    assert ("distil", "IQ2_XXS") in trained.candidates
+    assert {source for source, _ in trained.candidates} == {"merged", "distil"}
+    assert trained.gates_up_to("merged") == ["results/gates/adapter.json", "results/gates/merged.json"]
     assert build(frontier=None).candidates == build(sources=[], chain=[]).candidates == []
     assert tiny.chain.weights_of("awq") == "results/scaled" and tiny.chain.weights_of("base") == "results/base"
 
@@ -87,6 +91,8 @@ def test_data_alone_needs_only_a_tokenizer(build):
          "gguf.types: llama.cpp makes IQ2_S only with an importance matrix; set `importance`"),
         ({"frontier": {"sources": ["merged", "adapter"]}},
          "frontier.sources: 'adapter' is no checkpoint that is built here; there are base, merged, pruned"),
+        ({"chain": ["adapt", "merge", "distil"], "gguf": None}, "chain: `distil` trains for a GGUF type"),
+        ({"chain": ["adapt", "merge", "distil"]}, "distil.type: IQ2_XXS is not in gguf.types"),
         ({"base": {"kind": "tokenizer", "model": "x"}}, "chain: a base of kind 'tokenizer' is no model; set it to []"),
     ],
 )  # fmt: skip
