@@ -264,7 +264,7 @@ def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
             axes.errorbar([place], [height], reach_of([right]), color=GGUF, alpha=0.3, linewidth=1.2)
             marker, size = ("*", 15) if row["chosen"] else (markers[source], 6)
             axes.plot(place, height, marker, color=GGUF, markersize=size, zorder=3)
-            models.append(Sized(quant, row["memory_bytes"], right))
+            models.append(Sized(row["recipe"] if row["chosen"] else quant, row["memory_bytes"], right))
         share = 100 * before["share"]
         axes.axhline(share, color=GUIDE, linewidth=0.7, linestyle=":")
         scale_bytes(axes, [model.bytes for model in models])

@@ -34,6 +34,7 @@ def test_a_search_within_a_budget_a_second_one_and_a_chain_that_takes_what_was_f
 
     workspace.unset(searching("Q8_0"))
     workspace.set(searching("Q8_0, Q2_K"))
+    workspace.unset("budget: {memory: 400KB, loss: 100}")
     workspace.set("budget: {memory: 1KB}")
     ran, _ = workspace.build(CONFIRMED)
     made = {name for name in ran if "Q2_K" in name}

@@ -46,9 +46,10 @@ def test_what_makes_no_sense_is_left_out_with_what_it_needs(build):
 
 
 def test_candidates_are_those_before_compression_and_the_last_in_every_type_that_can_be_made(build):
-    tiny = build(frontier={"types": ["Q8_0", "IQ2_S"]})
+    frontier = {"types": ["Q8_0", "IQ2_S"], "distilled": []}
+    tiny = build(frontier=frontier)
     assert tiny.candidates == [("merged", "Q8_0"), ("merged", "IQ2_S"), ("awq", "Q8_0"), ("awq", "IQ2_S")]
-    assert build(frontier={"types": ["Q8_0", "IQ2_S"]}, importance=None).candidates[1] == ("awq", "Q8_0")
+    assert build(frontier=frontier, importance=None).candidates == [("merged", "Q8_0"), ("awq", "Q8_0")]
     trained = build(chain=["adapt", "merge", "distil"], gguf={"types": ["F16", "IQ2_XXS"], "serve": "IQ2_XXS"})
     assert ("distil", "IQ2_XXS") in trained.candidates
     assert {source for source, _ in trained.candidates} == {"merged", "distil"}
