@@ -168,7 +168,7 @@ test: envs
 test-unit:
 	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not graph and not slurm"
 
-## Run the tests that build environments of their own, or repeat for long
+## Run the tests that build environments of their own or further chains, or repeat for long
 test-slow: envs
 	@$(call PYTHON,dev) -m pytest -m slow
 

@@ -173,8 +173,8 @@ def main() -> None:
         pictures.mkdir(parents=True, exist_ok=True)
         for plot in sorted(PLOTS.glob("*.svg")):
             shutil.copyfile(plot, pictures / plot.name)
-        frontier = read_frontier(pictures, preset)
-        write_page(figures | {"frontier": frontier}, by_rule(spent_here(Path(), preset)), Path(f"docs/{page}.md"))
+        times, frontier = by_rule(spent_here(Path(), preset)), read_frontier(pictures, preset)
+        write_page(figures, times, Path(f"docs/{page}.md"), frontier)
         pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
@@ -191,10 +191,11 @@ def read_frontier(pictures: Path, preset: str) -> Report | None:
     return {**found, "confirmed": read_json(FRONTIER / "confirmed.json")}
 
 
-def write_page(figures: Report, times: Report, page: Path) -> None:
-    """Write what the preset measures, and what it took."""
+def write_page(figures: Report, times: Report, page: Path, frontier: Report | None) -> None:
+    """Write what the preset measures, what it took, and what a search for a smaller base found."""
     title = f"What the {figures['manifest']['preset']} preset measures"
-    text = page_of("measured.md", title=title, times=times, pictures=f"pictures/{page.stem}", **figures)
+    pictures = f"pictures/{page.stem}"
+    text = page_of("measured.md", title=title, times=times, pictures=pictures, frontier=frontier, **figures)
     page.write_text(text, encoding="utf-8")
 
 

@@ -32,6 +32,7 @@ def read(workspace, name):
     return json.loads((workspace / "results" / name).read_text())
 
 
+@pytest.mark.slow
 def test_an_adapter_and_a_file(chained):
     """ "My data, an adapter, a GGUF file": nothing is pruned, and no modifier is trained."""
     one_file = "gguf: {types: [F16], serve: F16}\nask_suite: {models: [merged]}"
@@ -47,6 +48,7 @@ def test_an_adapter_and_a_file(chained):
     assert "No modifiers, so no router" in (workspace / "results/release/MODEL_CARD.md").read_text()
 
 
+@pytest.mark.slow
 def test_an_adapter_that_learned_preferences_is_released_alone(chained):
     workspace, _ = chained("chain: [adapt, prefer]\ngguf: null\nask_suite: {models: [adapter]}")
     release = read(workspace, "release/figures.json")

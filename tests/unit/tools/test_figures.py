@@ -36,7 +36,7 @@ def step(rule, seconds, peak_bytes):
 def test_the_page_is_the_card_under_its_own_title_with_what_it_took(here):
     steps = [step("adapt", 40.2, 9e8), step("measure", 30, 8e8), step("measure", 50, 7e8)]
     times = tool.by_rule({"steps": steps, "busy_seconds": 100})
-    tool.write_page(tool.read_figures(), times, here / "docs/tiny.md")
+    tool.write_page(tool.read_figures(), times, here / "docs/tiny.md", None)
     page = (here / "docs/tiny.md").read_text()
     assert page.startswith("# What the tiny preset measures\n")
     assert page.count("\n# ") == 0
@@ -51,8 +51,36 @@ def test_the_page_is_the_card_under_its_own_title_with_what_it_took(here):
 
 
 def test_a_build_in_which_nothing_ran_says_so(here):
-    tool.write_page(tool.read_figures(), tool.by_rule({"steps": [], "busy_seconds": 0}), here / "docs/tiny.md")
+    tool.write_page(tool.read_figures(), tool.by_rule({"steps": [], "busy_seconds": 0}), here / "docs/tiny.md", None)
     assert "nothing ran here" in (here / "docs/tiny.md").read_text()
+
+
+def test_what_a_search_found_is_on_the_page_of_its_preset(here):
+    against = {"gain": -0.5, "gain_low": -2.0, "gain_high": 1.0}
+    chosen = {"recipe": "awq-Q2_K", "memory_bytes": 1_406_208, "right": 473, "of": 658, "chosen": True, "not_asked": ""}
+    beaten = {"recipe": "merged-Q2_K", "memory_bytes": 1_406_209, "right": None, "of": None, "not_asked": "no better"}
+    row = {"file_bytes": 1_324_948, "kl": 0.4, "token_loss": {"mean": 0.65}, "tokens_per_second": 91.5, "chosen": False}
+    found = {
+        "preset": "tiny", "budget": {"file": None, "memory": None, "loss": 0}, "chosen": "awq-Q2_K", "looks": 11,
+        "before": {"model": "merged", "memory_bytes": 6_854_912, "right": 470, "of": 658},
+        "candidates": [row | chosen | {"against": against}, row | beaten],
+    }  # fmt: skip
+    folder = here / tool.FRONTIER
+    folder.mkdir(parents=True)
+    for name, content in (("frontier.json", found), ("confirmed.json", {"against": against, "kept": True})):
+        (folder / name).write_text(json.dumps(content))
+    (folder / "frontier.svg").write_text("<svg></svg>")
+    assert tool.read_frontier(here, "smollm2-135m") is None
+    times = tool.by_rule({"steps": [], "busy_seconds": 0})
+    tool.write_page(tool.read_figures(), times, here / "docs/tiny.md", tool.read_frontier(here, "tiny"))
+    page = (here / "docs/tiny.md").read_text()
+    assert "for the budget `loss: 0`" in page and (here / "frontier.svg").exists()
+    assert (
+        "| awq-Q2_K | 1,324,948 | 1,406,208 | 20.5 % | 0.400 | 0.7 | 473 | -0.5 (-2.0 to +1.0) | 91.5 | **chosen** |"
+        in page
+    )
+    assert "| merged-Q2_K | 1,324,948 | 1,406,209 | 20.5 % | 0.400 | 0.7 |  | | | no better |" in page
+    assert "awq-Q2_K gains -0.5 points (-2.0 to +1.0) against merged" in page
 
 
 def test_without_a_build_it_says_what_to_do(here):
