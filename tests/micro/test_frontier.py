@@ -13,7 +13,7 @@ def searching(types):
     return f"frontier: {{sources: [merged], types: [{types}], distilled: [IQ2_XXS], questions: 5, max_token_loss: 100}}"
 
 
-def test_a_search_within_a_budget_a_second_one_and_a_chain_that_takes_what_was_found(workspace):
+def test_a_search_chooses_within_its_budget_and_asks_the_benchmark_once(workspace):
     workspace.set(searching("Q8_0"))
     workspace.set("budget: {memory: 400KB, loss: 100}")
     said = workspace.call("make", "frontier")
@@ -32,6 +32,12 @@ def test_a_search_within_a_budget_a_second_one_and_a_chain_that_takes_what_was_f
     confirmed = json.loads((workspace / CONFIRMED).read_text())
     assert confirmed["chosen"] == "distil-IQ2_XXS" and confirmed["exact_match"]["all"]["of"] == 36
 
+
+@pytest.mark.slow
+def test_a_second_search_costs_what_is_new_and_a_chain_takes_what_was_trained(workspace):
+    workspace.set(searching("Q8_0"))
+    workspace.set("budget: {memory: 400KB, loss: 100}")
+    workspace.build(CONFIRMED)
     workspace.unset(searching("Q8_0"))
     workspace.set(searching("Q8_0, Q2_K"))
     workspace.unset("budget: {memory: 400KB, loss: 100}")

@@ -18,7 +18,8 @@ def steps_at_work(workspace):
     return [process for process in workspace.processes("ingot.workflow.entry") if process.info["cmdline"][1] == "-m"]
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [2, 30])
 def test_killed_at_any_moment_the_next_run_goes_on(start, built, tmp_path, times):
     """The scheduler or a job is killed, so many times: nothing finished runs again, nothing half written counts."""
     chance = random.Random(0)

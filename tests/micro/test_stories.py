@@ -158,7 +158,7 @@ def other(value):
     return f"{value}2" if isinstance(value, str) else value
 
 
-@pytest.mark.parametrize("of", [16, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("of", [32, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace, monkeypatch, of):
     """For one of so many numbers and texts of the preset: another value, and what would run because of it.
 
