@@ -231,7 +231,7 @@ def budget_reasons(build: Build, packed: float, sizes: dict[str, int], parameter
             most = bytes_of(wanted)
             bits = 8 * sizes[build.served] / parameters
             made = {quant: count * shares[key] for quant, count in sizes.items()}
-            fitting = sorted((count, quant) for quant, count in made.items() if count <= most and quant in OFFERED)
+            fitting = sorted((count, quant) for quant, count in made.items() if count <= most)
             least, smallest = min((count, quant) for quant, count in made.items())
             nearest = (
                 f"{fitting[-1][1]} would fit, with {fitting[-1][0] / 1e6:,.0f} MB"
