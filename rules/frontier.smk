@@ -70,7 +70,7 @@ if BUILD.candidates:
             tokenizer=BUILD.tokenizer,
             texts="results/data/valid.jsonl",
             before="results/frontier/before.safetensors",
-            code=code("gguf", "frontier/screen_candidate"),
+            code=code("serve", "frontier/screen_candidate"),
         output:
             report=f"{OF_CANDIDATE}.json",
         log:
@@ -115,7 +115,7 @@ if BUILD.candidates:
             tokenizer=BUILD.tokenizer,
             questions="results/frontier/questions.jsonl",
             asked=f"{OF_CANDIDATE}.asked.json",
-            code=code("gguf", "frontier/ask_candidate"),
+            code=code("serve", "frontier/ask_candidate"),
         output:
             answers=f"{OF_CANDIDATE}.jsonl",
         log:
@@ -138,7 +138,7 @@ if BUILD.candidates:
             before=f"results/types/{BEFORE}/F16.gguf",
             tokenizer=BUILD.tokenizer,
             questions="results/frontier/questions.jsonl",
-            code=code("gguf", "frontier/time_candidates"),
+            code=code("serve", "frontier/time_candidates"),
         output:
             report="results/frontier/speed.json",
         log:

@@ -1,11 +1,13 @@
 """GGUF: convert the last checkpoint of the chain to files that llama.cpp runs, and pack them for sending.
 
 Inputs:   the last checkpoint of the chain, results/data/train.jsonl
-Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`
+Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`; a mix such as MIX_2_25 is a type, too
           results/packed/{quant}.gguf.zst  the packed file; it contains the size and the digest of its content
           results/types/{source}/{quant}.gguf  the same of other models of the chain, for who asks for them
           results/types/distil/{quant}.gguf    the same of the last model before compression, trained for the type
 """
+
+from ingot.settings.gguf import bits_of
 
 # These run in processes of their own.
 CONVERTER = "ingot/converting/convert_own_tokenizer.py"
@@ -57,6 +59,35 @@ if BUILD.has_importance:
         shell:
             RUN
 
+    rule sensitivity:
+        input:
+            model=CHAIN.last_checkpoint,
+            gguf="results/gguf/F16.gguf",
+            train="results/data/train.jsonl",
+            matrix="results/gguf/importance.safetensors",
+            code=code("gguf", "gguf/sensitivity"),
+        output:
+            report="results/gguf/sensitivity.json",
+        log:
+            "logs/sensitivity.log",
+        priority: LONG_WAY
+        threads: SETTINGS.threads
+        resources:
+            **gpu(),
+        params:
+            **step(settings=SETTINGS.sensitivity, threads=SETTINGS.threads),
+        message:
+            "Measure what each matrix loses in fewer bits"
+        shell:
+            RUN
+
+
+def if_mixed(path):
+    """Make the input function of a file that only mixes of types need."""
+    return lambda wildcards: (
+        [path.format(**dict(wildcards.items()))] if bits_of(wildcards.quant) else []
+    )
+
 
 if "distil" in CHAIN:
 
@@ -72,6 +103,7 @@ rule quantize:
     input:
         gguf="results/gguf/F16.gguf",
         matrix=["results/gguf/importance.safetensors"] if BUILD.has_importance else [],
+        sensitivity=if_mixed("results/gguf/sensitivity.json"),
         code=code("gguf", "gguf/quantize"),
     output:
         quantized="results/gguf/{quant}.gguf",
@@ -139,6 +171,20 @@ if BUILD.has_importance:
         message:
             "Measure the importance matrix of {wildcards.source}"
 
+    use rule sensitivity as sensitivity_of_model with:
+        input:
+            model=lambda wildcards: CHAIN.weights_of(wildcards.source),
+            gguf="results/types/{source}/F16.gguf",
+            train="results/data/train.jsonl",
+            matrix=MATRIX_OF_MODEL,
+            code=code("gguf", "gguf/sensitivity"),
+        output:
+            report="results/types/{source}/sensitivity.json",
+        log:
+            "logs/sensitivity_of_model_{source}.log",
+        message:
+            "Measure what each matrix of {wildcards.source} loses in fewer bits"
+
 
 ruleorder: convert_model > quantize_model
 
@@ -147,6 +193,7 @@ use rule quantize as quantize_model with:
     input:
         gguf="results/types/{source}/F16.gguf",
         matrix=[MATRIX_OF_MODEL] if BUILD.has_importance else [],
+        sensitivity=if_mixed("results/types/{source}/sensitivity.json"),
         code=code("gguf", "gguf/quantize"),
     output:
         quantized="results/types/{source}/{quant}.gguf",

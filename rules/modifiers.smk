@@ -61,7 +61,7 @@ if BUILD.domains:
                 for model in BUILD.gated
                 if model == BUILD.served
             ],
-            code=code("gguf", "modifiers/ask_gguf"),
+            code=code("serve", "modifiers/ask_gguf"),
         output:
             answers="results/modifiers/{domain}/answers.jsonl",
         log:

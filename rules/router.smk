@@ -44,7 +44,7 @@ if BUILD.has_router:
             tokenizer=BUILD.tokenizer,
             questions=BUILD.routing,
             gate=[],
-            code=code("gguf", "modifiers/ask_gguf"),
+            code=code("serve", "modifiers/ask_gguf"),
         output:
             answers=f"results/answers/{BUILD.served}/routing.jsonl",
         log:
@@ -62,7 +62,7 @@ if BUILD.has_router:
                 "benchmark": BUILD.asked,
             }[wildcards.questions],
             gate=[],
-            code=code("gguf", "modifiers/ask_gguf"),
+            code=code("serve", "modifiers/ask_gguf"),
         output:
             answers="results/answers/modifier_{domain}/{questions}.jsonl",
         log:

@@ -43,6 +43,17 @@ def traits(kind: int) -> Any:
     return library().ggml_get_type_traits(kind).contents
 
 
+def bits(kind: int) -> float:
+    """Return the bits that a weight takes in a type, with its share of the scales."""
+    about = traits(kind)
+    return float(8 * about.bytes / about.block)
+
+
+def needs_importance(kind: int) -> bool:
+    """Tell whether ggml rounds to a type only by the importance of the columns."""
+    return bool(library().ggml_quantize_requires_imatrix(kind))
+
+
 def quantize(weights: Any, kind: int, importance: Any, threads: int) -> Any:
     """Quantise a matrix float32 [rows, columns] to the type `kind`; return its bytes as uint8 [rows, bytes of a row].
 
@@ -50,7 +61,7 @@ def quantize(weights: Any, kind: int, importance: Any, threads: int) -> Any:
     """
     import numpy as np
 
-    if importance is None and library().ggml_quantize_requires_imatrix(kind):
+    if importance is None and needs_importance(kind):
         raise ValueError(f"{traits(kind).name.decode()} needs an importance matrix")
     rows, columns = weights.shape
     about = traits(kind)

@@ -9,6 +9,14 @@ def file_type(quant: str) -> int:
 
     prefixes = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
     numbers = {n[len(p) :]: int(getattr(llama_cpp, n)) for p in prefixes for n in dir(llama_cpp) if n.startswith(p)}
+    numbers |= {name: numbers[f"{name}_M"] for name in ("Q3_K", "Q4_K", "Q5_K")}  # the file whose name says the same
     if quant not in numbers:
         raise InputError(f"llama.cpp has no type {quant!r}; it has {', '.join(sorted(numbers))}")
     return numbers[quant]
+
+
+def tensor_type(quant: str) -> int:
+    """Return ggml's number of a type of tensors such as Q5_K."""
+    from gguf import GGMLQuantizationType
+
+    return int(GGMLQuantizationType[quant])

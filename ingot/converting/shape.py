@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingot.settings.gguf import GgufType
+from ingot.settings.gguf import Quant
 
 AWQ_GROUPS = (128, 64, 32)
 """How many weights of a row may share a scale, the smallest files first."""
@@ -92,7 +92,7 @@ def unknown_to_llama_cpp(architecture: str, sources: Path) -> str:
     return f"gguf: llama.cpp knows no {architecture}; set `gguf: null`, or take another base"
 
 
-def fallbacks(shape: Shape, types: list[GgufType]) -> list[str]:
+def fallbacks(shape: Shape, types: list[Quant]) -> list[str]:
     """List the GGUF types that cannot take rows of these widths, and what llama.cpp does then."""
     odd = [f"{name} is {width}" for name, width in shape.inputs.items() if width % LARGE_BLOCK]
     concerned = [quant for quant in types if BLOCKS.get(quant, LARGE_BLOCK) == LARGE_BLOCK]

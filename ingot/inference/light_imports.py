@@ -3,6 +3,7 @@
 transformers needs a metric of the one for assisted generation, and a function of the other to find objects in pictures.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -27,3 +28,20 @@ class Light(MetaPathFinder):
 def import_light() -> None:
     """See to it that transformers will be imported without them. Whoever else needs them may import them."""
     sys.meta_path.insert(0, Light())
+
+
+def import_tokenizers_only() -> None:
+    """Import what transformers needs for tokenizers, as if there were no torch: with it, that takes ten seconds.
+
+    This is for a process that never computes with torch: transformers does not look for it again.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would say that there is none
+    import_light()
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        import transformers.models.auto.tokenization_auto  # noqa: F401
+    finally:
+        if hidden:
+            del sys.modules["torch"]

@@ -320,6 +320,16 @@ def importance(s: Situation, _: Wildcards) -> Estimate:
     )
 
 
+def sensitivity(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate what each matrix loses: all conversations are read once for each, and the parent's logits are kept."""
+    settings = s.build.settings.sensitivity
+    matrices = s.weights.layers * len(s.weights.matrices) + 1
+    tokens = settings.records * min(settings.length, s.record_tokens)
+    operations = 2 * s.weights.computed * tokens * matrices + 10_000 * s.weights.parameters
+    width = BYTES[s.build.settings.merge.dtype] if s.on_gpu else 4
+    return s.on_device(width * s.weights.parameters, 4 * tokens * s.weights.vocabulary, operations=operations)
+
+
 def measure(s: Situation, _: Wildcards) -> Estimate:
     """Estimate measuring a checkpoint."""
     return ask_checkpoint(s, s.questions, predictions(s) + s.questions * ANSWER_BYTES)
@@ -431,6 +441,7 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "convert": convert,
     "quantize": quantize,
     "importance": importance,
+    "sensitivity": sensitivity,
     "pack": pack,
     "measure": measure,
     "measure_gguf": measure_gguf,
@@ -446,6 +457,7 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "distil": distil,
     "convert_model": convert,
     "importance_of_model": importance,
+    "sensitivity_of_model": sensitivity,
     "quantize_model": quantize,
     "measure_before": measure_gguf,
     "screen_candidate": screen_candidate,

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ingot.converting.gguf_types import file_type
+from ingot.converting.mixes import fewest_bits
 from ingot.planning.weights import Weights, weights_of
+from ingot.settings.gguf import bits_of
 
 SAID = re.compile(r"quant size\s*=\s*([\d.]+) MiB")
 ALIGNMENT = 32
@@ -70,6 +72,15 @@ def write_hollow(path: Path, weights: Weights) -> int:
     return whole
 
 
+def size_of_mix(weights: Weights, bits: float) -> int:
+    """Return the bytes of a mix of so many bits a weight, or of the smallest types that the widths allow."""
+    least = 4.0 * sum(shape[0] for _, shape in tensors_of(weights) if len(shape) == 1)
+    for name, shape in tensors_of(weights):
+        if len(shape) == 2:
+            least += shape[0] * shape[1] * fewest_bits(shape[1], has_importance=name.startswith("blk")) / 8
+    return round(max(bits / 8 * weights.parameters, least))
+
+
 def sizes_of(config: dict[str, Any], types: list[str]) -> dict[str, int]:
     """Return the bytes of a file of each type.
 
@@ -85,11 +96,14 @@ def sizes_of(config: dict[str, Any], types: list[str]) -> dict[str, int]:
 
     llama_cpp.llama_log_set(listen, ctypes.c_void_p(0))
     LISTENING.append(listen)
-    sizes = {}
+    sizes, weights = {}, weights_of(config)
     with tempfile.TemporaryDirectory() as folder:
         hollow = Path(folder) / "hollow.gguf"
-        whole = write_hollow(hollow, weights_of(config))
+        whole = write_hollow(hollow, weights)
         for quant in types:
+            if bits_of(quant):
+                sizes[quant] = size_of_mix(weights, bits_of(quant))
+                continue
             said.clear()
             parameters = llama_cpp.llama_model_quantize_default_params()
             parameters.ftype, parameters.dry_run = file_type(quant), True

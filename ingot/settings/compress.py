@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ingot.settings.gguf import GgufType
+from ingot.settings.gguf import Quant
 from ingot.settings.section import Section, setting
 from ingot.settings.training import Calibration, FullTraining
 
@@ -44,7 +44,7 @@ class DistilTraining(FullTraining):
 class Distil(Section):
     """Training through the rounding of a GGUF type: the model learns to answer like its parent in few bits."""
 
-    type: GgufType = setting("llama.cpp type that the weights are rounded to; must be in `gguf.types`")
+    type: Quant = setting("Type, or mix of types, that the weights are rounded to; must be in `gguf.types`")
     training: DistilTraining
 
 

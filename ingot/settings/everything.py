@@ -5,7 +5,7 @@ from ingot.settings.base import Base, Pretrain, TrainTokenizer
 from ingot.settings.compress import Distil, Prune, QuantizeAwq, Recover
 from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign, Source, Split
 from ingot.settings.filters import Filter
-from ingot.settings.gguf import Budget, Frontier, Gguf, Importance, Pack
+from ingot.settings.gguf import Budget, Frontier, Gguf, Importance, Pack, Sensitivity
 from ingot.settings.judge import Judge, Score
 from ingot.settings.measure import AskSuite, Compare, Gate, GateSystem, JudgeOpen, Measure
 from ingot.settings.modifiers import Modifiers
@@ -50,6 +50,7 @@ class Settings(Section):
     quantize_awq: QuantizeAwq
     distil: Distil
     importance: Importance | None
+    sensitivity: Sensitivity
     gguf: Gguf | None
     pack: Pack
     budget: Budget | None

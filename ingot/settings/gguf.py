@@ -40,11 +40,28 @@ GgufType = Literal[
     "TQ2_0",
     "TQ1_0",
 ]
+MIX = re.compile("^MIX_([0-9])_([0-9]{2})$")
+Mix = Annotated[
+    str, Field(pattern=MIX.pattern, json_schema_extra={"form": "a mix such as MIX_2_25: 2.25 bits a weight"})
+]
+"""The best mix of types, tensor by tensor, that takes so many bits a weight."""
+Quant = GgufType | Mix
 NEED_IMPORTANCE = {"IQ3_XS", "IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"}
 """The types that llama.cpp makes only with an importance matrix."""
 
 
-def with_f16(types: list[GgufType]) -> list[GgufType]:
+def bits_of(quant: str) -> float:
+    """Return the bits a weight of a mix such as MIX_2_25; 0.0 if it is a type of llama.cpp."""
+    found = MIX.fullmatch(quant)
+    return float(f"{found[1]}.{found[2]}") if found else 0.0
+
+
+def needs_importance(quant: str) -> bool:
+    """Tell whether a type is made only with an importance matrix."""
+    return quant in NEED_IMPORTANCE or bits_of(quant) > 0
+
+
+def with_f16(types: list[Quant]) -> list[Quant]:
     """Refuse a list without F16."""
     if "F16" not in types:
         raise problem("F16 must be in the list: all other types are made from it and compared with it")
@@ -55,13 +72,17 @@ class Importance(Calibration):
     """The importance matrix: which weights matter most to the answers, for types with few bits; null: none is made."""
 
 
+class Sensitivity(Calibration):
+    """What each matrix loses in fewer bits, measured for the mixes among the types, such as MIX_2_25."""
+
+
 class Gguf(Section):
     """Files for llama.cpp; null: none are made."""
 
-    types: Annotated[Distinct[GgufType], AfterValidator(with_f16), Field(min_length=1)] = setting(
-        "llama.cpp types to make, each with its gate"
+    types: Annotated[Distinct[Quant], AfterValidator(with_f16), Field(min_length=1)] = setting(
+        "llama.cpp types, and mixes of them such as MIX_2_25, to make, each with its gate"
     )
-    serve: GgufType = setting("The type that modifiers and router are built on and that is released")
+    serve: Quant = setting("The type that modifiers and router are built on and that is released")
 
 
 class Pack(Section):
@@ -102,8 +123,8 @@ class Frontier(Section):
     sources: Distinct[str] = setting(
         "Models of the chain that are tried; empty: the last one before compression, and the last of all"
     )
-    types: Distinct[GgufType] = setting("llama.cpp types that are tried of each", min_length=1)
-    distilled: Distinct[GgufType] = setting(
+    types: Distinct[Quant] = setting("llama.cpp types, and mixes of them, that are tried of each", min_length=1)
+    distilled: Distinct[Quant] = setting(
         "Types that the last model before compression is trained for, by `distil.training`; empty: none"
     )
     questions: int = setting("Validation questions of each domain that are asked at most", unit="questions", ge=1)

@@ -124,10 +124,11 @@ def shown(value: Any) -> str:
 
 
 def choose(node: Node, tag: str) -> Node:
-    """Return the alternative that a value was taken for: a section by its name, or the one that is no section."""
+    """Return the alternative that a value was taken for: a section by its name, or all that are no sections."""
     options = alternatives(node)
     sections = [option for option in options if option.get("$ref", "").endswith(f"/{tag}")]
-    return (sections or [option for option in options if "$ref" not in option] or options)[0]
+    others = [option for option in options if "$ref" not in option]
+    return sections[0] if sections else {"anyOf": others or options[:1]}
 
 
 def child(node: Node, part: int | str) -> Node:
@@ -212,4 +213,4 @@ def explain(error: ValidationError) -> list[str]:
             lines.append(wrong_value(detail["input"], place_of(location[:-1])))
         else:
             lines.append(wrong_value(detail["input"], place_of(location)))
-    return lines
+    return list(dict.fromkeys(lines))  # what fits none of several alternatives is an error for each

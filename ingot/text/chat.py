@@ -88,22 +88,28 @@ def encode(tokenizer: Any, instruction: str, response: str) -> Encoded:
     return Encoded(prompt + answer + [tokenizer.eos_token_id], len(prompt))
 
 
-def pack(conversations: list[Encoded], length: int, pad: int) -> tuple[list[list[int]], list[list[int]]]:
-    """Pack conversations, in order, into rows of `length` tokens. Return input ids and labels, both [rows, length].
+def pack(conversations: list[Encoded], length: int, pad: int) -> dict[str, list[list[int]]]:
+    """Pack conversations, in order, into rows of `length` tokens. Return what a model takes, each [rows, length].
 
-    Rows are filled up with the token `pad`. A conversation that is longer than a row is left out: a cut answer would
-    teach the model to stop early.
+    `position_ids` begin anew with each conversation: so transformers knows which tokens may see each other. Rows are
+    filled up with the token `pad`, which is nobody's target. A conversation that is longer than a row is left out: a
+    cut answer would teach the model to stop early.
     """
-    rows: list[list[int]] = []
-    labels: list[list[int]] = []
-    row: list[int] = []
-    row_labels: list[int] = []
-    for conversation in [*conversations, None]:
-        if row and (conversation is None or len(row) + len(conversation.ids) > length):
-            rows.append(row + [pad] * (length - len(row)))
-            labels.append(row_labels + [-100] * (length - len(row)))
-            row, row_labels = [], []
-        if conversation is not None and len(conversation.ids) <= length:
-            row = row + conversation.ids
-            row_labels = row_labels + conversation.labels()
-    return rows, labels
+    rows: list[list[Encoded]] = []
+    free = 0
+    for conversation in conversations:
+        if len(conversation.ids) > length:
+            continue
+        if len(conversation.ids) > free:
+            rows.append([])
+            free = length
+        rows[-1].append(conversation)
+        free -= len(conversation.ids)
+    packed: dict[str, list[list[int]]] = {"input_ids": [], "labels": [], "position_ids": []}
+    for row in rows:
+        left = length - sum(len(conversation.ids) for conversation in row)
+        packed["input_ids"].append([i for conversation in row for i in conversation.ids] + [pad] * left)
+        packed["labels"].append([i for conversation in row for i in conversation.labels()] + [-100] * left)
+        positions = [i for conversation in row for i in range(len(conversation.ids))]
+        packed["position_ids"].append(positions + list(range(left)))
+    return packed

@@ -45,7 +45,8 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     config = {"preset": options.preset} if options.preset else {}
     shape = planning.config_of(build, ROOT)
     searches = build.settings.budget or any("frontier" in target for target in options.targets)
-    wanted = [*build.types, *planning.OFFERED] if searches else build.types
+    tried = [quant for _, quant in build.candidates]
+    wanted = [*build.types, *tried, *planning.OFFERED] if searches else build.types
     sizes = planning.gguf_bytes(shape, list(dict.fromkeys(wanted)), ROOT)
     situation = planning.situation_of(build, shape, sizes)
     experience = Experience(EXPERIENCE)

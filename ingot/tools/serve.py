@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.inference.light_imports import import_light
+from ingot.inference.light_imports import import_tokenizers_only
 from ingot.serving.gate import Gate
 from ingot.serving.keys import VARIABLE, KeyFile, Keys, own_key, read_keys
 from ingot.serving.metrics import Metrics
@@ -173,7 +173,7 @@ class Reloader:
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until the process is told to end."""
-    import transformers.models.auto.tokenization_auto  # noqa: F401  (takes most of the imports' time)
+    import_tokenizers_only()  # takes most of the imports' time
 
     from ingot.serving.api import api
     from ingot.serving.connections import Server
@@ -218,7 +218,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to load again
-    import_light()
     try:
         asyncio.run(serve(options))
     except InputError as error:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,17 @@ from ingot.errors import InputError
 from ingot.inference.device import compute_dtype
 from ingot.io.progress import progress
 from ingot.settings.training import FullTraining, steps_of
+from ingot.text.chat import Encoded, pack
 from ingot.training.muon import Muon
 from ingot.training.state import TrainingState
 
 BETAS = 0.9, 0.95
 IGNORED = -100
 """The label of a token that is not to be learned."""
-LossOf = Callable[[Any, Any, Any, int], float]
-"""Takes a model, rows, labels and the number of parts; computes the gradients, and returns the loss."""
+Rows = dict[str, Any]
+"""Token ids, labels and positions, each [rows, length], by the names that a model takes them by."""
+LossOf = Callable[[Any, Rows, int], float]
+"""Takes a model, rows and the number of parts; computes the gradients, and returns the loss."""
 SHORT = 512
 """Tokens per row. On a CPU, plain attention makes a step 12 % faster than torch's flash kernel up to this length."""
 
@@ -54,18 +57,34 @@ def optimizers(model: Any, settings: FullTraining) -> list[Any]:
     ]
 
 
-def loss_of(model: Any, rows: Any, labels: Any, accumulation: int) -> float:
+def packed_rows(conversations: list[Encoded], length: int, pad: int) -> Rows:
+    """Pack conversations into rows, as tensors."""
+    import torch
+
+    return {name: torch.tensor(values) for name, values in pack(conversations, length, pad).items()}
+
+
+def parts_of(rows: Rows, count: int, device: Any) -> Iterator[Rows]:
+    """Cut rows into `count` parts. Each is moved to the device, and says that nothing is cached.
+
+    With a cache, transformers would not look for texts in the positions, and all of a row would see each other.
+    """
+    cut = {name: values.chunk(count) for name, values in rows.items()}
+    for one in zip(*cut.values(), strict=True):
+        yield {**{name: part.to(device) for name, part in zip(cut, one, strict=True)}, "use_cache": False}
+
+
+def loss_of(model: Any, rows: Rows, accumulation: int) -> float:
     """Compute the gradients of the mean loss of `rows`, in `accumulation` parts that are in memory one at a time."""
     import torch
 
     mixed_precision = compute_dtype() == torch.bfloat16
     # Parts have different numbers of targets. The first token of a row is none.
-    counted = {"num_items_in_batch": (labels[:, 1:] != IGNORED).sum()} if accumulation > 1 else {}
+    counted = {"num_items_in_batch": (rows["labels"][:, 1:] != IGNORED).sum()} if accumulation > 1 else {}
     total = 0.0
-    for part, targets in zip(*(one.chunk(accumulation) for one in (rows, labels)), strict=True):
-        where = {"input_ids": part.to(model.device), "labels": targets.to(model.device)}
+    for part in parts_of(rows, accumulation, model.device):
         with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed_precision):
-            loss = model(**where, **counted).loss
+            loss = model(**part, **counted).loss
         loss.backward()
         total += loss.item()
     return total
@@ -73,8 +92,7 @@ def loss_of(model: Any, rows: Any, labels: Any, accumulation: int) -> float:
 
 def fit(
     model: Any,
-    rows: Any,
-    labels: Any,
+    rows: Rows,
     settings: FullTraining,
     name: str,
     work: Path,
@@ -83,7 +101,7 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train a model and return its losses as [{"step", "loss"}].
 
-    `rows` and `labels` are token ids [rows, length]. Each row is filled with texts. The losses are those of every
+    Each of `rows` is filled with texts, which do not see each other. The losses are those of every
     hundredth step and of the last one. `after_step` is called after each step of the optimizers, with the number
     of steps so far. `loss_of` computes the gradients of a step, and returns its loss.
 
@@ -96,27 +114,28 @@ def fit(
     steps, peak = settings.steps, settings.learning_rate
     warmup = steps_of(settings.warmup, steps)
     together = settings.batch * settings.accumulation
-    if len(rows) < together:
+    count, length = rows["input_ids"].shape
+    if count < together:
         raise InputError(
-            f"{len(rows)} packed rows are fewer than the {together} of a step; lower `batch` or `accumulation`, or add"
-            " data"
+            f"{count} packed rows are fewer than the {together} of a step; lower `batch` or `accumulation`, or add data"
         )
-    if model.device.type == "cpu" and rows.shape[1] <= SHORT:
+    if model.device.type == "cpu" and length <= SHORT:
         model.set_attn_implementation("eager")
     stepped = optimizers(model, settings)
     state = TrainingState(work, model, stepped)
     at: dict[str, Any] = {"step": 0, "losses": [], "position": 0}
-    at |= state.restore() or {"order": torch.randperm(len(rows))}
+    at |= state.restore() or {"order": torch.randperm(count)}
     losses: list[dict[str, float]] = at["losses"]
     order, position = at["order"], at["position"]
     model.train()
     for step in progress(range(at["step"], steps), name, "step", steps, at["step"]):
-        if position + together > len(rows):
-            order, position = torch.randperm(len(rows)), 0
+        if position + together > count:
+            order, position = torch.randperm(count), 0
         in_batch = order[position : position + together]
         position += together
         model.zero_grad(set_to_none=True)
-        loss = loss_of(model, rows[in_batch], labels[in_batch], settings.accumulation)
+        batch = {name: values[in_batch] for name, values in rows.items()}
+        loss = loss_of(model, batch, settings.accumulation)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in stepped:
             for group in optimizer.param_groups:

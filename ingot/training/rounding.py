@@ -5,13 +5,13 @@ were none (straight-through estimator, Bengio et al. 2013, arXiv:1308.3432). Wha
 of its parent (Hinton et al. 2015, arXiv:1503.02531; for quantisation Liu et al. 2023, arXiv:2305.17888).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ingot.converting import ggml
 from ingot.converting.counterparts import Counterpart
 from ingot.inference.device import compute_dtype
+from ingot.training.fit import LossOf, Rows, parts_of
 
 PLAIN = {"F32": "float32", "F16": "float16"}
 """Types whose tensors are written as they are, without blocks."""
@@ -115,7 +115,7 @@ def added(change: Any) -> Any:
     return Added()
 
 
-def learn_from(teacher: Any, pad: int) -> Callable[[Any, Any, Any, int], float]:
+def learn_from(teacher: Any, pad: int) -> LossOf:
     """Make the loss of a model that learns the predictions of a teacher: their mean KL divergence, in nats.
 
     Every token counts, those of prompts as well; `pad` fills rows up.
@@ -125,15 +125,15 @@ def learn_from(teacher: Any, pad: int) -> Callable[[Any, Any, Any, int], float]:
 
     mixed_precision = compute_dtype() == torch.bfloat16
 
-    def loss_of(model: Any, rows: Any, _: Any, accumulation: int) -> float:
-        counted, total = (rows != pad).sum().item(), 0.0
-        for part in rows.chunk(accumulation):
-            ids = part.to(model.device)
-            kept = ids != pad
+    def loss_of(model: Any, rows: Rows, accumulation: int) -> float:
+        counted, total = (rows["input_ids"] != pad).sum().item(), 0.0
+        for part in parts_of(rows, accumulation, model.device):
+            kept = part["input_ids"] != pad
+            inputs = {name: values for name, values in part.items() if name != "labels"}
             with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=mixed_precision):
                 with torch.no_grad():
-                    wanted = teacher(input_ids=ids).logits[kept]
-                given = model(input_ids=ids).logits[kept]
+                    wanted = teacher(**inputs).logits[kept]
+                given = model(**inputs).logits[kept]
             likely, wanted = log_softmax(given.float(), -1), log_softmax(wanted.float(), -1)
             loss = kl_div(likely, wanted, log_target=True, reduction="sum") / counted
             loss.backward()

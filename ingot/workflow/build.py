@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ingot.errors import InputError
 from ingot.settings.everything import Settings
-from ingot.settings.gguf import NEED_IMPORTANCE
+from ingot.settings.gguf import needs_importance
 from ingot.settings.load import Given, load, preset_files
 from ingot.settings.measure import Gate, Suite
 from ingot.settings.section import Section
@@ -136,10 +136,9 @@ class Build:
         else:
             both.append(next(reversed(self.chain.models)))
         sources = frontier.sources or list(dict.fromkeys(both))
-        left_out = set() if self.has_importance else NEED_IMPORTANCE
         pairs = [(source, quant) for source in sources for quant in frontier.types]
         pairs += [("distil", quant) for quant in trained]
-        return [(source, quant) for source, quant in pairs if quant not in left_out]
+        return [(source, quant) for source, quant in pairs if self.has_importance or not needs_importance(quant)]
 
     @property
     def domains(self) -> list[str]:
@@ -337,10 +336,10 @@ def type_problems(settings: Settings, chain: Chain) -> list[str]:
         lines.append(f"distil.type: {settings.distil.type} is not in gguf.types; add it there")
     if settings.distil.training.optimizer == "adamw_8bit":
         lines.append("distil.training.optimizer: adamw_8bit holds weights in bfloat16, which rounding needs finer")
-    blind = [] if settings.importance and settings.sources else [t for t in settings.gguf.types if t in NEED_IMPORTANCE]
-    if blind:
+    blind = [quant for quant in settings.gguf.types if needs_importance(quant)]
+    if blind and not (settings.importance and settings.sources):
         lines.append(
-            f"gguf.types: llama.cpp makes {', '.join(blind)} only with an importance matrix; set `importance` and"
+            f"gguf.types: {', '.join(blind)} can only be made with an importance matrix; set `importance` and"
             " `sources`, or take a larger type"
         )
     return lines

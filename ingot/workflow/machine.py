@@ -335,7 +335,7 @@ def check_clock(root: Path, servers: list[str]) -> Finding:
 def check_environments(root: Path) -> Finding:
     """Say which environments are there."""
     names = sorted({path.parent.parent.name.rpartition("-")[0] for path in venvs(root).glob("*-*/bin/python")})
-    if {"data", "gguf", "ml", "workflow"} <= set(names):
+    if {"data", "gguf", "ml", "serve", "workflow"} <= set(names):
         return ok("environments", ", ".join(names))
     return Finding("environments", "note", ", ".join(names) or "none", "`make envs` builds what is missing")
 

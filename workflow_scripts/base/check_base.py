@@ -7,7 +7,7 @@ from ingot.converting.llama_cpp_tools import SOURCES
 from ingot.converting.shape import fallbacks, problems, shape_of, unknown_to_llama_cpp
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
-from ingot.settings.gguf import GgufType
+from ingot.settings.gguf import Quant
 
 
 def check_base(
@@ -18,7 +18,7 @@ def check_base(
     group: str | int,
     structure: str,
     context: int,
-    types: list[GgufType],
+    types: list[Quant],
 ) -> None:
     """Write the shape of the base, and say what must be known about it. InputError lists what it rules out."""
     config = base / "config.json"

@@ -7,7 +7,7 @@ from ingot.inference.device import device, make_repeatable
 from ingot.io.records import read_records, write_json
 from ingot.settings.base import Architecture, Pretrain
 from ingot.text import chat
-from ingot.training.fit import fit
+from ingot.training.fit import fit, packed_rows
 
 
 def new_model(tokenizer: Any, shape: Architecture, context: int) -> Any:
@@ -57,12 +57,11 @@ def pretrain(
     tokens = AutoTokenizer.from_pretrained(tokenizer)
     records = read_records(corpus)
     conversations = [chat.encode(tokens, record["instruction"], record["response"]) for record in records]
-    ids, targets = chat.pack(conversations, training.length, tokens.pad_token_id)
-    rows, labels = torch.tensor(ids), torch.tensor(targets)
+    rows = packed_rows(conversations, training.length, tokens.pad_token_id)
     model = new_model(tokens, settings.shape, context).to(device())
     if training.optimizer == "adamw_8bit":
         model = model.to(torch.bfloat16)
-    losses = fit(model, rows, labels, training, "pretrain", work)
+    losses = fit(model, rows, training, "pretrain", work)
     model.save_pretrained(base)
     tokens.save_pretrained(base)
     write_json(
@@ -71,7 +70,7 @@ def pretrain(
             "kind": "pretrain",
             "parameters": model.num_parameters(),
             "conversations": len(conversations),
-            "rows": len(rows),
+            "rows": len(rows["input_ids"]),
             "tokens_seen": training.steps * training.batch * training.accumulation * training.length,
             "losses": losses,
         },

@@ -9,7 +9,7 @@ from ingot.io.records import of_difficulty, read_records, write_json
 from ingot.settings.compress import DistilTraining
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
-from ingot.training.fit import fit
+from ingot.training.fit import fit, packed_rows
 from ingot.training.rounding import RoundedModel, learn_from
 
 
@@ -45,7 +45,7 @@ def distil(
     teacher = copy.deepcopy(network).eval().requires_grad_(False)
     records = of_difficulty(read_records(train), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
-    ids, targets = chat.pack(conversations, training.length, tokenizer.pad_token_id)
+    rows = packed_rows(conversations, training.length, tokenizer.pad_token_id)
     importance = load_file(matrix[0]) if matrix else {}
     tensors = counterparts(network, gguf)
     for name, parameter in network.named_parameters():
@@ -59,10 +59,9 @@ def distil(
             rounded.round()
 
     learn = learn_from(teacher, tokenizer.pad_token_id)
-    rows, labels = torch.tensor(ids), torch.tensor(targets)
-    losses = fit(network, rows, labels, training, "distil", work, round_now_and_then, learn)
+    losses = fit(network, rows, training, "distil", work, round_now_and_then, learn)
     rounded.write(quantized)
     network.to(getattr(torch, dtype)).save_pretrained(distilled)
     copy_tokenizer(model, distilled)
     tokens = training.steps * training.batch * training.accumulation * training.length
-    write_json(report, {"rows": len(ids), "tokens_seen": tokens, "losses": losses})
+    write_json(report, {"rows": len(rows["input_ids"]), "tokens_seen": tokens, "losses": losses})

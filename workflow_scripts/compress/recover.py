@@ -8,7 +8,7 @@ from ingot.settings.training import FullTraining
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
-from ingot.training.fit import fit
+from ingot.training.fit import fit, packed_rows
 
 
 def recover(
@@ -38,12 +38,13 @@ def recover(
         network.gradient_checkpointing_enable()
     records = of_difficulty(read_records(train), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
-    ids, targets = chat.pack(conversations, training.length, tokenizer.pad_token_id)
+    rows = packed_rows(conversations, training.length, tokenizer.pad_token_id)
     mask = sparsity.Mask(network)
-    losses = fit(network, torch.tensor(ids), torch.tensor(targets), training, "recover", work, mask.apply)
+    losses = fit(network, rows, training, "recover", work, mask.apply)
     if broken := mask.broken():
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
     network.to(getattr(torch, dtype)).save_pretrained(recovered)
     copy_tokenizer(model, recovered)
     tokens = training.steps * training.batch * training.accumulation * training.length
-    write_json(report, {"zeros": sparsity.shares(network), "rows": len(ids), "tokens_seen": tokens, "losses": losses})
+    seen = {"rows": len(rows["input_ids"]), "tokens_seen": tokens}
+    write_json(report, {"zeros": sparsity.shares(network), **seen, "losses": losses})

@@ -170,7 +170,7 @@ def test_it_goes_through_the_chain(model, tmp_path):
     for quant in types:
         file = tmp_path / f"{quant}.gguf"
         if quant != "F16":
-            quantize(tmp_path / "F16.gguf", [tmp_path / "matrix"], file, quant=quant, threads=1)
+            quantize(tmp_path / "F16.gguf", [tmp_path / "matrix"], [], file, quant=quant, threads=1)
         told = {"name": quant, "settings": MEASURE, "context": 256, "work": tmp_path / quant, "threads": 1}
         measure_gguf(file, base, few, few, *paths(quant), **told)
         assert read_json(paths(quant)[0])["token_mismatches"] == 0

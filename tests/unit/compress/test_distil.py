@@ -40,7 +40,7 @@ def given(shared, checkpoint, f16):
         write_records(folder / "train.jsonl", [make_record(f"What is {i} + 1?", str(i + 1)) for i in range(200)])
         looked = {"settings": Importance(records=8, length=64), "threads": 1}
         importance(checkpoint, folder / "train.jsonl", folder / "matrix.safetensors", folder / "work", **looked)
-        quantize(f16, [folder / "matrix.safetensors"], folder / "start.gguf", quant="IQ2_XXS", threads=1)
+        quantize(f16, [folder / "matrix.safetensors"], [], folder / "start.gguf", quant="IQ2_XXS", threads=1)
 
     folder = shared / "models/distil"
     folder.parent.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ def distilled(given, checkpoint, f16, folder, **changes):
         dtype="float32",
         work=folder / "work",
         seed=0,
-        threads=2,
+        threads=1,
     )
     return folder
 
@@ -75,7 +75,7 @@ def made(shared, given, checkpoint, f16):
 
 @pytest.mark.parametrize("quant", ["IQ2_XXS", "IQ1_M", "Q4_K_M", "TQ2_0", "Q8_0"])
 def test_bytes_and_weights_are_those_of_llama_cpp(given, f16, tmp_path, quant):
-    quantize(f16, [given / "matrix.safetensors"], tmp_path / "made.gguf", quant=quant, threads=1)
+    quantize(f16, [given / "matrix.safetensors"], [], tmp_path / "made.gguf", quant=quant, threads=1)
     weights = {tensor.name: tensor.data.astype(np.float32) for tensor in GGUFReader(f16).tensors}
     matters, seen = load_file(given / "matrix.safetensors"), 0
     for tensor in GGUFReader(tmp_path / "made.gguf").tensors:
@@ -84,8 +84,9 @@ def test_bytes_and_weights_are_those_of_llama_cpp(given, f16, tmp_path, quant):
         kind, wanted = int(tensor.tensor_type), weights[tensor.name]
         data = ggml.quantize(wanted, kind, matters.get(tensor.name), 2)
         assert data.tobytes() == tensor.data.tobytes(), tensor.name
-        read = dequantize(tensor.data, tensor.tensor_type).reshape(wanted.shape)
-        np.testing.assert_allclose(ggml.dequantize(data, kind, wanted.shape[1]), read, rtol=1e-6, atol=1e-8)
+        some = tensor.data[:4]  # another reader, in Python
+        read = dequantize(some, tensor.tensor_type).reshape(len(some), -1)
+        np.testing.assert_allclose(ggml.dequantize(data[:4], kind, wanted.shape[1]), read, rtol=1e-6, atol=1e-8)
         seen += 1
     assert seen == 15
 
@@ -150,7 +151,7 @@ def test_file_and_checkpoint_hold_the_same_and_differ_from_the_start(made, given
 
 
 def test_the_loss_falls(given, checkpoint, f16, tmp_path):
-    folder = distilled(given, checkpoint, f16, tmp_path / "made", steps=40, learning_rate=0.002)
+    folder = distilled(given, checkpoint, f16, tmp_path / "made", steps=24, learning_rate=0.004)
     losses = [row["loss"] for row in read_json(folder / "report.json")["losses"]]
     assert losses[-1] < 0.7 * losses[0]
 

@@ -70,7 +70,7 @@ def test_an_answer_ends_at_the_end_token_or_at_the_limit(f16, checkpoint):
 
 @pytest.mark.parametrize("quant", ["Q8_0", "Q5_K_M", "IQ4_XS"])
 def test_quantising_with_the_matrix_makes_it_smaller_and_it_still_runs(f16, matrix, checkpoint, tmp_path, quant):
-    quantize(f16, [matrix], tmp_path / "q.gguf", quant=quant, threads=1)
+    quantize(f16, [matrix], [], tmp_path / "q.gguf", quant=quant, threads=1)
     assert (tmp_path / "q.gguf").stat().st_size < 0.6 * f16.stat().st_size
     assert open_gguf(tmp_path / "q.gguf", checkpoint, 128, 1).logits([3, 4, 5]).shape == (3, 512)
 
@@ -82,7 +82,7 @@ def test_the_matrix_is_really_used(f16, matrix, tmp_path):
     skewed = {name: np.geomspace(1e-3, 1e3, v.size).astype(np.float32) for name, v in load_file(matrix).items()}
     save_file(skewed, tmp_path / "skewed.safetensors")
     for name, path in (("a", matrix), ("b", tmp_path / "skewed.safetensors")):
-        quantize(f16, [path], tmp_path / f"{name}.gguf", quant="IQ4_XS", threads=1)
+        quantize(f16, [path], [], tmp_path / f"{name}.gguf", quant="IQ4_XS", threads=1)
     assert (tmp_path / "a.gguf").read_bytes() != (tmp_path / "b.gguf").read_bytes()
 
 
@@ -98,7 +98,7 @@ def test_a_cut_off_file_is_refused_by_name(f16, matrix, tmp_path, length):
     with pytest.raises(InputError, match=r"cut\.gguf"):
         check_gguf(tmp_path / "cut.gguf")
     with pytest.raises(InputError, match=r"cut\.gguf"):
-        quantize(tmp_path / "cut.gguf", [matrix], tmp_path / "q.gguf", quant="Q8_0", threads=1)
+        quantize(tmp_path / "cut.gguf", [matrix], [], tmp_path / "q.gguf", quant="Q8_0", threads=1)
 
 
 def test_a_model_that_brings_code_is_not_converted(checkpoint, tmp_path):
@@ -146,7 +146,7 @@ def test_a_model_with_two_of_four_zeros_packs_smaller_than_by_zstd(pruned, tmp_p
     from ingot.settings.gguf import Pack
     from workflow_scripts.gguf.pack import pack
 
-    quantize(pruned, [], tmp_path / "q.gguf", quant=quant, threads=1)
+    quantize(pruned, [], [], tmp_path / "q.gguf", quant=quant, threads=1)
     pack(tmp_path / "q.gguf", tmp_path / "q.zst", tmp_path / "pack.json", settings=Pack(level=19), threads=1)
     plainly = pack_file(tmp_path / "q.gguf", tmp_path / "plain.zst", 19, 1)
     unpack_file(tmp_path / "q.zst", tmp_path / "back")

@@ -68,7 +68,7 @@ def test_llama_cpp_says_the_sizes_of_real_files(checkpoint, f16, tmp_path):
     for quant in types:
         path = f16 if quant == "F16" else tmp_path / f"{quant}.gguf"
         if quant != "F16":
-            quantize(f16, [], path, quant=quant, threads=1)
+            quantize(f16, [], [], path, quant=quant, threads=1)
         tokenizer = f16.stat().st_size - said["F16"]
         assert 0 < tokenizer < 60_000
         # llama.cpp says hundredths of MiB.

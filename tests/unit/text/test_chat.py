@@ -25,8 +25,9 @@ def test_the_template_marks_answers_for_trl(tokenizer):
 
 def test_packing_keeps_every_token_and_cuts_nothing():
     conversations = [chat.Encoded(list(range(10 * i, 10 * i + n)), prompt=2) for i, n in enumerate([4, 5, 3, 9, 2], 1)]
-    rows, labels = chat.pack(conversations, 8, pad=0)
-    assert all(len(row) == len(label) == 8 for row, label in zip(rows, labels, strict=True))
+    packed = chat.pack(conversations, 8, pad=0)
+    rows, labels, positions = packed["input_ids"], packed["labels"], packed["position_ids"]
+    assert all(len(row) == len(label) == len(at) == 8 for row, label, at in zip(rows, labels, positions, strict=True))
     kept = [token for row in rows for token in row if token]
     assert kept == [t for c in conversations if len(c.ids) <= 8 for t in c.ids]
     learned = [t for label in labels for t in label if t != -100]
@@ -34,4 +35,11 @@ def test_packing_keeps_every_token_and_cuts_nothing():
 
 
 def test_packing_nothing_gives_no_rows():
-    assert chat.pack([], 8, 0) == ([], [])
+    assert chat.pack([], 8, 0) == {"input_ids": [], "labels": [], "position_ids": []}
+
+
+def test_positions_begin_anew_with_each_text_and_with_the_padding():
+    conversations = [chat.Encoded([7] * n, prompt=2) for n in (4, 3, 5)]
+    packed = chat.pack(conversations, 8, pad=0)
+    assert packed["position_ids"] == [[0, 1, 2, 3, 0, 1, 2, 0], [0, 1, 2, 3, 4, 0, 1, 2]]
+    assert packed["input_ids"] == [[7] * 7 + [0], [7] * 5 + [0] * 3]

@@ -8,9 +8,10 @@ from transformers import AutoModelForCausalLM
 
 from ingot.errors import InputError
 from ingot.settings.training import FullTraining
+from ingot.text.chat import Encoded
 from ingot.training import state
 from ingot.training.adamw import rounded
-from ingot.training.fit import IGNORED, fit, loss_of
+from ingot.training.fit import IGNORED, fit, loss_of, packed_rows
 
 pytestmark = pytest.mark.graph
 
@@ -29,7 +30,8 @@ def load(folder, dtype=torch.float32):
 
 @pytest.fixture
 def rows():
-    return torch.randint(3, 250, (11, 32), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(3, 250, (11, 32), generator=torch.Generator().manual_seed(0))
+    return {"input_ids": ids, "labels": ids, "position_ids": torch.arange(32).expand(11, 32)}
 
 
 def trained(checkpoint, rows, work, settings, killed_at=None):
@@ -42,7 +44,7 @@ def trained(checkpoint, rows, work, settings, killed_at=None):
         if taken == killed_at:
             raise KilledError
 
-    losses = fit(model, rows, rows, settings, "test", work, after_step)
+    losses = fit(model, rows, settings, "test", work, after_step)
     return model.state_dict(), losses, taken
 
 
@@ -72,12 +74,12 @@ def test_a_state_that_was_not_written_whole_is_passed_over(checkpoint, rows, tmp
 
 
 def test_parts_have_the_gradients_of_the_whole(checkpoint, rows):
-    labels = rows.clone()
-    labels[0, 5:] = IGNORED  # parts with different numbers of targets
+    rows["labels"] = rows["labels"].clone()
+    rows["labels"][0, 5:] = IGNORED  # parts with different numbers of targets
     gradients = []
     for accumulation in (1, 3):
         model = load(checkpoint)
-        loss = loss_of(model, rows, labels, accumulation)
+        loss = loss_of(model, rows, accumulation)
         gradients.append((loss, [parameter.grad for parameter in model.parameters()]))
     (loss, whole), (loss_in_parts, in_parts) = gradients
     assert loss == pytest.approx(loss_in_parts, rel=1e-5)
@@ -85,9 +87,30 @@ def test_parts_have_the_gradients_of_the_whole(checkpoint, rows):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_packed_texts_teach_what_they_teach_in_rows_of_their_own(checkpoint, attention):
+    draw = torch.Generator().manual_seed(0)
+    texts = [
+        Encoded(torch.randint(3, 250, (length,), generator=draw).tolist(), prompt=2) for length in (9, 20, 12, 5, 7)
+    ]
+    found = []
+    for conversations in (texts, *([text] for text in texts)):
+        model = load(checkpoint)
+        model.set_attn_implementation(attention)
+        rows = packed_rows(conversations, 32, 0)
+        targets = (rows["labels"][:, 1:] != IGNORED).sum().item()
+        found.append((targets, loss_of(model, rows, 1), {name: one.grad for name, one in model.named_parameters()}))
+    (targets, loss, gradients), alone = found[0], found[1:]
+    assert targets == sum(one[0] for one in alone)
+    assert loss == pytest.approx(sum(one[0] * one[1] for one in alone) / targets, rel=1e-5)
+    for name, gradient in gradients.items():
+        wanted = sum(one[0] * one[2][name] for one in alone) / targets
+        torch.testing.assert_close(gradient, wanted, rtol=1e-3, atol=1e-6)
+
+
 def test_fewer_rows_than_a_step_are_an_error(checkpoint, rows, tmp_path):
     with pytest.raises(InputError, match="3 packed rows are fewer than the 4 of a step"):
-        fit(load(checkpoint), rows[:3], rows[:3], SETTINGS, "test", tmp_path)
+        fit(load(checkpoint), {name: one[:3] for name, one in rows.items()}, SETTINGS, "test", tmp_path)
 
 
 def test_a_full_disk_stops_no_training(checkpoint, rows, tmp_path, monkeypatch, capsys):
@@ -105,7 +128,7 @@ def test_a_loss_that_is_not_a_number_stops_it(checkpoint, rows, tmp_path):
     with torch.no_grad():
         model.model.norm.weight.fill_(float("nan"))
     with pytest.raises(InputError, match="the loss is nan at step 0"):
-        fit(model, rows, rows, SETTINGS, "test", tmp_path)
+        fit(model, rows, SETTINGS, "test", tmp_path)
 
 
 def test_rounding_at_random_keeps_the_mean_and_rounds_to_a_neighbour():
@@ -132,7 +155,7 @@ def test_steps_that_bfloat16_cannot_hold_are_not_lost(checkpoint, rows, tmp_path
     model = load(checkpoint, torch.bfloat16)
     weight = model.model.layers[0].mlp.up_proj.weight
     before = weight.detach().clone()
-    fit(model, rows, rows, settings, "test", tmp_path)
+    fit(model, rows, settings, "test", tmp_path)
     moved = (weight.float() - before.float()).abs()
     assert weight.dtype == torch.bfloat16
     assert moved.mean().item() == pytest.approx(2e-6 * 20, rel=0.9)

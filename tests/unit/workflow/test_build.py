@@ -89,7 +89,7 @@ def test_data_alone_needs_only_a_tokenizer(build):
         ({"compare": {"model": "IQ4_XS", "reference": "oracle", "malformed": 0.1,
                       "next_round": {"skip": 0.5, "required": 0.5}}}, "compare: 'oracle' is not built here"),
         ({"gguf": {"types": ["F16", "IQ2_S"], "serve": "IQ2_S"}, "importance": None},
-         "gguf.types: llama.cpp makes IQ2_S only with an importance matrix; set `importance`"),
+         "gguf.types: IQ2_S can only be made with an importance matrix; set `importance`"),
         ({"frontier": {"sources": ["merged", "adapter"]}},
          "frontier.sources: 'adapter' is no checkpoint that is built here; there are base, merged, pruned"),
         ({"chain": ["adapt", "merge", "distil"], "gguf": None}, "chain: `distil` trains for a GGUF type"),
