@@ -7,6 +7,7 @@ Outputs:  results/base/                checkpoint with its tokenizer
           results/tokenizer/           tokenizer, unless a checkpoint is brought with its own
           results/gates/base/          that its shape allows what the settings ask for
           results/reports/base.json    where the checkpoint comes from, and how its pretraining went
+          results/received/base/       a brought checkpoint with its whole vocabulary, if that is cut
 """
 
 # A folder that is not there is refused before the first job, by ingot/workflow/preflight.py in clearer words.
@@ -15,6 +16,11 @@ FOLDER_OF_BASE = [
     for folder in [SETTINGS.base.model]
     if SETTINGS.base.kind in ("local", "tokenizer") and Path(folder).is_dir()
 ]
+REPORT_OF_RECEIVED = (
+    "results/received/base.json"
+    if SETTINGS.cut_vocabulary
+    else "results/reports/base.json"
+)
 
 
 if BUILD.pretrained:
@@ -80,8 +86,8 @@ elif SETTINGS.base.kind == "gguf":
             gguf=BUILD.gguf_of_base,
             code=code("gguf", "base/read_gguf", "ingot/converting/probe.py"),
         output:
-            base=directory("results/base"),
-            report="results/reports/base.json",
+            base=directory(BUILD.received),
+            report=REPORT_OF_RECEIVED,
         log:
             "logs/read_gguf.log",
         resources:
@@ -100,8 +106,8 @@ elif BUILD.has_model:
             folder=FOLDER_OF_BASE,
             code=code("ml", "base/fetch"),
         output:
-            base=directory("results/base"),
-            report="results/reports/base.json",
+            base=directory(BUILD.received),
+            report=REPORT_OF_RECEIVED,
         log:
             "logs/fetch.log",
         resources:
@@ -143,7 +149,7 @@ if BUILD.base_gate:
 
     rule check_base:
         input:
-            base="results/base",
+            base=BUILD.received,
             # Only GGUF files need what llama.cpp knows.
             code=code("gguf" if BUILD.types else "data", "base/check_base"),
         output:
@@ -160,5 +166,35 @@ if BUILD.base_gate:
             ),
         message:
             "Check that the shape of the base allows what the settings ask for"
+        shell:
+            RUN
+
+
+if BUILD.base_gate and SETTINGS.cut_vocabulary:
+
+    rule cut_vocabulary:
+        input:
+            received=BUILD.received,
+            origin=REPORT_OF_RECEIVED,
+            train="results/data/train.jsonl",
+            valid="results/data/valid.jsonl",
+            gate=BUILD.base_gate,
+            # Only GGUF files need what llama.cpp knows.
+            code=code("gguf" if BUILD.types else "ml", "base/cut_vocabulary"),
+        output:
+            base=directory("results/base"),
+            report="results/reports/base.json",
+        log:
+            "logs/cut_vocabulary.log",
+        resources:
+            **gpu(),
+        params:
+            **step(
+                settings=SETTINGS.cut_vocabulary,
+                domains=BUILD.domains,
+                length=SETTINGS.context,
+            ),
+        message:
+            "Cut the vocabulary of the base to what the data use"
         shell:
             RUN

@@ -172,7 +172,7 @@ if BUILD.suites:
 rule filter:
     input:
         records=f"{PART}/records.jsonl",
-        tokenizer=BUILD.tokenizer,
+        tokenizer=BUILD.tokenizer_of_data,
         gate=BUILD.base_gate,
         code=code("data", "data/filter"),
     output:

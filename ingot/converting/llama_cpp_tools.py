@@ -1,15 +1,19 @@
 """Run llama.cpp's converters, each in a process of its own. They are scripts in its source archive."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from ingot.errors import InputError
-from ingot.io.records import read_json
+from ingot.io.records import read_json, write_json
 
 SOURCES = Path(sys.prefix) / "share/llama.cpp"
+SPLITTING = "llama_cpp_pre"
+"""The key in tokenizer_config.json that names llama.cpp's way to split texts, for a tokenizer that it does not know."""
 
 
 def refuse_remote_code(folder: Path) -> None:
@@ -28,6 +32,20 @@ def own_pattern(folder: Path) -> str | None:
     parts = pre_tokenizer.get("pretokenizers", ())
     patterns = [part["pattern"]["Regex"] for part in parts if "Regex" in part.get("pattern", {})]
     return patterns[0] if len(patterns) == 1 else None
+
+
+def name_splitting(tokenizer: Any, folder: Path) -> None:
+    """Note in `folder` how llama.cpp splits texts for a tokenizer that it knows. Nothing is noted if it does not."""
+    if not SOURCES.is_dir():
+        return
+    sys.path[:0] = [str(SOURCES), str(SOURCES / "gguf-py")]
+    from conversion.base import TextModel
+
+    with contextlib.suppress(NotImplementedError):
+        config = read_json(folder / "tokenizer_config.json")
+        write_json(
+            folder / "tokenizer_config.json", config | {SPLITTING: TextModel.get_vocab_base_pre(None, tokenizer)}
+        )
 
 
 def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:

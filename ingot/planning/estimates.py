@@ -218,6 +218,15 @@ def read_gguf(s: Situation, wildcards: Wildcards) -> Estimate:
     return replace(one, memory_bytes=one.memory_bytes + one.file_bytes)
 
 
+def cut_vocabulary(s: Situation, _: Wildcards) -> Estimate:
+    """Estimate cutting the vocabulary: two models are compared on some held-out records."""
+    width = BYTES[s.build.settings.base.dtype]
+    operations = 2 * 2 * s.weights.computed * min(200, 0.05 * s.records) * s.record_tokens
+    logits = 8 * s.record_tokens * s.weights.vocabulary
+    made = s.checkpoint(s.build.settings.base.dtype)
+    return s.on_device(width * s.weights.parameters, logits, operations=operations, file_bytes=made)
+
+
 def adapt(s: Situation, _: Wildcards) -> Estimate:
     """Estimate the adapter."""
     return lora(s, s.build.settings.adapt.training, s.records)
@@ -430,6 +439,7 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "pretrain": pretrain,
     "fetch": fetch,
     "read_gguf": read_gguf,
+    "cut_vocabulary": cut_vocabulary,
     "adapt": adapt,
     "target": target,
     "prefer": prefer,

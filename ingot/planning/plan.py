@@ -74,10 +74,13 @@ def config_of(build: Build, root: Path) -> dict[str, Any]:
         root / SHAPES / f"{name}.json",
         *([Path(str(base.model)) / "config.json"] if base.kind == "local" else []),
     ]
+    cut = build.settings.cut_vocabulary
     for path in places:
         if path.is_file():
             try:
                 config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+                if cut:
+                    config["vocab_size"] = min(cut.most, config["vocab_size"])
                 weights_of(config)
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{path}: no shape that the plan knows ({error!r}); Llama's kind has one") from None

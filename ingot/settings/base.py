@@ -40,6 +40,12 @@ class TrainTokenizer(Section):
     vocabulary: int = setting("Size of the vocabulary", unit="tokens", ge=260, le=1_000_000)
 
 
+class CutVocabulary(Section):
+    """The vocabulary of a base that was brought, cut to what the training data use; null: it stays whole."""
+
+    most: int = setting("Tokens that stay at most; 256 bytes and the special tokens always do", unit="tokens", ge=260)
+
+
 class Architecture(Section):
     """A Llama of this shape; widths that are multiples of 256 let every GGUF type apply."""
 

@@ -1,7 +1,7 @@
 """All settings: what a preset, and config.yaml laid over it, must make up."""
 
 from ingot.settings.adapter import Adapt, Merge, Prefer, Target
-from ingot.settings.base import Base, Pretrain, TrainTokenizer
+from ingot.settings.base import Base, CutVocabulary, Pretrain, TrainTokenizer
 from ingot.settings.compress import Distil, Prune, QuantizeAwq, Recover
 from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign, Source, Split
 from ingot.settings.filters import Filter
@@ -41,6 +41,7 @@ class Settings(Section):
     base: Base
     train_tokenizer: TrainTokenizer
     pretrain: Pretrain
+    cut_vocabulary: CutVocabulary | None
     adapt: Adapt
     target: Target
     prefer: Prefer

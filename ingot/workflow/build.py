@@ -71,6 +71,16 @@ class Build:
         return ["results/gates/base/verdict.json"] if self.has_model and not self.pretrained else []
 
     @property
+    def received(self) -> str:
+        """The folder of a brought base as it came, with its whole vocabulary."""
+        return "results/received/base" if self.settings.cut_vocabulary else "results/base"
+
+    @property
+    def tokenizer_of_data(self) -> str:
+        """The folder of the tokenizer that the data stage counts tokens with: it is there before the data are."""
+        return self.received if self.has_model and not self.pretrained else "results/tokenizer"
+
+    @property
     def tokenizer(self) -> str:
         """The folder of the tokenizer that training uses."""
         return "results/base" if self.has_model and not self.pretrained else "results/tokenizer"
@@ -310,6 +320,12 @@ def problems(settings: Settings) -> list[str]:
             " it; put `merge` at its end, or set `gguf: null` for the adapter alone"
         )
     models = [*valid_chain.models, *(settings.gguf.types if settings.gguf else [])]
+    if settings.cut_vocabulary and settings.base.kind == "pretrain":
+        lines.append(
+            "cut_vocabulary: `train_tokenizer.vocabulary` says it for a base that is pretrained here; set null"
+        )
+    if settings.cut_vocabulary and not settings.sources:
+        lines.append("cut_vocabulary: without `sources` nothing tells which tokens are needed; set it to null")
     named_models = {"ask_suite.models": settings.ask_suite.models if settings.ask_suite.suites else []}
     if settings.gguf:
         lines += type_problems(settings, valid_chain)

@@ -49,9 +49,10 @@ def jobs(tmp_path_factory):
     for extra in (
         [],
         ["base={kind: local, model: some/folder}"],
+        ["base={kind: local, model: some/folder}", "cut_vocabulary={most: 400}"],
         [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
         ["quantize_awq={backend: autoawq}"],
-        ["frontier={types: [Q8_0], distilled: [IQ2_XXS]}", "--", "results/frontier/confirmed.json"],
+        ["frontier={types: [Q8_0], distilled: [MIX_2_50]}", "--", "results/frontier/confirmed.json"],
         ["--configfile", distilled],
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],

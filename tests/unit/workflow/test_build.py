@@ -50,8 +50,8 @@ def test_candidates_are_those_before_compression_and_the_last_in_every_type_that
     tiny = build(frontier=frontier)
     assert tiny.candidates == [("merged", "Q8_0"), ("merged", "IQ2_S"), ("awq", "Q8_0"), ("awq", "IQ2_S")]
     assert build(frontier=frontier, importance=None).candidates == [("merged", "Q8_0"), ("awq", "Q8_0")]
-    trained = build(chain=["adapt", "merge", "distil"], gguf={"types": ["F16", "IQ2_XXS"], "serve": "IQ2_XXS"})
-    assert ("distil", "IQ2_XXS") in trained.candidates
+    trained = build(chain=["adapt", "merge", "distil"], gguf={"types": ["F16", "MIX_1_83"], "serve": "MIX_1_83"})
+    assert ("distil", "MIX_1_83") in trained.candidates
     assert {source for source, _ in trained.candidates} == {"merged", "distil"}
     assert trained.gates_up_to("merged") == ["results/gates/adapter.json", "results/gates/merged.json"]
     assert build(frontier=None).candidates == build(sources=[], chain=[]).candidates == []
@@ -93,7 +93,9 @@ def test_data_alone_needs_only_a_tokenizer(build):
         ({"frontier": {"sources": ["merged", "adapter"]}},
          "frontier.sources: 'adapter' is no checkpoint that is built here; there are base, merged, pruned"),
         ({"chain": ["adapt", "merge", "distil"], "gguf": None}, "chain: `distil` trains for a GGUF type"),
-        ({"chain": ["adapt", "merge", "distil"]}, "distil.type: IQ2_XXS is not in gguf.types"),
+        ({"chain": ["adapt", "merge", "distil"]}, "distil.type: MIX_1_83 is not in gguf.types"),
+        ({"cut_vocabulary": {"most": 900}}, "cut_vocabulary: `train_tokenizer.vocabulary` says it for a base"),
+        ({"cut_vocabulary": {"most": 900}, "sources": [], "chain": []}, "cut_vocabulary: without `sources`"),
         ({"base": {"kind": "tokenizer", "model": "x"}}, "chain: a base of kind 'tokenizer' is no model; set it to []"),
     ],
 )  # fmt: skip
