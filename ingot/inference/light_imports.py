@@ -35,7 +35,7 @@ def import_tokenizers_only() -> None:
 
     This is for a process that never computes with torch: transformers does not look for it again.
     """
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would say that there is none
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # it would say that there is none
     import_light()
     hidden = "torch" not in sys.modules
     if hidden:

@@ -268,7 +268,8 @@ def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
         share = 100 * before["share"]
         axes.axhline(share, color=GUIDE, linewidth=0.7, linestyle=":")
         scale_bytes(axes, [model.bytes for model in models])
-        axes.annotate(f"{before['model']} in 16 bits, {share:.1f} %", (models[0].bytes, share), fontsize=7, va="bottom")
+        said, at_the_right = f"{before['model']} in 16 bits, {share:.1f} %", ("axes fraction", "data")
+        axes.annotate(said, (1, share), xycoords=at_the_right, fontsize=7, ha="right", va="bottom")
         axes.set_xlabel("in memory, log scale (further left is better)")
         axes.set_ylabel(f"right answers to {asked[0]['of']:,} validation prompts, % (higher is better)")
         label_points(axes, models, [100 * model.right["share"] for model in models])

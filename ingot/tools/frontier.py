@@ -19,7 +19,7 @@ FOLDER = Path("results/frontier")
 
 def line_of(row: dict[str, Any]) -> list[Any]:
     """Make the line of a candidate."""
-    facts = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['token_loss']['mean']:.1f}"]
+    facts = [f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}", f"{row['token_loss']['mean']:z.1f}"]
     if not row["of"]:
         return [row["recipe"], *facts, "", "", row["not_asked"]]
     against = row["against"]

@@ -129,6 +129,7 @@ def run(script: Path, spec: dict[str, dict[str, Any]]) -> None:
 def main() -> None:
     """Run the step that the command line names."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")  # such as that there is no torch
     import_light()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = sys.argv[2]

@@ -46,10 +46,12 @@ def jobs(tmp_path_factory):
     other_data.write_text(OTHER_DATA)
     distilled = other_data.with_name("distilled.yaml")
     distilled.write_text(DISTILLED)
+    cut = other_data.with_name("cut.yaml")
+    cut.write_text("base: {kind: local, model: some/folder}\ncut_vocabulary: {most: 400}\n")
     for extra in (
         [],
         ["base={kind: local, model: some/folder}"],
-        ["base={kind: local, model: some/folder}", "cut_vocabulary={most: 400}"],
+        ["--configfile", cut],
         [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
         ["quantize_awq={backend: autoawq}"],
         ["frontier={types: [Q8_0], distilled: [MIX_2_50]}", "--", "results/frontier/confirmed.json"],
