@@ -162,7 +162,7 @@ pictures:
 
 ## Run all tests, but for those of test-slow and test-slurm
 test: envs
-	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not slurm"
+	@$(call PYTHON,dev) -m pytest -n $(WORKERS) --dist load -m "not slow and not slurm"
 
 ## Run the tests that take seconds
 test-unit:

@@ -167,7 +167,7 @@ def needs_micro_build(item):
 
 
 def pytest_collection_modifyitems(items):
-    """Put what needs the micro build last. pytest-xdist gives each worker a stretch of them, in this order."""
+    """Put what needs the micro build last. pytest-xdist hands tests out in this order (`--dist load`)."""
     items.sort(key=needs_micro_build)
 
 

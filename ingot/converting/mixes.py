@@ -56,7 +56,10 @@ def best_mix(costs: Costs, most: float) -> dict[str, str]:
     choices = [(tensor, quant) for tensor, types in costs.items() for quant in types]
     taken = np.array([costs[tensor][quant]["bytes"] for tensor, quant in choices])
     lost = np.array([costs[tensor][quant]["kl"] for tensor, quant in choices])
-    smallest = {tensor: min(types, key=lambda quant: types[quant]["bytes"]) for tensor, types in costs.items()}
+    smallest = {
+        tensor: min(types, key=lambda quant: (types[quant]["bytes"], types[quant]["kl"]))
+        for tensor, types in costs.items()
+    }
     least = sum(costs[tensor][quant]["bytes"] for tensor, quant in smallest.items())
     if least >= most:
         return smallest
@@ -67,6 +70,7 @@ def best_mix(costs: Costs, most: float) -> dict[str, str]:
         integrality=np.ones(len(choices)),
         bounds=Bounds(0, 1),
         constraints=[LinearConstraint(group, 1, 1), LinearConstraint(taken[None] / most, ub=1)],
+        options={"mip_rel_gap": 0},
     )
     if found.x is None:
         raise InputError(f"no mix of at most {most:,.0f} bytes was found: {found.message}")

@@ -118,10 +118,12 @@ def test_a_comment_in_a_script_costs_that_step(workspace):
         ("ingot/training/lora.py", {"adapt", "target-1", "train_modifier-code"}),
         ("ingot/training/oneshot.py", {"prune", "quantize_awq"}),
         ("envs/gguf.lock", {
-            "ask_gguf-code", "ask_modifier-code-benchmark", "ask_modifier-code-routing", "ask_served", "convert",
-            "convert_modifier-code", "importance", "ledger", "measure_gguf-F16", "measure_gguf-IQ4_XS",
+            "convert", "convert_modifier-code", "importance", "ledger", "measure_gguf-F16", "measure_gguf-IQ4_XS",
             "pack-F16", "pack-IQ4_XS", "pack_modifier-code", "quantize-IQ4_XS", "release",
             "ask_suite_gguf-IQ4_XS-sums",
+        }),
+        ("envs/serve.lock", {
+            "ask_gguf-code", "ask_modifier-code-benchmark", "ask_modifier-code-routing", "ask_served",
         }),
     ],
 )  # fmt: skip

@@ -72,7 +72,7 @@ def test_overrides_are_merged_and_lists_replaced():
 def test_overrides_of_config_yaml_win_over_the_preset():
     settings = load({"preset": "tiny", "adapt": {"training": {"rank": 8}}}, ROOT)
     assert settings.adapt.training.rank == 8
-    assert settings.adapt.training.max_steps == 80
+    assert settings.adapt.training.max_steps == 50
 
 
 def test_mappings_of_any_kind_are_taken():
