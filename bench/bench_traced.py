@@ -234,6 +234,7 @@ def without_layer(folder: Path) -> None:
     for whole, without in (
         ('return {"spec": spec, "trace": Trace(values, network, unwatched, kept_here)}', 'return {"spec": spec}'),
         ("engine.runner(quote(HERE))", '""'),
+        ("from traced import engine\n", ""),
     ):
         if whole not in text:
             raise RuntimeError(f"rules/common.smk has not {whole}: the measurement is to be mended")

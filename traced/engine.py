@@ -5,6 +5,7 @@ This replaces four things of Snakemake: which jobs must run (`DAG.update_needrun
 (`_proceed`). It is written for the Snakemake that pyproject.toml names, and `install` refuses any other.
 """
 
+import gc
 import hashlib
 import logging
 import sys
@@ -25,6 +26,11 @@ from traced.scheduler import TracedScheduler
 from traced.step import Trace, params
 from traced.store import DamagedLockError
 from traced.tracer import Tracer
+
+# The objects of a graph stay. Looking through them for garbage, again and again, takes an eighth of a check. Whoever
+# imports this is a Snakefile, before its rules.
+gc.freeze()
+gc.set_threshold(100_000, 50, 100)
 
 __all__ = ["install", "params", "prefix", "runner"]
 

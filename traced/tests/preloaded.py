@@ -6,6 +6,7 @@ process, folder and environment of its own; what a build starts itself is starte
 """
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -41,6 +42,7 @@ def run(command, folder, environment):
 
 def become(command, folder, environment, said):
     """Be the process of a command, as if it had just been started."""
+    gc.freeze()  # what was imported is no garbage
     out = os.open(said, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(out, stream)
