@@ -163,6 +163,7 @@ if BUILD.base_gate:
                 structure=SETTINGS.prune.structure,
                 context=SETTINGS.context,
                 types=BUILD.types,
+                most_tokens=SETTINGS.cut_vocabulary and SETTINGS.cut_vocabulary.most,
             ),
         message:
             "Check that the shape of the base allows what the settings ask for"

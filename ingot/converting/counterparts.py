@@ -74,5 +74,5 @@ def counterparts(model: Any, gguf: Path) -> dict[str, Counterpart]:
                     found[name] = one
                     break
         if name not in found and parameter.ndim > 1:
-            raise InputError(f"{name} is no tensor of {gguf} as it is; a model of this kind cannot be distilled")
+            raise InputError(f"{name} is no tensor of {gguf} as it is; neither `distil` nor mixes can treat it")
     return found

@@ -66,7 +66,7 @@ def best_mix(costs: Costs, most: float) -> dict[str, str]:
     places = {tensor: place for place, tensor in enumerate(costs)}
     group = csr_array((np.ones(len(choices)), ([places[tensor] for tensor, _ in choices], range(len(choices)))))
     found: Any = milp(
-        lost / lost.max(),
+        lost / (lost.max() or 1.0),
         integrality=np.ones(len(choices)),
         bounds=Bounds(0, 1),
         constraints=[LinearConstraint(group, 1, 1), LinearConstraint(taken[None] / most, ub=1)],

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingot.settings.gguf import Quant
+from ingot.settings.gguf import Quant, bits_of
 
 AWQ_GROUPS = (128, 64, 32)
 """How many weights of a row may share a scale, the smallest files first."""
@@ -61,16 +61,23 @@ def group_problem(inputs: dict[str, int], wanted: str | int) -> str:
     )
 
 
-def problems(shape: Shape, chain: list[str], group: str | int, structure: str, context: int) -> list[str]:
+def problems(
+    shape: Shape, chain: list[str], types: list[Quant], group: str | int, structure: str, context: int
+) -> list[str]:
     """List what the settings ask for and this shape does not allow, in a line each, with what to do."""
     lines = []
-    compressing = [step for step in chain if step in ("prune", "recover", "quantize_awq")]
+    compressing = [step for step in chain if step in ("prune", "recover", "quantize_awq", "distil")]
     if shape.model_type in TRANSPOSED and compressing:
         lines.append(
             f"chain: {', '.join(f'`{step}`' for step in compressing)} cannot treat a {shape.model_type}, whose matrices"
             " are stored transposed; leave them out"
         )
         compressing = []
+    if shape.model_type in TRANSPOSED and (mixes := [quant for quant in types if bits_of(quant)]):
+        lines.append(
+            f"gguf.types: what {', '.join(mixes)} would lose cannot be measured on a {shape.model_type}, whose"
+            " matrices are stored transposed; take types of llama.cpp"
+        )
     if "quantize_awq" in compressing and (line := group_problem(shape.inputs, group)):
         lines.append(line)
     if "prune" in compressing and structure == "2:4":

@@ -54,7 +54,7 @@ pyarrow.parquet.write_table(
 )
 PARQUET = PARQUET.getvalue()
 MANY = b"".join(line(question=f"How many of {i * i}?") + b"\n" for i in range(5000))
-GZ, ZST = gzip.compress(MANY), zstandard.ZstdCompressor(write_checksum=True).compress(MANY)
+GZ, ZST = gzip.compress(MANY, mtime=0), zstandard.ZstdCompressor(write_checksum=True).compress(MANY)
 
 
 def write(data):
@@ -233,7 +233,7 @@ def files():
         "bomb.jsonl.zst", write(zstandard.compress((b"\n" + b" " * 15) * (100 << 16))), said="unpacks to more than"
     )
     yield Broken("bomb of braces.json.gz", write(gzip.compress(b"[" + b"{" * (100 << 20))))
-    yield Broken("packed twice.jsonl.gz", write(gzip.compress(gzip.compress(GOOD))), ["nul_byte"])
+    yield Broken("packed twice.jsonl.gz", write(gzip.compress(gzip.compress(GOOD, mtime=0))), ["nul_byte"])
     yield Broken("bzip2.jsonl", write(bz2.compress(GOOD)), None)
     yield Broken("xz.jsonl", write(lzma.compress(GOOD)), None)
     yield Broken("archive.zip", archive("zip"), said="format is not known")

@@ -15,23 +15,23 @@ def searching(types, distilled):
 
 
 def test_a_search_chooses_within_its_budget_and_asks_the_benchmark_once(workspace):
-    workspace.set(searching("Q8_0", "MIX_2_50"))
+    workspace.set(searching("Q8_0", "IQ2_XXS"))
     workspace.set("budget: {memory: 400KB, loss: 100}")
     said = workspace.call("make", "frontier")
     found = json.loads((workspace / "results/frontier/frontier.json").read_text())
     rows = {row["recipe"]: row for row in found["candidates"]}
-    small, large = rows["distil-MIX_2_50"], rows["merged-Q8_0"]
+    small, large = rows["distil-IQ2_XXS"], rows["merged-Q8_0"]
     assert "beyond budget.memory" in large["not_asked"] and large["of"] is None
     assert small["file_bytes"] < small["memory_bytes"] < 400_000
     assert 400_000 < large["memory_bytes"] < found["before"]["memory_bytes"]
-    assert small["memory_bytes"] == (workspace / "results/types/distil/MIX_2_50.gguf").stat().st_size
+    assert small["memory_bytes"] == (workspace / "results/types/distil/IQ2_XXS.gguf").stat().st_size
     assert 0 <= large["kl"] < 0.01 < small["kl"]
     assert small["of"] == found["before"]["of"] > 0 and small["tokens_per_second"] > 0
-    assert found["chosen"] == "distil-MIX_2_50" and small["chosen"]
-    assert "distil-MIX_2_50 was chosen" in said and "`distil: {type: MIX_2_50}`" in said
+    assert found["chosen"] == "distil-IQ2_XXS" and small["chosen"]
+    assert "distil-IQ2_XXS was chosen" in said and "`distil: {type: IQ2_XXS}`" in said
     assert "validation prompts" in (workspace / "results/frontier/frontier.svg").read_text()
     confirmed = json.loads((workspace / CONFIRMED).read_text())
-    assert confirmed["chosen"] == "distil-MIX_2_50" and confirmed["exact_match"]["all"]["of"] == 36
+    assert confirmed["chosen"] == "distil-IQ2_XXS" and confirmed["exact_match"]["all"]["of"] == 36
 
 
 @pytest.mark.slow
@@ -40,13 +40,14 @@ def test_a_second_search_costs_what_is_new_and_a_chain_takes_what_was_trained(wo
     workspace.set("budget: {memory: 400KB, loss: 100}")
     workspace.build(CONFIRMED)
     workspace.unset(searching("Q8_0", "IQ2_XXS"))
-    workspace.set(searching("Q8_0, Q2_K", "IQ2_XXS"))
+    workspace.set(searching("Q8_0, MIX_3_00", "IQ2_XXS"))
     workspace.unset("budget: {memory: 400KB, loss: 100}")
     workspace.set("budget: {memory: 1KB}")
     ran, _ = workspace.build(CONFIRMED)
-    made = {name for name in ran if "Q2_K" in name}
-    assert made >= {"quantize_model_merged_Q2_K", "screen_candidate_merged_Q2_K"}
-    assert {name.partition("_")[0] for name in ran - made} == {"rule", "ask", "time", "choose", "confirm"}
+    made = {name for name in ran if "MIX_3_00" in name}
+    assert made >= {"quantize_model_merged_MIX_3_00", "screen_candidate_merged_MIX_3_00"}
+    kinds = {"sensitivity", "rule", "ask", "time", "choose", "confirm"}
+    assert {name.partition("_")[0] for name in ran - made} == kinds
     with pytest.raises(AssertionError, match="Nothing was chosen: budget.memory: 1KB are wanted, and distil-IQ2_XXS"):
         workspace.call("python", "-m", "ingot.tools.frontier")
 

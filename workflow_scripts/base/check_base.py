@@ -1,6 +1,7 @@
 """Check that the shape of the base allows what the settings ask for, before anything long starts."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 from ingot.converting.llama_cpp_tools import SOURCES
@@ -8,6 +9,18 @@ from ingot.converting.shape import fallbacks, problems, shape_of, unknown_to_lla
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
 from ingot.settings.gguf import Quant
+from ingot.text.vocabulary import kept_ids
+
+
+def cutting_problems(base: Path, most: int) -> list[str]:
+    """Say why the vocabulary of a base cannot be cut to so many tokens; [] if it can."""
+    if not (base / "tokenizer.json").exists() or (base / "tokenizer.model").exists():
+        return ["cut_vocabulary: a SentencePiece vocabulary cannot be cut; set it to null"]
+    try:
+        kept_ids(read_json(base / "tokenizer.json"), Counter(), most)
+    except InputError as error:
+        return [f"cut_vocabulary: {error}"]
+    return []
 
 
 def check_base(
@@ -19,6 +32,7 @@ def check_base(
     structure: str,
     context: int,
     types: list[Quant],
+    most_tokens: int | None,
 ) -> None:
     """Write the shape of the base, and say what must be known about it. InputError lists what it rules out."""
     config = base / "config.json"
@@ -28,7 +42,9 @@ def check_base(
         raise InputError(
             f"{config}: its shape is not said as known architectures say it ({type(error).__name__}: {error})"
         ) from None
-    found = problems(shape, chain, group, structure, context)
+    found = problems(shape, chain, types, group, structure, context)
+    if most_tokens:
+        found += cutting_problems(base, most_tokens)
     if types and (line := unknown_to_llama_cpp(shape.architecture, SOURCES)):
         found.append(line)
     if found:

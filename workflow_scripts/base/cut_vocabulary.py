@@ -81,7 +81,7 @@ def cut_vocabulary(
     """Write the checkpoint `received` with the tokens that `train` uses most, and what that costs on `valid`.
 
     `origin` is the report on the checkpoint, which the new one goes on from. Records longer than `length` tokens are
-    not compared. InputError if a domain has no training record, or if the tokenizer cannot be cut.
+    not compared. `check_base` has seen that the tokenizer can be cut. InputError if a domain has no training record.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -92,20 +92,17 @@ def cut_vocabulary(
             f"cut_vocabulary: {train} has no record of {', '.join(missing)}, so its tokens would be cut; add data of"
             " it, or take it out of `modifiers.domains`"
         )
-    if not (received / "tokenizer.json").exists() or (received / "tokenizer.model").exists():
-        raise InputError(f"cut_vocabulary: {received}: a SentencePiece vocabulary cannot be cut; set it to null")
     counts: Counter[int] = Counter()
     for record in progress(sample(records, READ), "count", "record"):
         counts.update(chat.encode(tokenizer, record["instruction"], record["response"]).ids)
-    try:
-        ids = vocabulary.kept_ids(read_json(received / "tokenizer.json"), counts, settings.most)
-        cut_tokenizer(received, base, ids)
-    except InputError as error:
-        raise InputError(f"cut_vocabulary: {error}") from None
+    ids = vocabulary.kept_ids(read_json(received / "tokenizer.json"), counts, settings.most)
+    cut_tokenizer(received, base, ids)
     name_splitting(tokenizer, base)
     network = AutoModelForCausalLM.from_pretrained(received, dtype="auto").to(device()).eval()
     fitting = (one for one in read_records(valid) if len(tokenizer(one["response"])["input_ids"]) < length // 2)
     held_out = sample(list(fitting), HELD_OUT)
+    if not held_out:
+        raise InputError(f"cut_vocabulary: {valid} has no record to compare on; raise `split.shares.valid`")
     before, parameters = spent(network, tokenizer, held_out), network.num_parameters()
     cut_network(network, ids)
     smaller = AutoTokenizer.from_pretrained(base)

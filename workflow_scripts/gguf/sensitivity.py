@@ -29,7 +29,8 @@ def rounding_error(weights: Any, kind: int, importance: Any, threads: int) -> fl
     """
     rounded = ggml.dequantize(ggml.quantize(weights, kind, importance, threads), kind, weights.shape[1])
     matters = 1.0 if importance is None else importance
-    return float((matters * (rounded - weights) ** 2).sum() / (matters * weights**2).sum())
+    whole = float((matters * weights**2).sum())
+    return float((matters * (rounded - weights) ** 2).sum()) / whole if whole else 0.0
 
 
 class Probe:
@@ -73,8 +74,13 @@ class Probe:
 
 
 def costs_of(probe: Probe, parameter: Any, one: Counterpart, importance: Any, threads: int) -> dict[str, Any]:
-    """Measure what a matrix loses in one type, and work out what it loses in the others."""
+    """Measure what a matrix loses in one type, and work out what it loses in the others.
+
+    {} if no type has blocks that its rows can be cut into: it stays in 16 bits.
+    """
     kinds = types_for(parameter.shape[1], importance is not None)
+    if not kinds:
+        return {}
     measured = min(kinds, key=lambda name: abs(ggml.bits(kinds[name]) - PROBED_BITS))
     divergence = probe.divergence_with(parameter, one, kinds[measured], importance, threads)
     weights = one.to_tensor(parameter.detach().float().cpu().numpy())
@@ -83,7 +89,7 @@ def costs_of(probe: Probe, parameter: Any, one: Counterpart, importance: Any, th
     return {
         name: {
             "bytes": round(weights.size * ggml.bits(kind) / 8),
-            "kl": float(f"{max(0.0, divergence) * errors[name] / errors[measured]:.5g}"),
+            "kl": float(f"{max(0.0, divergence) * errors[name] / (errors[measured] or 1):.5g}"),
         }
         for name, kind in kinds.items()
     }
@@ -133,6 +139,7 @@ def sensitivity(
             write_json(work / "partial", costs)
             (work / "partial").rename(so_far)
             kept = time.monotonic()
+    costs = {tensor: types for tensor, types in costs.items() if types}
     tensors = GGUFReader(gguf).tensors
     weights = sum(int(tensor.n_elements) for tensor in tensors)
     kept_bytes = sum(int(tensor.n_bytes) for tensor in tensors if tensor.name not in costs)

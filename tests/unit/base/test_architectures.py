@@ -135,7 +135,7 @@ def test_it_goes_through_the_chain(model, tmp_path):
     compressed = source_name != "gpt2"
     chain = ["adapt", "merge", *(["prune", "quantize_awq"] if compressed else [])]
     types = ["F16", "Q4_K_M", "IQ4_XS"]
-    shape = {"group": "auto", "structure": "2:4", "context": 256, "types": types}
+    shape = {"group": "auto", "structure": "2:4", "context": 256, "types": types, "most_tokens": None}
     check_base(base, tmp_path / "verdict.json", chain=chain, **shape)
     if not compressed:
         with pytest.raises(InputError, match="cannot treat a gpt2"):

@@ -25,7 +25,7 @@ def check(tmp_path):
     def run(config, **changes):
         (tmp_path / "config.json").write_text(json.dumps(config))
         settings = {"chain": WHOLE, "group": "auto", "structure": "2:4", "context": 1024, "types": []} | changes
-        check_base(tmp_path, tmp_path / "verdict.json", **settings)
+        check_base(tmp_path, tmp_path / "verdict.json", most_tokens=None, **settings)
         return read_json(tmp_path / "verdict.json")
 
     return run
@@ -35,6 +35,12 @@ def test_a_width_of_576_is_no_hindrance_and_the_types_that_fall_back_are_named(c
     verdict = check(SMOLLM2, types=["F16", "Q8_0", "IQ4_XS"])
     assert capsys.readouterr().err.startswith("IQ4_XS: hidden_size is 576, no multiple of 256")
     assert check(SMOLLM2, group=64) == verdict, "settings do not change what comes after"
+
+
+def test_matrices_that_are_stored_transposed_allow_neither_mixes_nor_distil(check):
+    said = r"`distil` cannot treat a gpt2(.|\n)*what MIX_2_25 would lose cannot be measured on a gpt2"
+    with pytest.raises(InputError, match=said):
+        check(GPT2, chain=["adapt", "merge", "distil"], types=["F16", "MIX_2_25"])
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from ingot.errors import InputError
 from ingot.io.records import read_json, write_json, write_records
 from ingot.settings.base import CutVocabulary
 from ingot.text import chat
+from workflow_scripts.base.check_base import cutting_problems
 from workflow_scripts.base.cut_vocabulary import cut_vocabulary
 from workflow_scripts.gguf.convert import convert
 
@@ -82,8 +83,12 @@ def test_a_sample_that_lacks_a_domain_is_refused(checkpoint, tmp_path):
         cut(checkpoint, tmp_path, domains=["poetry"])
 
 
-def test_sentencepiece_is_refused(checkpoint, tmp_path):
+def test_what_cannot_be_cut_is_said_before_any_data_are_read(checkpoint, tmp_path):
+    assert cutting_problems(checkpoint, 300) == []
+    (told,) = cutting_problems(checkpoint, 200)
+    assert told.startswith("cut_vocabulary: 200 tokens are too few: bytes and special tokens alone are 2")
     received = shutil.copytree(checkpoint, tmp_path / "received")
     (received / "tokenizer.model").write_bytes(b"x")
-    with pytest.raises(InputError, match="a SentencePiece vocabulary cannot be cut; set it to null"):
-        cut(received, tmp_path)
+    assert cutting_problems(received, 400) == [
+        "cut_vocabulary: a SentencePiece vocabulary cannot be cut; set it to null"
+    ]
