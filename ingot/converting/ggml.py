@@ -96,3 +96,8 @@ def dequantize(quantized: Any, kind: int, columns: int) -> Any:
     quantized = np.ascontiguousarray(quantized)
     traits(kind).to_float(quantized.ctypes.data, weights.ctypes.data, weights.size)
     return weights
+
+
+def rounded(weights: Any, kind: int, importance: Any, threads: int) -> Any:
+    """Return what is left of a matrix float32 [rows, columns] in the type `kind`. See `quantize` for the arguments."""
+    return dequantize(quantize(weights, kind, importance, threads), kind, weights.shape[1])

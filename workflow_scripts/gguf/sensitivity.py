@@ -27,7 +27,7 @@ def rounding_error(weights: Any, kind: int, importance: Any, threads: int) -> fl
 
     Each column counts by its importance, float32 [columns], if that is known.
     """
-    rounded = ggml.dequantize(ggml.quantize(weights, kind, importance, threads), kind, weights.shape[1])
+    rounded = ggml.rounded(weights, kind, importance, threads)
     matters = 1.0 if importance is None else importance
     whole = float((matters * weights**2).sum())
     return float((matters * (rounded - weights) ** 2).sum()) / whole if whole else 0.0
@@ -65,7 +65,7 @@ class Probe:
 
         kept = parameter.detach().clone()
         weights = one.to_tensor(kept.float().cpu().numpy())
-        rounded = ggml.dequantize(ggml.quantize(weights, kind, importance, threads), kind, weights.shape[1])
+        rounded = ggml.rounded(weights, kind, importance, threads)
         with torch.no_grad():
             parameter.copy_(torch.from_numpy(one.to_parameter(rounded)))
             found = self.divergence()
