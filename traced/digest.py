@@ -1,5 +1,6 @@
 """What a file or folder holds, as DVC's digests. A digest is computed once, until the file changes."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from traced.files import recall, remember
@@ -46,8 +48,13 @@ class Content:
 
 
 def stamp(path: str | Path) -> Stamp:
-    """Return what changes if a file does: its two times, its size and its inode."""
+    """Return what changes if a file does: its two times, its size and its inode.
+
+    OSError if it is a pipe or a device: to read one may never end.
+    """
     found = os.stat(path)
+    if not S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "this is neither a file nor a folder", os.fspath(path))
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 

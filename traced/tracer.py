@@ -125,8 +125,8 @@ class Tracer:
         try:
             busy = {step for step in steps if is_busy(step)} if self.is_build else ()
             self.plan = Plan(self.workspace, steps, self.targets_of(dag), forced, busy)
-        except FileNotFoundError as error:
-            raise WorkflowError(str(error)) from None
+        except OSError as error:
+            raise WorkflowError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
         return self.plan
 
     def restore(self, entry: Entry, name: str) -> None:

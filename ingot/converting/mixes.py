@@ -12,7 +12,7 @@ from ingot.errors import InputError
 
 TYPES = (
     "Q1_0", "IQ1_S", "TQ1_0", "IQ1_M", "TQ2_0", "IQ2_XXS", "IQ2_XS", "IQ2_S", "Q2_K", "IQ3_XXS", "IQ3_S", "Q3_K",
-    "IQ4_XS", "IQ4_NL", "Q4_0", "Q4_K", "Q4_1", "Q5_0", "Q5_K", "Q5_1", "Q6_K", "Q8_0",
+    "IQ4_XS", "MXFP4", "IQ4_NL", "Q4_0", "Q4_K", "Q4_1", "Q5_0", "Q5_K", "Q5_1", "Q6_K", "Q8_0",
 )  # fmt: skip
 """The types of tensors that llama.cpp makes and CPUs compute with, smallest first."""
 

@@ -271,7 +271,9 @@ def prune(s: Situation, _: Wildcards) -> Estimate:
     settings = s.build.settings
     made, operations = s.checkpoint(settings.merge.dtype), looked_at(s, settings.prune.calibration)
     held, more = 4 * s.weights.parameters, looked_at_once(s, settings.prune.calibration)
-    return s.on_device(held, more, process=TORCH + made, operations=2 * operations, file_bytes=made)
+    if s.on_gpu:  # a block, and the Hessian matrix of its widest input with what is made of it, in float32
+        held = 2 * s.weights.in_blocks / s.weights.layers + 16 * s.weights.widest**2
+    return s.on_device(held, more, process=TORCH + made, staged=made, operations=2 * operations, file_bytes=made)
 
 
 def recover(s: Situation, _: Wildcards) -> Estimate:
@@ -291,7 +293,9 @@ def quantize_awq(s: Situation, _: Wildcards) -> Estimate:
     whole, more = 4 * weights.parameters, looked_at_once(s, settings.quantize_awq.calibration)
     copied = s.checkpoint(settings.merge.dtype)
     process = TORCH + 2 * copied
-    return s.on_device(whole, more, process, whole + copied, operations=operations, file_bytes=made)
+    # A GPU holds a block and its copy, and the output.
+    held = 8 * weights.in_blocks / weights.layers + 4 * weights.vocabulary * weights.hidden if s.on_gpu else whole
+    return s.on_device(held, more, process, whole, operations=operations, file_bytes=made)
 
 
 def distil(s: Situation, wildcards: Wildcards) -> Estimate:

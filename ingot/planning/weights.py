@@ -66,6 +66,11 @@ class Weights:
         return max(rows * columns for rows, columns in self.matrices.values())
 
     @property
+    def widest(self) -> int:
+        """The most inputs that a matrix has."""
+        return max(columns for _, columns in self.matrices.values())
+
+    @property
     def computed(self) -> int:
         """The numbers that each token is multiplied with."""
         return self.in_blocks + self.vocabulary * self.hidden

@@ -37,13 +37,20 @@ def inert(name: str) -> str:
 
 
 def files_of(source: Source) -> list[str]:
-    """List the files of a source, in the order of their names. Raises InputError if no file matches its pattern."""
+    """List the files of a source, in the order of their names.
+
+    Raises InputError if no file matches its pattern, and if its path is that of a folder, a pipe, or a device.
+    """
     if source.hub:
         return [f"results/hub/{source.name}/{inert(source.hub.file)}"]
     if source.generator:
         return [GENERATED[source.generator]]
     assert source.path
-    if Path(source.path).is_file() or not glob.has_magic(source.path):  # a file may be called "data [1].jsonl"
+    path = Path(source.path)
+    if path.exists() and not path.is_file():
+        hint = f"name its files, such as {source.path}/*.jsonl" if path.is_dir() else "write its records into one"
+        raise InputError(f"sources: {source.name}: {source.path} is not a file: {hint}")
+    if path.is_file() or not glob.has_magic(source.path):  # a file may be called "data [1].jsonl"
         return [source.path]
     paths = sorted(path for path in glob.glob(source.path, recursive=True) if Path(path).is_file())  # noqa: PTH207
     if not paths:

@@ -151,6 +151,14 @@ def test_a_source_that_is_not_there_is_named_though_all_results_are(project, how
 
 
 @pytest.mark.graph
+def test_a_pipe_is_named_instead_of_waiting_for_its_other_end(project):
+    (project / "in").unlink()
+    os.mkfifo(project / "in")
+    said = project.snakemake("total", check=False)
+    assert "in: this is neither a file nor a folder" in said and "Traceback" not in said
+
+
+@pytest.mark.graph
 def test_a_source_whose_name_a_rule_fits_stays_a_source(tmp_path):
     project = Project(tmp_path)
     rule = 'rule unpack:\n    input: "{name}.packed"\n    output: "{name}.txt"\n    params: **params()\n'

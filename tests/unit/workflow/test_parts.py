@@ -31,6 +31,16 @@ def test_sources_are_cut_into_parts_file_by_file(tmp_path, monkeypatch):
         parts_of([Source(name="many", path="*.txt", domain="code")])
 
 
+def test_what_is_not_a_file_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(InputError, match=r"one: folder is not a file: name its files, such as folder/\*\.jsonl"):
+        parts_of([Source(name="one", path="folder", domain="code")])
+    with pytest.raises(InputError, match=r"one: pipe\.jsonl is not a file"):
+        parts_of([Source(name="one", path="pipe.jsonl", domain="code")])
+
+
 ODD = [
     "data (1).jsonl",
     "x$(touch PWNED).jsonl",
