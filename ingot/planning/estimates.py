@@ -4,13 +4,14 @@ Operations are counted as usual (Kaplan et al. 2020, arXiv:2001.08361): two for 
 backwards. What one machine makes of them is learned in `experience`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ingot.io.tensors import SHARD_BYTES
 from ingot.planning.weights import BYTES, Weights
-from ingot.settings.training import Calibration, FullTraining, LoraTraining
+from ingot.settings.training import Calibration, FullTraining, LoraTraining, steps_of
 from ingot.workflow.build import Build
 
 Wildcards = tuple[str, ...]
@@ -119,6 +120,9 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
     kept = activations(weights, settings.gradient_checkpointing, width, WITH_LORA["gpu" if s.on_gpu else "cpu"])
     more = settings.batch * longest * kept + 16 * trained
     operations = 4 * (weights.computed + trained) * steps * a_step * length
+    watched = s.records * s.build.settings.split.shares.valid
+    watched = min(settings.evaluate_on or watched, watched) * s.record_tokens
+    operations += 2 * weights.computed * watched * steps / steps_of(settings.evaluate_every, math.ceil(steps))
     made = 4 * trained + weights.tokenizer_bytes
     return s.on_device(frozen, more, process=TRAINER, operations=operations, file_bytes=made)
 

@@ -74,6 +74,7 @@ class LoraTraining(Section):
     evaluate_every: Steps = setting(
         "From one validation and checkpoint to the next; below 1: a share of all steps", unit="steps"
     )
+    evaluate_on: int | None = setting("Most records that a validation reads; null: all", unit="records", ge=1)
     patience: int = setting("Validations without a better loss after which it stops", unit="validations", ge=1)
     explosion: float = setting("How many times the first loss is too much: the training stops", gt=1)
     trainable_share: Pair[Share] = setting("Least and largest share of all weights that may be trained")

@@ -10,7 +10,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.device import compute_dtype, device, make_repeatable
-from ingot.io.records import Record, read_json
+from ingot.io.records import Record, read_json, sample
 from ingot.settings.training import LoraTraining
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
@@ -318,9 +318,10 @@ def fine_tune(
     set_seed(seed)  # before the adapter is created: its initial weights are random
     tokenizer = AutoTokenizer.from_pretrained(base)
     loaded = LOADERS[backend](base, start, settings, seed)
+    watched = valid if settings.evaluate_on is None else sample(valid, settings.evaluate_on)
     if settings.packing and backend == "trl":  # unsloth has an attention of its own
         packing.attend_without_mask(loaded[0])
-    trainer, counts = new_trainer(loaded, tokenizer, (train, valid), settings, work, seed)
+    trainer, counts = new_trainer(loaded, tokenizer, (train, watched), settings, work, seed)
     train_or_resume(trainer, work)
     trainer.model.save_pretrained(adapter)
     copy_tokenizer(base, adapter)

@@ -26,6 +26,7 @@ TRAINING = LoraTraining(
     optimizer="adamw_8bit",
     gradient_checkpointing=False,
     evaluate_every=4,
+    evaluate_on=None,
     patience=5,
     explosion=3.0,
     trainable_share=(0.001, 0.5),
