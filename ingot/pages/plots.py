@@ -283,6 +283,33 @@ def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
     return draw
 
 
+def draw_changes(models: Sequence[Report], shares: Callable[[Report, bool], list[Pair]]) -> Draw:
+    """Draw how many next tokens change in so many bits.
+
+    `shares` makes the line of a model, as pairs of bits and share, for types of llama.cpp or for mixes.
+    """
+
+    def draw(axes: Any) -> None:
+        for model, colour in zip(models, itertools.cycle((SYSTEM, GGUF, CONFIDENCE)), strict=False):
+            for mixed, marker, style in ((False, "o", "-"), (True, "D", "--")):
+                points = [point for point in model["points"] if point["mixed"] == mixed]
+                if not points:
+                    continue
+                label = f"{model['model']}, {'mixes' if mixed else 'types of llama.cpp'}"
+                axes.plot([p["bits"] for p in points], [100 * p["changed"] for p in points], marker, color=colour,
+                          markerfacecolor="white" if mixed else colour, markersize=5, label=label)  # fmt: skip
+                line = shares(model, mixed)
+                axes.plot([bits for bits, _ in line], [100 * y for _, y in line], style, color=colour, linewidth=0.8)
+        axes.set_yscale("log")
+        axes.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+        axes.minorticks_off()
+        axes.set_xlabel("bits a weight (further left is smaller)")
+        axes.set_ylabel("next tokens that change, %, log scale (lower is better)")
+        axes.legend(fontsize=LABEL, frameon=False)
+
+    return draw
+
+
 def made_by(source: str) -> str:
     """Say how the candidates of a source came about."""
     return "trained for its type (distil)" if source == "distil" else f"made from {source}"

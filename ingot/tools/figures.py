@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.io.records import read_json
-from ingot.pages.figures import BASE, CHECKPOINT, GGUF, GUIDE, INK, RECORDS, SYSTEM
+from ingot.io.records import read_json, write_json
+from ingot.pages.figures import BASE, CHECKPOINT, GGUF, GUIDE, INK, RECORDS, SYSTEM, picture
 from ingot.pages.page import page_of
+from ingot.pages.plots import draw_changes
+from ingot.planning import compression
 from ingot.workflow.environments import python_of
 
 FIGURES = Path("results/release/figures.json")
@@ -24,6 +26,10 @@ PLOTS = Path("results/plots")
 FRONTIER = Path("results/frontier")
 PAGES = {"tiny": "tiny", "smollm2-135m": "smollm2"}
 """The page of each preset that the docs show."""
+
+PICTURE = Path("docs/pictures/compression.svg")
+HELD = 520
+"""The megabytes that the source documents promise so much for."""
 
 Report = dict[str, Any]
 Edge = tuple[str, str]
@@ -175,6 +181,8 @@ def main() -> None:
             shutil.copyfile(plot, pictures / plot.name)
         times, frontier = by_rule(spent_here(Path(), preset)), read_frontier(pictures, preset)
         write_page(figures, times, Path(f"docs/{page}.md"), frontier)
+        if frontier:
+            write_compression(preset, frontier)
         pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
@@ -197,6 +205,39 @@ def write_page(figures: Report, times: Report, page: Path, frontier: Report | No
     pictures = f"pictures/{page.stem}"
     text = page_of("measured.md", title=title, times=times, pictures=pictures, frontier=frontier, **figures)
     page.write_text(text, encoding="utf-8")
+
+
+def write_compression(preset: str, frontier: Report) -> None:
+    """Put what the search found of few bits among what is known of other models, and write their page."""
+    mine = {
+        "model": preset,
+        "weights": frontier["before"]["memory_bytes"] // 2,
+        "texts": "validation conversations",
+        "source": f"`make frontier` ([{PAGES[preset]}.md]({PAGES[preset]}.md))",
+        "points": compression.points_of(frontier),
+    }
+    models = [mine, *(model for model in compression.known()["models"] if model["model"] != preset)]
+    models.sort(key=lambda model: float(model["weights"]))
+    lines = compression.lines_through(models)
+    write_json(compression.FILE, {"models": models, "lines": lines})
+    draw = draw_changes(models, lambda model, mixed: compression.line_of(model["model"], mixed, lines))
+    PICTURE.write_text(picture(draw, "What few bits change"), encoding="utf-8")
+    Path("docs/compression.md").write_text(page_of_compression(models, lines), encoding="utf-8")
+
+
+def page_of_compression(models: list[Report], lines: Report) -> str:
+    """Write the page of what few bits cost."""
+
+    def said(bits: float, mixed: bool) -> str:
+        shares = compression.changed(bits, mixed, lines) or ()
+        return " to ".join(f"{100 * share:.2g} %" for share in shares)
+
+    held = [
+        {"bits": bits, "weights": HELD * 8e6 / bits, "plain": said(bits, False), "mixed": said(bits, True)}
+        for bits in (2, 3, 4, 5, 6)
+    ]
+    about = {"megabytes": HELD, "bits": compression.BITS, "picture": PICTURE.relative_to("docs")}
+    return page_of("compression.md", models=models, lines=lines, held=held, **about)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from ingot.errors import InputError
+from ingot.planning import compression
 from ingot.planning import plan as planning
 from ingot.planning.experience import EXPERIENCE, Experience
 from ingot.settings.load import read_mapping
@@ -68,6 +69,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     served = [(keyed(build.settings.preset, f"pack-{build.served}"), "pack", (build.served,))] if build.served else []
     packed = sum(line.needs.file_bytes for line in planning.lines_of(situation, served, experience))
     reasons = planning.budget_reasons(build, packed, sizes, situation.weights.parameters)
+    rounded = "" if "distil" in build.chain else build.served  # who trains for a type loses less
     here = "slurm" not in options.profile
     running = {keyed(build.settings.preset, step.name) for step in to_run}
     still = [line for line in lines if line.step in running]
@@ -93,6 +95,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
             "seconds": round(sum(line.needs.seconds for line in lines), 1),
             "cost": round(sum(line.cost for line in lines), 2),
         },
+        "changed": compression.changed_by(rounded, sizes, compression.known()["lines"]),
         "up_to_date": len(steps) - len(to_run),
         "errors": {key: {"median": round(error, 4), "steps": n} for key, (error, n) in experience.errors().items()},
         "feasible": not reasons,
@@ -120,6 +123,12 @@ def text_of(made: dict[str, Any]) -> str:
     lines.append(tabulate(rows, headers=head, colalign=("left", *["right"] * 5), disable_numparse=True))
     if made["up_to_date"]:
         lines.append(f"\n{made['up_to_date']} steps are up to date, and not counted; --all shows them, too.")
+    if made["changed"]:
+        low, high = (f"{100 * share:.1g}" for share in made["changed"]["of_next_tokens"])
+        lines.append(
+            f"\nRounding to {made['changed']['type']} is expected to change {low} to {high} % of the next tokens"
+            " (docs/compression.md)."
+        )
     names = {"file_bytes": "bytes", "memory_bytes": "memory", "seconds": "time"}
     if made["errors"]:
         said = ", ".join(
