@@ -6,9 +6,28 @@ from typing import Any
 from ingot.io import planes
 from ingot.io.container import Segment
 
+DOWN, UP = ".lora_a", ".lora_b"
+"""How llama.cpp names the two matrices of a LoRA."""
 
-def recast(source: Path, target: Path, name: str) -> None:
-    """Write a GGUF file of F32 tensors in the type `name`, such as Q8_0 or F16.
+
+def cut_rank(down: Any, up: Any, rank: int) -> tuple[Any, Any]:
+    """Return the two matrices of a LoRA, [r, inputs] and [outputs, r], as those of the nearest one of lower rank.
+
+    Their product is the truncated singular value decomposition (Eckart and Young 1936), by rank / r, since llama.cpp
+    scales by alpha / rank. The factors are orthogonalised first, so a matrix [outputs, inputs] is never made.
+    """
+    import numpy as np
+
+    left, of_up = np.linalg.qr(up.astype(np.float64))
+    right, of_down = np.linalg.qr(down.T.astype(np.float64))
+    turned_up, values, turned_down = np.linalg.svd(of_up @ of_down.T)
+    root = np.sqrt(values[:rank])
+    lower = (root[:, None] * turned_down[:rank]) @ right.T
+    return lower.astype(np.float32), (left @ turned_up[:, :rank] * root * (rank / len(down))).astype(np.float32)
+
+
+def recast(source: Path, target: Path, name: str, rank: int | None = None) -> None:
+    """Write a GGUF file of F32 tensors in the type `name`, such as Q8_0 or F16; a LoRA also with a lower `rank`.
 
     The rows of a tensor must be a multiple of the type's blocks, which are 32 weights in most types. A tensor whose
     rows are not, such as the second matrix of a LoRA of rank 16, is written as F16.
@@ -21,13 +40,18 @@ def recast(source: Path, target: Path, name: str) -> None:
     block = GGML_QUANT_SIZES[type_of_file][0]
     reader = GGUFReader(source)
     writer = GGUFWriter(target, str(reader.fields["general.architecture"].contents()))
+    tensors = {tensor.name: tensor.data for tensor in reader.tensors}
+    if rank:
+        for down in [name for name in tensors if name.endswith(DOWN)]:
+            up = down.removesuffix(DOWN) + UP
+            tensors[down], tensors[up] = cut_rank(tensors[down], tensors[up], rank)
     for field in reader.fields.values():
         if not field.name.startswith("GGUF.") and field.name != "general.architecture":
             inner: Any = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
             writer.add_key_value(field.name, field.contents(), field.types[0], inner)
-    for tensor in reader.tensors:
-        type_of_tensor = type_of_file if tensor.data.shape[-1] % block == 0 else GGMLQuantizationType.F16
-        writer.add_tensor(tensor.name, quantize(tensor.data, type_of_tensor), raw_dtype=type_of_tensor)
+    for tensor, data in tensors.items():
+        type_of_tensor = type_of_file if data.shape[-1] % block == 0 else GGMLQuantizationType.F16
+        writer.add_tensor(tensor, quantize(data, type_of_tensor), raw_dtype=type_of_tensor)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -104,6 +104,9 @@ class Convert(Section):
     types: Annotated[Distinct[LoraType], Field(min_length=1)] = setting(
         "Types to try; the smallest that keeps `max_loss` is taken"
     )
+    ranks: Distinct[Annotated[int, Field(ge=1)]] = setting(
+        "Ranks that it is cut to and tried in, beside its own; empty: none", unit="ranks"
+    )
     most_bytes: int | None = setting("Largest file; null: no limit", unit="bytes", ge=1)
     max_loss: float = setting(
         "What it may lose against F32 on the validation prompts of its domain", unit="points", ge=0

@@ -1,4 +1,4 @@
-"""Convert the adapter of a modifier to a GGUF LoRA, in the smallest type that answers as well as full precision."""
+"""Convert the adapter of a modifier to a GGUF LoRA, in the smallest type and rank that answer as well as the whole."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from ingot.converting import llama_cpp_tools
 from ingot.converting.gguf_files import recast
 from ingot.errors import InputError
 from ingot.inference.gguf_model import open_gguf
-from ingot.io.records import Record, read_records, write_json
+from ingot.io.records import Record, read_json, read_records, write_json
 from ingot.measuring.answers import ask, marks
 from ingot.measuring.significance import compare_pairs
 from ingot.settings.measure import Longest
@@ -17,13 +17,18 @@ from ingot.settings.modifiers import Convert
 FULL = "F32"
 
 
-def candidates(lora: Path, types: list[str], folder: Path) -> dict[str, Path]:
-    """Write the LoRA file `lora`, which is F32, in every type to a folder. Return the files by type, F32 included."""
+def candidates(lora: Path, types: list[str], ranks: list[int], folder: Path) -> dict[str, Path]:
+    """Write the LoRA file `lora`, which is F32, in every type and rank to a folder. Return the files by their names.
+
+    The whole one in F32 is among them.
+    """
     written = {FULL: lora}
-    for name in types:
-        if name != FULL:
-            written[name] = folder / f"{name}.gguf"
-            recast(lora, written[name], name)
+    for rank in (None, *ranks):
+        for name in types:
+            label = f"{name} of rank {rank}" if rank else name
+            if label != FULL:
+                written[label] = folder / f"{label}.gguf"
+                recast(lora, written[label], name, rank)
     return written
 
 
@@ -54,6 +59,11 @@ def choose(lines: list[dict[str, Any]], types: list[str], most_bytes: int | None
     return str(good_enough[0]["type"])
 
 
+def rank_of(adapter: Path) -> int:
+    """Read the rank of an adapter, in the folder that peft has written."""
+    return int(read_json(adapter / "adapter_config.json")["r"])
+
+
 def convert_modifier(
     adapter: Path,
     model: Path,
@@ -69,16 +79,17 @@ def convert_modifier(
     work: Path,
     threads: int,
 ) -> None:
-    """Write the LoRA in the chosen type, and a report of the size and the right answers of every type.
+    """Write the LoRA in the chosen type and rank, and a report of the size and the right answers of every one.
 
-    Every type answers the validation prompts of `domain`. `model` is the checkpoint that the adapter was trained on,
+    Every one answers the validation prompts of `domain`. `model` is the checkpoint that the adapter was trained on,
     and `gguf` is the base that serves it.
 
     Raises InputError if no type is both good and small enough.
     """
     full_precision = work / f"{FULL}.gguf"
     llama_cpp_tools.convert_lora(adapter, model, full_precision, "f32")
-    written = candidates(full_precision, list(settings.types), work)
+    ranks = [rank for rank in settings.ranks if rank < rank_of(adapter)]
+    written = candidates(full_precision, list(settings.types), ranks, work)
     records: list[Record] = [r for r in read_records(valid) if r["metadata"]["domain"] == domain]
     loaded = open_gguf(gguf, model, context, threads, written)
     right = {}
@@ -86,6 +97,7 @@ def convert_modifier(
         loaded.use(name)
         right[name] = marks(ask(loaded, records, longest))
     lines = compare_types(right, {name: path.stat().st_size for name, path in written.items()})
-    smallest = choose(lines, list(settings.types), settings.most_bytes, settings.max_loss)
+    offered = [name for name in written if name != FULL or FULL in settings.types]
+    smallest = choose(lines, offered, settings.most_bytes, settings.max_loss)
     shutil.copyfile(written[smallest], lora)
     write_json(report, {"domain": domain, "chosen": smallest, "questions": len(records), "types": lines})

@@ -3,7 +3,7 @@ import pytest
 
 from ingot.converting.gguf_files import recast
 from ingot.errors import InputError
-from workflow_scripts.modifiers.convert_modifier import choose, compare_types
+from workflow_scripts.modifiers.convert_modifier import candidates, choose, compare_types
 
 SIZES = {"F32": 400, "F16": 200, "Q8_0": 120, "Q4_0": 70}
 RIGHT = {
@@ -66,3 +66,41 @@ def test_a_file_is_recast_with_its_fields_and_rows_that_do_not_fit_are_f16(tmp_p
     for tensor, before in zip(reader.tensors, (first, second), strict=True):
         after = dequantize(tensor.data, tensor.tensor_type).reshape(before.shape)
         assert np.abs(after - before).max() < 0.02
+
+
+def product(lora):
+    """What a LoRA file adds to a matrix, as llama.cpp computes it, and its rank."""
+    from gguf import GGUFReader
+
+    reader = GGUFReader(lora)
+    tensors = {tensor.name: tensor.data.astype(np.float64) for tensor in reader.tensors}
+    down, up = tensors["x.weight.lora_a"], tensors["x.weight.lora_b"]
+    return reader.fields["adapter.lora.alpha"].contents() / len(down) * up @ down, len(down)
+
+
+def test_a_lower_rank_is_the_nearest_that_there_is(tmp_path):
+    from gguf import GGUFWriter
+
+    r = np.random.default_rng(0)
+    left, right = np.linalg.qr(r.normal(size=(48, 8)))[0], np.linalg.qr(r.normal(size=(64, 8)))[0]
+    whole = (left * np.array([9, 7, 5, 3, 0.4, 0.3, 0.2, 0.1])) @ right.T
+    turn = r.normal(size=(8, 8))  # the factors of an adapter are no singular vectors
+    writer = GGUFWriter(tmp_path / "whole.gguf", "llama")
+    writer.add_float32("adapter.lora.alpha", 16.0)
+    writer.add_tensor("x.weight.lora_a", (np.linalg.inv(turn) @ (left.T @ whole)).astype(np.float32))
+    writer.add_tensor("x.weight.lora_b", (left @ turn).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    before, rank = product(tmp_path / "whole.gguf")
+    assert rank == 8
+    assert np.allclose(before, 2 * whole, atol=1e-4)
+    written = candidates(tmp_path / "whole.gguf", ["F32", "F16"], [4, 2], tmp_path)
+    assert sorted(written) == ["F16", "F16 of rank 2", "F16 of rank 4", "F32", "F32 of rank 2", "F32 of rank 4"]
+    for rank, missing in ((4, 0.4), (2, 5)):
+        after, of_file = product(written[f"F32 of rank {rank}"])
+        assert of_file == rank
+        assert np.linalg.norm(after - before, 2) == pytest.approx(2 * missing, rel=1e-3)
+    sizes = {name: path.stat().st_size for name, path in written.items()}
+    assert sizes["F16 of rank 2"] < sizes["F16 of rank 4"] < sizes["F16"]
