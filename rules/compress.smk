@@ -27,7 +27,7 @@ if "prune" in CHAIN:
         params:
             **step(settings=SETTINGS.prune, threads=SETTINGS.threads),
         message:
-            f"Prune ({SETTINGS.prune.method}, {SETTINGS.prune.structure})"
+            f"Prune ({BUILD.pruned_how})"
         shell:
             RUN
 

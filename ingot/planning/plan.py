@@ -88,6 +88,13 @@ def config_of(build: Build, root: Path) -> dict[str, Any]:
     raise InputError(f"the shape of the base is not known; put its config.json at {places[0]}")
 
 
+def config_after(build: Build, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the numbers of the shape of the last checkpoint, some of whose blocks may have been dropped."""
+    ratio = build.settings.prune.ratios.blocks if "prune" in build.chain else 0
+    layers = config.get("num_hidden_layers")
+    return {**config, "num_hidden_layers": layers - round(ratio * layers)} if ratio and layers else config
+
+
 def gguf_bytes(config: dict[str, Any], types: list[str], root: Path) -> dict[str, int]:
     """Ask llama.cpp how large the GGUF files will be, in its own environment. InputError if it fails."""
     if not types:

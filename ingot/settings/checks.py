@@ -86,8 +86,14 @@ def of_trainings(settings: Settings) -> Iterator[str]:
 def of_compression(settings: Settings) -> Iterator[str]:
     """Find ratios that 2:4 cannot have, and a served type that is not made."""
     prune, gguf = settings.prune, settings.gguf
-    if "prune" in settings.chain and prune.structure == "2:4" and (prune.ratios.attention or prune.ratios.feed_forward):
-        yield "prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
+    of_weights = prune.ratios.attention or prune.ratios.feed_forward
+    if "prune" in settings.chain:
+        if prune.structure == "2:4" and of_weights:
+            yield "prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
+        if prune.structure == "blocks" and (of_weights or not prune.ratios.blocks):
+            yield "prune.ratios: the structure `blocks` needs `blocks` above 0, and the other ratios at 0"
+        if prune.structure != "blocks" and prune.ratios.blocks:
+            yield "prune.ratios.blocks: only the structure `blocks` drops any; leave it at 0, or take that"
     if gguf and gguf.serve not in gguf.types:
         yield f"gguf.serve: {gguf.serve!r} is not among gguf.types: {', '.join(gguf.types)}"
 

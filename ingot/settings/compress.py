@@ -8,18 +8,19 @@ from ingot.settings.training import Calibration, FullTraining
 
 
 class Ratios(Section):
-    """Share of zeros per part of the model, for the structure `unstructured`."""
+    """Share of zeros per part of the model, for the structure `unstructured`; of its blocks, for `blocks`."""
 
     attention: float = setting("Share of zeros in attention; 0 leaves it alone", ge=0, lt=1)
     feed_forward: float = setting("Share of zeros in feed-forward blocks; 0 leaves them alone", ge=0, lt=1)
+    blocks: float = setting("Share of the blocks that are dropped", ge=0, lt=1)
 
 
 class Prune(Section):
-    """One-shot pruning: weights that matter least become zero."""
+    """One-shot pruning: weights that matter least become zero, or whole blocks are dropped."""
 
     method: Literal["sparsegpt", "wanda"] = setting("How weights are chosen")
-    structure: Literal["2:4", "unstructured"] = setting(
-        "Where zeros may be: two of every four, or anywhere by `ratios`"
+    structure: Literal["2:4", "unstructured", "blocks"] = setting(
+        "Where zeros may be: two of every four, or anywhere by `ratios`; `blocks`: those that matter least are dropped"
     )
     ratios: Ratios
     calibration: Calibration

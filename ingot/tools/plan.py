@@ -19,6 +19,7 @@ from ingot.errors import InputError
 from ingot.planning import compression
 from ingot.planning import plan as planning
 from ingot.planning.experience import EXPERIENCE, Experience
+from ingot.planning.weights import weights_of
 from ingot.settings.load import read_mapping
 from ingot.workflow.build import open_build
 from traced.graph import open_graph
@@ -48,7 +49,8 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     searches = build.settings.budget or any("frontier" in target for target in options.targets)
     tried = [quant for _, quant in build.candidates]
     wanted = [*build.types, *tried, *planning.OFFERED] if searches else build.types
-    sizes = planning.gguf_bytes(shape, list(dict.fromkeys(wanted)), ROOT)
+    last = planning.config_after(build, shape)
+    sizes = planning.gguf_bytes(last, list(dict.fromkeys(wanted)), ROOT)
     situation = planning.situation_of(build, shape, sizes)
     experience = Experience(EXPERIENCE)
     with open_graph(frozenset(options.targets), config) as (tracer, steps, targets):
@@ -68,7 +70,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     experience.save()
     served = [(keyed(build.settings.preset, f"pack-{build.served}"), "pack", (build.served,))] if build.served else []
     packed = sum(line.needs.file_bytes for line in planning.lines_of(situation, served, experience))
-    reasons = planning.budget_reasons(build, packed, sizes, situation.weights.parameters)
+    reasons = planning.budget_reasons(build, packed, sizes, weights_of(last).parameters)
     rounded = "" if "distil" in build.chain else build.served  # who trains for a type loses less
     here = "slurm" not in options.profile
     running = {keyed(build.settings.preset, step.name) for step in to_run}

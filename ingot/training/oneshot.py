@@ -25,11 +25,16 @@ def group_of(model: Any, wanted: str | int) -> int:
     return fitting_groups(widths)[0] if wanted == "auto" else int(wanted)
 
 
+def calibration_rows(tokenizer: Any, records: list[Record], count: int, length: int) -> list[list[int]]:
+    """Return the token ids of `count` conversations in the model's chat template, cut to `length` tokens each."""
+    return [chat.encode(tokenizer, r["instruction"], r["response"]).ids[:length] for r in sample(records, count)]
+
+
 def calibration_set(tokenizer: Any, records: list[Record], count: int, length: int) -> Any:
-    """Make a dataset of `count` conversations in the model's chat template, cut to `length` tokens each."""
+    """Make a dataset of them."""
     from datasets import Dataset
 
-    rows = [chat.encode(tokenizer, r["instruction"], r["response"]).ids[:length] for r in sample(records, count)]
+    rows = calibration_rows(tokenizer, records, count, length)
     return Dataset.from_dict({"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]})
 
 

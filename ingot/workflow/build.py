@@ -218,6 +218,12 @@ class Build:
             ancestor = self.models[ancestor].parent
         return ancestor
 
+    @property
+    def pruned_how(self) -> str:
+        """Say how the step `prune` makes a model smaller."""
+        prune = self.settings.prune
+        return prune.structure if prune.structure == "blocks" else f"{prune.method}, {prune.structure}"
+
     def environment_and_script(self, step: str) -> tuple[str, str]:
         """Return the environment and the script of a step of the chain. Its setting `backend`, if any, chooses them."""
         kind = KINDS[step]

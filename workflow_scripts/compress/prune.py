@@ -1,13 +1,15 @@
-"""Prune a model in one pass, with SparseGPT or Wanda, to the pattern 2:4 or to a ratio per part."""
+"""Prune a model: to the pattern 2:4 or a ratio per part, with SparseGPT or Wanda, or by dropping whole blocks."""
 
 from pathlib import Path
 from typing import Any
 
+from ingot.inference.device import device
 from ingot.io.records import read_records, write_json
 from ingot.settings.compress import Prune
 from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
-from ingot.training.oneshot import oneshot
+from ingot.training.depth import drop_blocks
+from ingot.training.oneshot import calibration_rows, oneshot
 
 TARGETS = {"attention": r"re:.*self_attn.*_proj$", "feed_forward": r"re:.*mlp.*_proj$"}
 
@@ -36,7 +38,9 @@ def prune(
     settings: Prune,
     threads: int,
 ) -> None:
-    """Write the pruned model and a report of its zeros. A run that was killed goes on from what is in `work`.
+    """Write the pruned model and a report of its zeros, or of the blocks that were dropped.
+
+    A run that was killed goes on from what is in `work`.
 
     Raises RuntimeError if the settings ask for 2:4 and a matrix does not have this pattern afterwards.
     """
@@ -48,11 +52,18 @@ def prune(
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
     records = list(read_records(train))
-    oneshot(network, tokenizer, records, recipe(settings), settings.calibration, work)
+    dropped = []
+    if settings.structure == "blocks":
+        network.to(device()).eval()
+        texts = calibration_rows(tokenizer, records, settings.calibration.records, settings.calibration.length)
+        dropped = drop_blocks(network, texts, round(settings.ratios.blocks * network.config.num_hidden_layers), work)
+    else:
+        oneshot(network, tokenizer, records, recipe(settings), settings.calibration, work)
     matrices = sparsity.pruned_matrices(network)
     is_two_of_four = all(sparsity.is_two_of_four(matrix) for matrix in matrices.values())
     if settings.structure == "2:4" and not is_two_of_four:
         raise RuntimeError("a matrix is not 2:4 sparse after pruning")
     network.save_pretrained(pruned)
     copy_tokenizer(model, pruned)
-    write_json(report, {"zeros": sparsity.shares(network), "matrices": len(matrices), "two_of_four": is_two_of_four})
+    found = {"zeros": sparsity.shares(network), "matrices": len(matrices), "two_of_four": is_two_of_four}
+    write_json(report, found | ({"dropped": dropped} if dropped else {}))

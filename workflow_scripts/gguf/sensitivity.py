@@ -1,7 +1,6 @@
 """Measure what each matrix loses in each type, for mixes of types that spend bits where they matter."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from ingot.converting import ggml
 from ingot.converting.counterparts import Counterpart, counterparts
 from ingot.converting.mixes import types_for
 from ingot.inference.device import device
+from ingot.inference.divergence import Divergence
 from ingot.io.progress import progress
 from ingot.io.records import read_json, read_records, sample, write_json
 from ingot.settings.gguf import Sensitivity
@@ -33,47 +33,23 @@ def rounding_error(weights: Any, kind: int, importance: Any, threads: int) -> fl
     return float((matters * (rounded - weights) ** 2).sum()) / whole if whole else 0.0
 
 
-class Probe:
-    """A model whose predictions along some conversations are compared with those of the same model, rounded."""
+def divergence_with(
+    divergence: Divergence, parameter: Any, one: Counterpart, kind: int, importance: Any, threads: int
+) -> float:
+    """Compute the divergence of the model while one of its matrices is rounded to a type."""
+    import torch
 
-    def __init__(self, network: Any, conversations: list[list[int]]) -> None:
-        """Predict every token as the model is."""
-        self.network, self.conversations = network, conversations
-        self.before = list(self.predictions())
-
-    def predictions(self) -> Iterator[Any]:
-        """Compute the log-probabilities [tokens, vocabulary] along each conversation."""
-        import torch
-
-        with torch.inference_mode():
-            for ids in self.conversations:
-                yield torch.log_softmax(
-                    self.network(torch.tensor([ids], device=self.network.device)).logits[0].float(), -1
-                )
-
-    def divergence(self) -> float:
-        """Compute the mean KL divergence of the predictions from those before, in nats."""
-        total = sum(
-            float((wanted.exp() * (wanted - given)).sum())
-            for wanted, given in zip(self.before, self.predictions(), strict=True)
-        )
-        return total / sum(map(len, self.conversations))
-
-    def divergence_with(self, parameter: Any, one: Counterpart, kind: int, importance: Any, threads: int) -> float:
-        """Compute it while one matrix is rounded to a type."""
-        import torch
-
-        kept = parameter.detach().clone()
-        weights = one.to_tensor(kept.float().cpu().numpy())
-        rounded = ggml.rounded(weights, kind, importance, threads)
-        with torch.no_grad():
-            parameter.copy_(torch.from_numpy(one.to_parameter(rounded)))
-            found = self.divergence()
-            parameter.copy_(kept)
-        return found
+    kept = parameter.detach().clone()
+    weights = one.to_tensor(kept.float().cpu().numpy())
+    rounded = ggml.rounded(weights, kind, importance, threads)
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(one.to_parameter(rounded)))
+        found = divergence.now()
+        parameter.copy_(kept)
+    return found
 
 
-def costs_of(probe: Probe, parameter: Any, one: Counterpart, importance: Any, threads: int) -> dict[str, Any]:
+def costs_of(divergence: Divergence, parameter: Any, one: Counterpart, importance: Any, threads: int) -> dict[str, Any]:
     """Measure what a matrix loses in one type, and work out what it loses in the others.
 
     {} if no type has blocks that its rows can be cut into: it stays in 16 bits.
@@ -82,14 +58,14 @@ def costs_of(probe: Probe, parameter: Any, one: Counterpart, importance: Any, th
     if not kinds:
         return {}
     measured = min(kinds, key=lambda name: abs(ggml.bits(kinds[name]) - PROBED_BITS))
-    divergence = probe.divergence_with(parameter, one, kinds[measured], importance, threads)
+    lost = divergence_with(divergence, parameter, one, kinds[measured], importance, threads)
     weights = one.to_tensor(parameter.detach().float().cpu().numpy())
     some = weights[:: max(1, len(weights) // ROWS)]
     errors = {name: rounding_error(some, kind, importance, threads) for name, kind in kinds.items()}
     return {
         name: {
             "bytes": round(weights.size * ggml.bits(kind) / 8),
-            "kl": float(f"{max(0.0, divergence) * errors[name] / (errors[measured] or 1):.5g}"),
+            "kl": float(f"{max(0.0, lost) * errors[name] / (errors[measured] or 1):.5g}"),
         }
         for name, kind in kinds.items()
     }
@@ -125,7 +101,7 @@ def sensitivity(
     importance = load_file(matrix)
     records = sample(list(read_records(train)), settings.records)
     conversations = (chat.encode(tokenizer, record["instruction"], record["response"]) for record in records)
-    probe = Probe(network, [one.ids[: settings.length] for one in conversations])
+    divergence = Divergence(network, [one.ids[: settings.length] for one in conversations])
     parameters = dict(network.named_parameters())
     matrices = {name: one for name, one in counterparts(network, gguf).items() if parameters[name].ndim == 2}
     so_far = work / "tensors.json"
@@ -134,7 +110,7 @@ def sensitivity(
     kept = time.monotonic()
     for name, one in progress(list(matrices.items()), "sensitivity", "matrix"):
         if one.tensor not in costs:
-            costs[one.tensor] = costs_of(probe, parameters[name], one, importance.get(one.tensor), threads)
+            costs[one.tensor] = costs_of(divergence, parameters[name], one, importance.get(one.tensor), threads)
         if time.monotonic() - kept >= SECONDS:
             write_json(work / "partial", costs)
             (work / "partial").rename(so_far)

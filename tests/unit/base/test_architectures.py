@@ -151,7 +151,7 @@ def test_it_goes_through_the_chain(model, tmp_path):
     merge(base, tmp_path / "adapter", last, settings=Merge(dtype="float32"))
     calibration = Calibration(records=8, length=32)
     if compressed:
-        none = {"attention": 0, "feed_forward": 0}
+        none = {"attention": 0, "feed_forward": 0, "blocks": 0}
         pruning = Prune(method="sparsegpt", structure="2:4", ratios=none, calibration=calibration)
         prune(last, train, tmp_path / "pruned", tmp_path / "prune.json", tmp_path / "w", settings=pruning, threads=1)
         awq = {"scheme": "W4A16_ASYM", "group": "auto", "calibration": calibration, "dtype": "float32", "threads": 1}

@@ -17,7 +17,7 @@ from workflow_scripts.compress.recover import recover
 pytestmark = pytest.mark.graph
 
 CALIBRATION = Calibration(records=8, length=32)
-NONE = {"attention": 0, "feed_forward": 0}
+NONE = {"attention": 0, "feed_forward": 0, "blocks": 0}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_two_of_four_is_reached_in_every_matrix_of_the_blocks(method, checkpoint
 
 
 def test_ratios_per_part(checkpoint, train, tmp_path):
-    pruned(checkpoint, train, tmp_path, structure="unstructured", ratios={"attention": 0.3, "feed_forward": 0.6})
+    pruned(checkpoint, train, tmp_path, structure="unstructured", ratios=NONE | {"attention": 0.3, "feed_forward": 0.6})
     zeros = read_json(tmp_path / "report.json")["zeros"]
     assert zeros["attention"] == pytest.approx(0.3, abs=0.01)
     assert zeros["feed_forward"] == pytest.approx(0.6, abs=0.01)
@@ -124,7 +124,7 @@ def bytes_of(folder):
 KINDS = {
     "sparsegpt": lambda *given: pruned(*given, method="sparsegpt"),
     "wanda, two ratios": lambda *given: pruned(
-        *given, method="wanda", structure="unstructured", ratios={"attention": 0.3, "feed_forward": 0.6}
+        *given, method="wanda", structure="unstructured", ratios=NONE | {"attention": 0.3, "feed_forward": 0.6}
     ),
     "awq": awq,
 }

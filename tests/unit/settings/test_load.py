@@ -208,6 +208,8 @@ def test_yaml_runs_no_code(tmp_path):
         ({"base": {"kind": "tokenizer"}}, "base.model: a base of kind 'tokenizer' needs the folder of a tokenizer"),
         ({"base": {"kind": "world"}}, "base.kind: 'world' is given, one of pretrain, local, hub, gguf, tokenizer"),
         ({"prune": {"ratios": {"attention": 0.6}}}, "2:4 is exactly one half"),
+        ({"prune": {"ratios": {"blocks": 0.2}}}, "only the structure `blocks` drops any"),
+        ({"prune": {"structure": "blocks"}}, "the structure `blocks` needs `blocks` above 0"),
         ({"pretrain": {"shape": {"heads": 3}}}, r"`hidden` \(256\) must be a multiple of `heads` \(3\)"),
         ({"pretrain": {"shape": {"kv_heads": 3}}}, r"`heads` \(4\) must be a multiple of `kv_heads` \(3\)"),
         ({"modifiers": {"training": {"length": 4096}}}, "modifiers.training.length: 4096 is more than context"),
