@@ -277,7 +277,8 @@ def prune(s: Situation, _: Wildcards) -> Estimate:
     held, more = 4 * s.weights.parameters, looked_at_once(s, settings.prune.calibration)
     # SparseGPT and Wanda look twice. To drop a block, all are tried.
     looks = s.weights.layers * round(settings.prune.ratios.blocks * s.weights.layers) or 2
-    if s.on_gpu and not settings.prune.ratios.blocks:  # a block, and the Hessian matrix of its widest input with what is made of it, in float32
+    if s.on_gpu and not settings.prune.ratios.blocks:
+        # A block, and the Hessian matrix of its widest input with what is made of it, in float32.
         held = 2 * s.weights.in_blocks // s.weights.layers + 16 * s.weights.widest**2
     return s.on_device(held, more, process=TORCH + made, staged=made, operations=looks * operations, file_bytes=made)
 
