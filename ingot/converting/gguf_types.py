@@ -9,7 +9,8 @@ def file_type(quant: str) -> int:
 
     prefixes = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
     numbers = {n[len(p) :]: int(getattr(llama_cpp, n)) for p in prefixes for n in dir(llama_cpp) if n.startswith(p)}
-    numbers |= {name: numbers[f"{name}_M"] for name in ("Q3_K", "Q4_K", "Q5_K")}  # the file whose name says the same
+    # The file whose name says the same.
+    numbers |= {"MXFP4": numbers["MXFP4_MOE"], **{name: numbers[f"{name}_M"] for name in ("Q3_K", "Q4_K", "Q5_K")}}
     if quant not in numbers:
         raise InputError(f"llama.cpp has no type {quant!r}; it has {', '.join(sorted(numbers))}")
     return numbers[quant]

@@ -11,7 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from helpers.records import make_record
 from helpers.shared import made_once
-from ingot.converting.mixes import best_mix, most_frequent
+from ingot.converting.gguf_types import file_type, tensor_type
+from ingot.converting.mixes import TYPES, best_mix, most_frequent
 from ingot.inference.gguf_model import open_gguf
 from ingot.io.records import read_json, write_json, write_records
 from ingot.settings.gguf import Importance, Sensitivity, bits_of
@@ -77,6 +78,12 @@ def test_no_other_choice_loses_less_in_as_many_bytes(seed):
 def test_the_type_of_most_bytes_names_the_file():
     costs = {tensor: {"Q4_K": {"bytes": 9, "kl": 0}, "Q8_0": {"bytes": 17, "kl": 0}} for tensor in "abc"}
     assert most_frequent({"a": "Q4_K", "b": "Q4_K", "c": "Q8_0"}, costs) == "Q4_K"
+
+
+@pytest.mark.parametrize("quant", TYPES)
+def test_every_type_of_a_matrix_can_name_a_file(quant):
+    assert file_type(quant) >= 0
+    assert tensor_type(quant) >= 0
 
 
 def test_every_matrix_is_measured_and_finer_types_lose_less(given, f16):
