@@ -2,7 +2,8 @@
 
 Reads results/release/figures.json and the plots in results/plots, which the rules `release` and `draw_plots` write, and
 what `make frontier` found, if anything. Asks the trace layer for the time and memory of every step. Writes the page of
-the preset, the plots in the folder of that page in docs/pictures, and docs/pictures/rulegraph.svg.
+the preset, the plots in the folder of that page in docs/pictures, docs/pictures/rulegraph.svg, and in
+docs/compression.md what the search tells of few bits. A search without a release gets a page of its own.
 """
 
 import json
@@ -42,10 +43,15 @@ def read_figures() -> Report:
     if not FIGURES.exists():
         raise InputError(f"{FIGURES} is not there; build first, with `make`")
     figures: Report = read_json(FIGURES)
-    preset = figures["manifest"]["preset"]
+    page_for(figures["manifest"]["preset"])
+    return figures
+
+
+def page_for(preset: str) -> str:
+    """Return the name of the page of a preset. InputError if it has none."""
     if preset not in PAGES:
         raise InputError(f"results/ is of the preset {preset}; the docs have pages of {' and '.join(PAGES)}")
-    return figures
+    return PAGES[preset]
 
 
 def spent_here(root: Path, preset: str) -> Report:
@@ -170,33 +176,59 @@ def draw_rule_graph(root: Path) -> str:
 
 
 def main() -> None:
-    """Write the page and the pictures."""
+    """Write the pages and the pictures."""
     try:
-        figures = read_figures()
-        preset = figures["manifest"]["preset"]
-        page = PAGES[preset]
-        pictures = Path("docs/pictures") / page
-        pictures.mkdir(parents=True, exist_ok=True)
-        for plot in sorted(PLOTS.glob("*.svg")):
-            shutil.copyfile(plot, pictures / plot.name)
-        times, frontier = by_rule(spent_here(Path(), preset)), read_frontier(pictures, preset)
-        write_page(figures, times, Path(f"docs/{page}.md"), frontier)
-        if frontier:
-            write_compression(preset, frontier)
-        pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
+        found = read_frontier()
+        if found or FIGURES.exists():
+            write_pages(found)
+        else:
+            read_figures()
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
 
 
-def read_frontier(pictures: Path, preset: str) -> Report | None:
-    """Read what a search for a smaller base found here, and copy its plot. None: the preset was not searched."""
+def write_pages(found: Report | None) -> None:
+    """Write the page of the build here, or that of the search alone, and what the search tells of few bits."""
+    if found:
+        write_compression(found)
+    if not FIGURES.exists():
+        assert found
+        write_search(found)
+        return
+    figures = read_figures()
+    preset = figures["manifest"]["preset"]
+    page = PAGES[preset]
+    pictures = folder_of(page)
+    for plot in sorted(PLOTS.glob("*.svg")):
+        shutil.copyfile(plot, pictures / plot.name)
+    times = by_rule(spent_here(Path(), preset))
+    write_page(figures, times, Path(f"docs/{page}.md"), found if found and found["preset"] == preset else None)
+    pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
+
+
+def folder_of(page: str) -> Path:
+    """Return the folder of the pictures of a page."""
+    pictures = Path("docs/pictures") / page
+    pictures.mkdir(parents=True, exist_ok=True)
+    return pictures
+
+
+def read_frontier() -> Report | None:
+    """Read what a search for a smaller base found here, and copy its plot. None: nothing was searched."""
     if not (FRONTIER / "confirmed.json").exists():
         return None
     found: Report = read_json(FRONTIER / "frontier.json")
-    if found["preset"] != preset:
-        return None
-    shutil.copyfile(FRONTIER / "frontier.svg", pictures / "frontier.svg")
+    shutil.copyfile(FRONTIER / "frontier.svg", folder_of(page_for(found["preset"])) / "frontier.svg")
     return {**found, "confirmed": read_json(FRONTIER / "confirmed.json")}
+
+
+def write_search(found: Report) -> None:
+    """Write the page of a search whose build has no release."""
+    page = page_for(found["preset"])
+    settings = Path("config.yaml").read_text(encoding="utf-8")
+    chosen = re.sub("^#.*\n", "", settings, flags=re.MULTILINE).strip()
+    text = page_of("search.md", preset=found["preset"], settings=chosen, frontier=found, pictures=f"pictures/{page}")
+    Path(f"docs/{page}-frontier.md").write_text(text, encoding="utf-8")
 
 
 def write_page(figures: Report, times: Report, page: Path, frontier: Report | None) -> None:
@@ -207,13 +239,15 @@ def write_page(figures: Report, times: Report, page: Path, frontier: Report | No
     page.write_text(text, encoding="utf-8")
 
 
-def write_compression(preset: str, frontier: Report) -> None:
+def write_compression(frontier: Report) -> None:
     """Put what the search found of few bits among what is known of other models, and write their page."""
+    preset = frontier["preset"]
+    page = PAGES[preset] if FIGURES.exists() else f"{PAGES[preset]}-frontier"
     mine = {
         "model": preset,
         "weights": frontier["before"]["memory_bytes"] // 2,
         "texts": "validation conversations",
-        "source": f"`make frontier` ([{PAGES[preset]}.md]({PAGES[preset]}.md))",
+        "source": f"`make frontier` ([{page}.md]({page}.md))",
         "points": compression.points_of(frontier),
     }
     models = [mine, *(model for model in compression.known()["models"] if model["model"] != preset)]

@@ -70,17 +70,20 @@ def test_what_a_search_found_is_on_the_page_of_its_preset(here):
     for name, content in (("frontier.json", found), ("confirmed.json", {"against": against, "kept": True})):
         (folder / name).write_text(json.dumps(content))
     (folder / "frontier.svg").write_text("<svg></svg>")
-    assert tool.read_frontier(here, "smollm2-135m") is None
     times = tool.by_rule({"steps": [], "busy_seconds": 0})
-    tool.write_page(tool.read_figures(), times, here / "docs/tiny.md", tool.read_frontier(here, "tiny"))
+    tool.write_page(tool.read_figures(), times, here / "docs/tiny.md", tool.read_frontier())
     page = (here / "docs/tiny.md").read_text()
-    assert "for the budget `loss: 0`" in page and (here / "frontier.svg").exists()
+    assert "for the budget `loss: 0`" in page and (here / "docs/pictures/tiny/frontier.svg").exists()
     assert (
         "| awq-Q2_K | 1,324,948 | 1,406,208 | 20.5 % | 0.400 | 0.7 | 473 | -0.5 (-2.0 to +1.0) | 91.5 | **chosen** |"
         in page
     )
     assert "| merged-Q2_K | 1,324,948 | 1,406,209 | 20.5 % | 0.400 | 0.7 |  | | | no better |" in page
     assert "awq-Q2_K gains -0.5 points (-2.0 to +1.0) against merged" in page
+    (here / "config.yaml").write_text("# a comment\npreset: tiny\nbudget: {loss: 0}\n")
+    tool.write_search(tool.read_frontier())
+    alone = (here / "docs/tiny-frontier.md").read_text()
+    assert "```yaml\npreset: tiny\nbudget: {loss: 0}\n```" in alone and "| awq-Q2_K | 1,324,948 |" in alone
 
 
 def test_without_a_build_it_says_what_to_do(here):
