@@ -80,7 +80,9 @@ def test_own_data_on_a_tiny_base_is_built(workspace):
     workspace.snakemake(*configfile("own-data-tiny-base"), "one.yaml")
     manifest = read(workspace / "results/release/manifest.json")
     assert manifest["sources"]["conversions"]["licence"] == "CC0-1.0"
-    assert [file["path"] for file in manifest["files"]] == ["files/packed/Q8_0.gguf.zst"]
+    tokenizer = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]
+    files = ["files/packed/Q8_0.gguf.zst", "files/curation.html", *(f"files/tokenizer/{name}" for name in tokenizer)]
+    assert [file["path"] for file in manifest["files"]] == files
     shares = {
         row["model"]: row["exact_match"]["all"] for row in read(workspace / "results/release/figures.json")["measured"]
     }
