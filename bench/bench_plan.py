@@ -149,5 +149,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    if "--here" not in sys.argv:  # there, the code is that of the build
+        sys.path.insert(0, str(ROOT))
     main()

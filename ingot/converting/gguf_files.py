@@ -21,6 +21,7 @@ def cut_rank(down: Any, up: Any, rank: int) -> tuple[Any, Any]:
     left, of_up = np.linalg.qr(up.astype(np.float64))
     right, of_down = np.linalg.qr(down.T.astype(np.float64))
     turned_up, values, turned_down = np.linalg.svd(of_up @ of_down.T)
+    rank = min(rank, len(values))
     root = np.sqrt(values[:rank])
     lower = (root[:, None] * turned_down[:rank]) @ right.T
     return lower.astype(np.float32), (left @ turned_up[:, :rank] * root * (rank / len(down))).astype(np.float32)
@@ -44,7 +45,8 @@ def recast(source: Path, target: Path, name: str, rank: int | None = None) -> No
     if rank:
         for down in [name for name in tensors if name.endswith(DOWN)]:
             up = down.removesuffix(DOWN) + UP
-            tensors[down], tensors[up] = cut_rank(tensors[down], tensors[up], rank)
+            if len(tensors[down]) == tensors[up].shape[1]:  # those of embeddings are stored the other way
+                tensors[down], tensors[up] = cut_rank(tensors[down], tensors[up], rank)
     for field in reader.fields.values():
         if not field.name.startswith("GGUF.") and field.name != "general.architecture":
             inner: Any = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None

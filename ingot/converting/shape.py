@@ -11,6 +11,8 @@ AWQ_GROUPS = (128, 64, 32)
 BLOCKS = {"F16": 1, "Q8_0": 32, "Q5_0": 32, "Q4_0": 32, "IQ4_NL": 32}
 """Weights of a row that a GGUF type stores together. All other types store 256."""
 LARGE_BLOCK = 256
+POSITIONAL = ("gemma2", "gemma3", "gemma3_text", "smollm3")
+"""Models of whose blocks llama.cpp knows by their places which attend locally, or without positions."""
 TRANSPOSED = ("gpt2",)
 """Models that store their matrices as [inputs, outputs]. llm-compressor's masks and groups go along the wrong side."""
 
@@ -86,6 +88,11 @@ def problems(
             for name, width in shape.inputs.items()
             if width % 4
         ]
+    if "prune" in compressing and structure == "blocks" and types and shape.model_type in POSITIONAL:
+        lines.append(
+            f"prune.structure: llama.cpp takes the kind of a block of a {shape.model_type} from its place, so none can"
+            " be dropped; set it to unstructured, or `gguf: null`"
+        )
     if shape.context and context > shape.context:
         lines.append(f"context: {context} is more than the {shape.context} tokens of the model; lower it")
     return lines

@@ -1,7 +1,7 @@
 """What few bits cost: how many of the next tokens change, by the bits a weight. Lines through what was measured.
 
-Each model has a line of its own, for its texts are more or less certain. All lines have the same slope. A mix of types
-lies lower than a type of llama.cpp of the same size, by the same factor everywhere.
+Each model has a line of its own. All lines have the same slope, and mixes lie lower than types of llama.cpp by one
+factor: more the points do not allow.
 """
 
 import json
@@ -19,6 +19,11 @@ Measured = dict[str, Any]
 """A model: `model`, `weights`, `texts`, `source`, and `points`, each with `type`, `bits`, `changed` and `mixed`."""
 
 
+def ternary(quant: str) -> bool:
+    """Tell whether a type is for models that were trained in it. Others break in it."""
+    return quant.startswith("TQ")
+
+
 def points_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Take the points for a line from what a search found, by the model before compression alone."""
     before = found["before"]
@@ -26,8 +31,8 @@ def points_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     for row in found["candidates"]:
         source, _, quant = row["recipe"].rpartition("-")
         bits = 16 * row["memory_bytes"] / before["memory_bytes"]
-        if source == before["model"] and BITS[0] <= bits <= BITS[1] and not quant.startswith("TQ"):
-            changed = round(1 - row["top1_agreement"], 4)
+        changed = round(1 - row["top1_agreement"], 4)
+        if source == before["model"] and BITS[0] <= bits <= BITS[1] and not ternary(quant) and changed:
             mixed = bits_of(quant) > 0
             points.append({"type": quant, "bits": round(bits, 2), "changed": changed, "mixed": mixed})
     return sorted(points, key=lambda point: -point["bits"])
@@ -76,9 +81,9 @@ def changed(bits: float, mixed: bool, lines: dict[str, Any]) -> tuple[float, flo
 def changed_by(quant: str, sizes: dict[str, int], lines: dict[str, Any]) -> dict[str, Any] | None:
     """Say what rounding to a type is expected to change, where files of these types take so many bytes.
 
-    None if the type or its size is unknown, or beyond the lines.
+    None if the type or its size is unknown, or beyond the lines, and for ternary types.
     """
-    if not quant or not {quant, "F16"} <= sizes.keys():
+    if not quant or ternary(quant) or not {quant, "F16"} <= sizes.keys():
         return None
     shares = changed(16 * sizes[quant] / sizes["F16"], bits_of(quant) > 0, lines)
     return {"type": quant, "of_next_tokens": shares} if shares else None

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ingot.inference.divergence import LIKELIEST
 from ingot.io.tensors import SHARD_BYTES
 from ingot.planning.weights import BYTES, Weights
+from ingot.settings.compress import blocks_dropped
 from ingot.settings.training import Calibration, FullTraining, LoraTraining, steps_of
 from ingot.workflow.build import Build
 
@@ -274,13 +276,16 @@ def prune(s: Situation, _: Wildcards) -> Estimate:
     """Estimate pruning."""
     settings = s.build.settings
     made, operations = s.checkpoint(settings.merge.dtype), looked_at(s, settings.prune.calibration)
+    if dropped := blocks_dropped(settings.prune.ratios.blocks, s.weights.layers):
+        width = BYTES[settings.merge.dtype] if s.on_gpu else 4
+        tokens = settings.prune.calibration.records * min(settings.prune.calibration.length, s.record_tokens)
+        kept = 8 * tokens * min(LIKELIEST, s.weights.vocabulary)
+        looks = dropped * s.weights.layers
+        return s.on_device(width * s.weights.parameters, kept, operations=looks * operations, file_bytes=made)
     held, more = 4 * s.weights.parameters, looked_at_once(s, settings.prune.calibration)
-    # SparseGPT and Wanda look twice. To drop a block, all are tried.
-    looks = s.weights.layers * round(settings.prune.ratios.blocks * s.weights.layers) or 2
-    if s.on_gpu and not settings.prune.ratios.blocks:
-        # A block, and the Hessian matrix of its widest input with what is made of it, in float32.
+    if s.on_gpu:  # a block, and the Hessian matrix of its widest input with what is made of it, in float32
         held = 2 * s.weights.in_blocks // s.weights.layers + 16 * s.weights.widest**2
-    return s.on_device(held, more, process=TORCH + made, staged=made, operations=looks * operations, file_bytes=made)
+    return s.on_device(held, more, process=TORCH + made, staged=made, operations=2 * operations, file_bytes=made)
 
 
 def recover(s: Situation, _: Wildcards) -> Estimate:
@@ -347,7 +352,8 @@ def sensitivity(s: Situation, _: Wildcards) -> Estimate:
     tokens = settings.records * min(settings.length, s.record_tokens)
     operations = 2 * s.weights.computed * tokens * matrices + 10_000 * s.weights.parameters
     width = BYTES[s.build.settings.merge.dtype] if s.on_gpu else 4
-    return s.on_device(width * s.weights.parameters, 4 * tokens * s.weights.vocabulary, operations=operations)
+    kept = 8 * tokens * min(LIKELIEST, s.weights.vocabulary)
+    return s.on_device(width * s.weights.parameters, kept, operations=operations)
 
 
 def measure(s: Situation, _: Wildcards) -> Estimate:

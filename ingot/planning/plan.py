@@ -13,6 +13,7 @@ from ingot.errors import InputError
 from ingot.planning.estimates import Situation, estimate
 from ingot.planning.experience import Experience, Needs, needs_of
 from ingot.planning.weights import weights_of
+from ingot.settings.compress import blocks_dropped
 from ingot.settings.data import Source
 from ingot.settings.gguf import GgufType, bytes_of
 from ingot.workflow.build import Build
@@ -92,7 +93,7 @@ def config_after(build: Build, config: dict[str, Any]) -> dict[str, Any]:
     """Return the numbers of the shape of the last checkpoint, some of whose blocks may have been dropped."""
     ratio = build.settings.prune.ratios.blocks if "prune" in build.chain else 0
     layers = config.get("num_hidden_layers")
-    return {**config, "num_hidden_layers": layers - round(ratio * layers)} if ratio and layers else config
+    return {**config, "num_hidden_layers": layers - blocks_dropped(ratio, layers)} if ratio and layers else config
 
 
 def gguf_bytes(config: dict[str, Any], types: list[str], root: Path) -> dict[str, int]:

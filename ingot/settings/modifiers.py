@@ -105,7 +105,7 @@ class Convert(Section):
         "Types to try; the smallest that keeps `max_loss` is taken"
     )
     ranks: Distinct[Annotated[int, Field(ge=1)]] = setting(
-        "Ranks that it is cut to and tried in, beside its own; empty: none", unit="ranks"
+        "Ranks below its own that it is cut to, and tried in; empty: none", unit="ranks"
     )
     most_bytes: int | None = setting("Largest file; null: no limit", unit="bytes", ge=1)
     max_loss: float = setting(

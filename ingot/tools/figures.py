@@ -43,15 +43,10 @@ def read_figures() -> Report:
     if not FIGURES.exists():
         raise InputError(f"{FIGURES} is not there; build first, with `make`")
     figures: Report = read_json(FIGURES)
-    page_for(figures["manifest"]["preset"])
-    return figures
-
-
-def page_for(preset: str) -> str:
-    """Return the name of the page of a preset. InputError if it has none."""
+    preset = figures["manifest"]["preset"]
     if preset not in PAGES:
         raise InputError(f"results/ is of the preset {preset}; the docs have pages of {' and '.join(PAGES)}")
-    return PAGES[preset]
+    return figures
 
 
 def spent_here(root: Path, preset: str) -> Report:
@@ -179,30 +174,33 @@ def main() -> None:
     """Write the pages and the pictures."""
     try:
         found = read_frontier()
-        if found or FIGURES.exists():
-            write_pages(found)
-        else:
-            read_figures()
+        figures = read_figures() if FIGURES.exists() or not found else None
+        if figures:
+            write_build(figures, found)
+        if found:
+            alone = not is_of_build(found, figures)
+            page = PAGES[found["preset"]] + ("-frontier" if alone else "")
+            write_compression(found, page)
+            if alone:
+                write_search(found, page)
     except InputError as error:
         raise SystemExit(f"ingot: figures: {error}") from None
 
 
-def write_pages(found: Report | None) -> None:
-    """Write the page of the build here, or that of the search alone, and what the search tells of few bits."""
-    if found:
-        write_compression(found)
-    if not FIGURES.exists():
-        assert found
-        write_search(found)
-        return
-    figures = read_figures()
+def is_of_build(found: Report, figures: Report | None) -> bool:
+    """Tell whether a search is of the preset that was built, so that its page shows it."""
+    return figures is not None and found["preset"] == figures["manifest"]["preset"]
+
+
+def write_build(figures: Report, found: Report | None) -> None:
+    """Write the page of a build, with the search if it is of the same preset."""
     preset = figures["manifest"]["preset"]
     page = PAGES[preset]
     pictures = folder_of(page)
     for plot in sorted(PLOTS.glob("*.svg")):
         shutil.copyfile(plot, pictures / plot.name)
     times = by_rule(spent_here(Path(), preset))
-    write_page(figures, times, Path(f"docs/{page}.md"), found if found and found["preset"] == preset else None)
+    write_page(figures, times, Path(f"docs/{page}.md"), found if found and is_of_build(found, figures) else None)
     pictures.with_name("rulegraph.svg").write_text(draw_rule_graph(Path()), encoding="utf-8")
 
 
@@ -214,21 +212,28 @@ def folder_of(page: str) -> Path:
 
 
 def read_frontier() -> Report | None:
-    """Read what a search for a smaller base found here, and copy its plot. None: nothing was searched."""
+    """Read what a search for a smaller base found here, and copy its plot. None: no preset with a page was searched."""
     if not (FRONTIER / "confirmed.json").exists():
         return None
     found: Report = read_json(FRONTIER / "frontier.json")
-    shutil.copyfile(FRONTIER / "frontier.svg", folder_of(page_for(found["preset"])) / "frontier.svg")
+    if found["preset"] not in PAGES:
+        return None
+    shutil.copyfile(FRONTIER / "frontier.svg", folder_of(PAGES[found["preset"]]) / "frontier.svg")
     return {**found, "confirmed": read_json(FRONTIER / "confirmed.json")}
 
 
-def write_search(found: Report) -> None:
+def write_search(found: Report, page: str) -> None:
     """Write the page of a search whose build has no release."""
-    page = page_for(found["preset"])
     settings = Path("config.yaml").read_text(encoding="utf-8")
     chosen = re.sub("^#.*\n", "", settings, flags=re.MULTILINE).strip()
-    text = page_of("search.md", preset=found["preset"], settings=chosen, frontier=found, pictures=f"pictures/{page}")
-    Path(f"docs/{page}-frontier.md").write_text(text, encoding="utf-8")
+    text = page_of(
+        "search.md",
+        preset=found["preset"],
+        settings=chosen,
+        frontier=found,
+        pictures=f"pictures/{PAGES[found['preset']]}",
+    )
+    Path(f"docs/{page}.md").write_text(text, encoding="utf-8")
 
 
 def write_page(figures: Report, times: Report, page: Path, frontier: Report | None) -> None:
@@ -239,10 +244,12 @@ def write_page(figures: Report, times: Report, page: Path, frontier: Report | No
     page.write_text(text, encoding="utf-8")
 
 
-def write_compression(frontier: Report) -> None:
-    """Put what the search found of few bits among what is known of other models, and write their page."""
+def write_compression(frontier: Report, page: str) -> None:
+    """Put what the search on a page found of few bits among what is known of other models, and write what that says.
+
+    Nothing is written if it tried no type with so few bits.
+    """
     preset = frontier["preset"]
-    page = PAGES[preset] if FIGURES.exists() else f"{PAGES[preset]}-frontier"
     mine = {
         "model": preset,
         "weights": frontier["before"]["memory_bytes"] // 2,
@@ -250,6 +257,8 @@ def write_compression(frontier: Report) -> None:
         "source": f"`make frontier` ([{page}.md]({page}.md))",
         "points": compression.points_of(frontier),
     }
+    if not mine["points"]:
+        return
     models = [mine, *(model for model in compression.known()["models"] if model["model"] != preset)]
     models.sort(key=lambda model: float(model["weights"]))
     lines = compression.lines_through(models)
@@ -270,7 +279,8 @@ def page_of_compression(models: list[Report], lines: Report) -> str:
         {"bits": bits, "weights": HELD * 8e6 / bits, "plain": said(bits, False), "mixed": said(bits, True)}
         for bits in (2, 3, 4, 5, 6)
     ]
-    about = {"megabytes": HELD, "bits": compression.BITS, "picture": PICTURE.relative_to("docs")}
+    mixed = [model["model"] for model in models if any(point["mixed"] for point in model["points"])]
+    about = {"mixed": mixed, "megabytes": HELD, "bits": compression.BITS, "picture": PICTURE.relative_to("docs")}
     return page_of("compression.md", models=models, lines=lines, held=held, **about)
 
 

@@ -125,7 +125,7 @@ def tune_on_pairs(
     training = settings.training
     tokenizer = without_special_tokens(base)
     pairs = pairs_of(tokenizer, failures, training.length)
-    watched = pairs[::WATCHED]
+    watched = pairs[::WATCHED][: training.evaluate_on]
     learned = [pair for place, pair in enumerate(pairs) if place % WATCHED] or watched
     tokenizer.bos_token = None  # the template has written it, if the model wants one; ORPO would add it
     trainer_of_loss, configuration = trainer_class(settings.loss)

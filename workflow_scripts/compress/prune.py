@@ -5,7 +5,7 @@ from typing import Any
 
 from ingot.inference.device import device
 from ingot.io.records import read_records, write_json
-from ingot.settings.compress import Prune
+from ingot.settings.compress import Prune, blocks_dropped
 from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
 from ingot.training.depth import drop_blocks
@@ -45,18 +45,23 @@ def prune(
     Raises RuntimeError if the settings ask for 2:4 and a matrix does not have this pattern afterwards.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     torch.manual_seed(0)
     torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    network = AutoModelForCausalLM.from_pretrained(model, dtype="auto")
+    blocks = settings.structure == "blocks"
+    # What a block matters drowns in the noise of 16 bits, which most processors only emulate.
+    dtype: Any = torch.float32 if blocks and device() == "cpu" else "auto"
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
     records = list(read_records(train))
     dropped = []
-    if settings.structure == "blocks":
+    if blocks:
         network.to(device()).eval()
         texts = calibration_rows(tokenizer, records, settings.calibration.records, settings.calibration.length)
-        dropped = drop_blocks(network, texts, round(settings.ratios.blocks * network.config.num_hidden_layers), work)
+        count = blocks_dropped(settings.ratios.blocks, network.config.get_text_config().num_hidden_layers)
+        dropped = drop_blocks(network, texts, count, work)
+        network.to(AutoConfig.from_pretrained(model).dtype)
     else:
         oneshot(network, tokenizer, records, recipe(settings), settings.calibration, work)
     matrices = sparsity.pruned_matrices(network)

@@ -49,6 +49,11 @@ def test_matrices_that_are_stored_transposed_allow_neither_mixes_nor_distil(chec
         (SMOLLM2, {"group": 128}, "quantize_awq.group: 128 does not divide.*576.*use 64 or 32"),
         (SMOLLM2 | {"intermediate_size": 1530}, {}, "leave `quantize_awq` out"),
         (SMOLLM2 | {"intermediate_size": 1538}, {"chain": ["prune"]}, "multiples of 4.*intermediate_size is 1538"),
+        (
+            SMOLLM2 | {"model_type": "smollm3"},
+            {"structure": "blocks", "types": ["F16"]},
+            "kind of a block of a smollm3",
+        ),
         (SMOLLM2, {"context": 10_000}, "context: 10000 is more than the 8192 tokens"),
         (GPT2, {}, "`prune`, `recover`, `quantize_awq` cannot treat a gpt2.*leave them out"),
         ({"model_type": "mystery"}, {}, "shape is not said"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ingot.converting.gguf_files import recast
+from ingot.converting.gguf_files import cut_rank, recast
 from ingot.errors import InputError
 from workflow_scripts.modifiers.convert_modifier import candidates, choose, compare_types
 
@@ -102,5 +102,8 @@ def test_a_lower_rank_is_the_nearest_that_there_is(tmp_path):
         after, of_file = product(written[f"F32 of rank {rank}"])
         assert of_file == rank
         assert np.linalg.norm(after - before, 2) == pytest.approx(2 * missing, rel=1e-3)
+    down, up = cut_rank(np.ones((8, 64)), np.ones((6, 8)), 7)  # more than there are outputs
+    assert (down.shape, up.shape) == ((6, 64), (6, 6))
+    assert np.allclose(8 / 6 * up @ down, np.ones((6, 8)) @ np.ones((8, 64)), atol=1e-4)
     sizes = {name: path.stat().st_size for name, path in written.items()}
     assert sizes["F16 of rank 2"] < sizes["F16 of rank 4"] < sizes["F16"]

@@ -45,6 +45,7 @@ def test_a_type_whose_size_nobody_knows_promises_nothing():
     lines = compression.known()["lines"]
     assert compression.changed_by("", {"F16": 160}, lines) is None
     assert compression.changed_by("IQ3_S", {"F16": 160}, lines) is None
+    assert compression.changed_by("TQ2_0", {"F16": 160, "TQ2_0": 21}, lines) is None
     said = compression.changed_by("MIX_3_50", {"F16": 160, "MIX_3_50": 35}, lines)
     low, high = said["of_next_tokens"]
     assert 0 < low < high < 1

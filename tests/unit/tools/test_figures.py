@@ -81,7 +81,7 @@ def test_what_a_search_found_is_on_the_page_of_its_preset(here):
     assert "| merged-Q2_K | 1,324,948 | 1,406,209 | 20.5 % | 0.400 | 0.7 |  | | | no better |" in page
     assert "awq-Q2_K gains -0.5 points (-2.0 to +1.0) against merged" in page
     (here / "config.yaml").write_text("# a comment\npreset: tiny\nbudget: {loss: 0}\n")
-    tool.write_search(tool.read_frontier())
+    tool.write_search(tool.read_frontier(), "tiny-frontier")
     alone = (here / "docs/tiny-frontier.md").read_text()
     assert "```yaml\npreset: tiny\nbudget: {loss: 0}\n```" in alone and "| awq-Q2_K | 1,324,948 |" in alone
 
