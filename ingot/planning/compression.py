@@ -78,6 +78,12 @@ def changed(bits: float, mixed: bool, lines: dict[str, Any]) -> tuple[float, flo
     return min(shares), max(shares)
 
 
+def percent(shares: tuple[float, float]) -> str:
+    """Write two shares as a range in percent."""
+    low, high = (f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}" for share in shares)
+    return f"{low} to {high} %"
+
+
 def changed_by(quant: str, sizes: dict[str, int], lines: dict[str, Any]) -> dict[str, Any] | None:
     """Say what rounding to a type is expected to change, where files of these types take so many bytes.
 

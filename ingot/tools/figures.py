@@ -272,8 +272,8 @@ def page_of_compression(models: list[Report], lines: Report) -> str:
     """Write the page of what few bits cost."""
 
     def said(bits: float, mixed: bool) -> str:
-        shares = compression.changed(bits, mixed, lines) or ()
-        return " to ".join(f"{100 * share:.2g} %" for share in shares)
+        shares = compression.changed(bits, mixed, lines)
+        return compression.percent(shares) if shares else ""
 
     held = [
         {"bits": bits, "weights": HELD * 8e6 / bits, "plain": said(bits, False), "mixed": said(bits, True)}

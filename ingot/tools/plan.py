@@ -126,9 +126,9 @@ def text_of(made: dict[str, Any]) -> str:
     if made["up_to_date"]:
         lines.append(f"\n{made['up_to_date']} steps are up to date, and not counted; --all shows them, too.")
     if made["changed"]:
-        low, high = (f"{100 * share:.2g}" for share in made["changed"]["of_next_tokens"])
+        shares = compression.percent(made["changed"]["of_next_tokens"])
         lines.append(
-            f"\nRounding to {made['changed']['type']} is expected to change {low} to {high} % of the next tokens"
+            f"\nRounding to {made['changed']['type']} is expected to change {shares} of the next tokens"
             " (docs/compression.md)."
         )
     names = {"file_bytes": "bytes", "memory_bytes": "memory", "seconds": "time"}

@@ -48,6 +48,7 @@ def test_a_type_whose_size_nobody_knows_promises_nothing():
     assert compression.changed_by("TQ2_0", {"F16": 160, "TQ2_0": 21}, lines) is None
     said = compression.changed_by("MIX_3_50", {"F16": 160, "MIX_3_50": 35}, lines)
     low, high = said["of_next_tokens"]
+    assert compression.percent((0.031, 1.0)) == "3.1 to 100 %"
     assert 0 < low < high < 1
 
 
