@@ -63,10 +63,15 @@ def lines_through(models: list[Measured]) -> dict[str, Any]:
     }
 
 
+def line_alone(model: str, lines: dict[str, Any]) -> dict[str, Any]:
+    """Leave the line of one model, or all if it has none."""
+    at_four = lines["at_four"]
+    return {**lines, "at_four": {model: at_four[model]}} if model in at_four else lines
+
+
 def line_of(model: str, mixed: bool, lines: dict[str, Any]) -> list[tuple[float, float]]:
     """Return the two ends of a model's line, as (bits, share)."""
-    alone = {**lines, "at_four": {model: lines["at_four"][model]}}
-    return [(bits, shares[0]) for bits in BITS if (shares := changed(bits, mixed, alone))]
+    return [(bits, shares[0]) for bits in BITS if (shares := changed(bits, mixed, line_alone(model, lines)))]
 
 
 def changed(bits: float, mixed: bool, lines: dict[str, Any]) -> tuple[float, float] | None:
@@ -81,7 +86,7 @@ def changed(bits: float, mixed: bool, lines: dict[str, Any]) -> tuple[float, flo
 def percent(shares: tuple[float, float]) -> str:
     """Write two shares as a range in percent."""
     low, high = (f"{100 * share:.0f}" if share >= 0.1 else f"{100 * share:.2g}" for share in shares)
-    return f"{low} to {high} %"
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def changed_by(quant: str, sizes: dict[str, int], lines: dict[str, Any]) -> dict[str, Any] | None:

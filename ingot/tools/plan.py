@@ -72,6 +72,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     packed = sum(line.needs.file_bytes for line in planning.lines_of(situation, served, experience))
     reasons = planning.budget_reasons(build, packed, sizes, weights_of(last).parameters)
     rounded = "" if "distil" in build.chain else build.served  # who trains for a type loses less
+    lines_here = compression.line_alone(build.settings.preset, compression.known()["lines"])
     here = "slurm" not in options.profile
     running = {keyed(build.settings.preset, step.name) for step in to_run}
     still = [line for line in lines if line.step in running]
@@ -97,7 +98,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
             "seconds": round(sum(line.needs.seconds for line in lines), 1),
             "cost": round(sum(line.cost for line in lines), 2),
         },
-        "changed": compression.changed_by(rounded, sizes, compression.known()["lines"]),
+        "changed": compression.changed_by(rounded, sizes, lines_here),
         "up_to_date": len(steps) - len(to_run),
         "errors": {key: {"median": round(error, 4), "steps": n} for key, (error, n) in experience.errors().items()},
         "feasible": not reasons,

@@ -49,6 +49,10 @@ def test_a_type_whose_size_nobody_knows_promises_nothing():
     said = compression.changed_by("MIX_3_50", {"F16": 160, "MIX_3_50": 35}, lines)
     low, high = said["of_next_tokens"]
     assert compression.percent((0.031, 1.0)) == "3.1 to 100 %"
+    assert compression.changed_by("MIX_3_50", {"F16": 160, "MIX_3_50": 35}, compression.line_alone("?", lines)) == said
+    alone = compression.changed_by("MIX_3_50", {"F16": 160, "MIX_3_50": 35}, compression.line_alone("tiny", lines))
+    assert low <= alone["of_next_tokens"][0] == alone["of_next_tokens"][1] <= high
+    assert compression.percent(alone["of_next_tokens"]).count("%") == 1
     assert 0 < low < high < 1
 
 
