@@ -1,5 +1,6 @@
 """Make a model less deep: drop the blocks that its predictions need least."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,8 +8,9 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.divergence import Divergence
+from ingot.io.files import write_whole
 from ingot.io.progress import progress
-from ingot.io.records import read_json, write_json
+from ingot.io.records import read_json
 
 PER_BLOCK = ("layer_types", "mlp_layer_types", "no_rope_layers")
 """What a configuration says of each block."""
@@ -69,10 +71,7 @@ class State:
 
     def keep(self) -> None:
         """Write the file, whole or not at all."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.file.with_suffix(".partial")
-        write_json(partial, {"dropped": self.dropped, "tried": self.tried})
-        partial.rename(self.file)
+        write_whole(self.file, json.dumps({"dropped": self.dropped, "tried": self.tried}))
 
 
 def drop_blocks(network: Any, conversations: list[list[int]], count: int, work: Path) -> list[dict[str, Any]]:
