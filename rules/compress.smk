@@ -2,7 +2,7 @@
 
 Inputs:   the checkpoint before in the chain, results/data/train.jsonl
 Outputs:  results/pruned/     the pruned checkpoint
-          results/recovered/  the pruned checkpoint after more training, with the same zeros
+          results/recovered/  the pruned checkpoint after more training, with its zeros
           results/awq/        the packed 4-bit checkpoint
           results/scaled/     the weights that were rounded to it; GGUF files are made from them
 """
@@ -52,6 +52,7 @@ if "recover" in CHAIN:
         params:
             **step(
                 training=SETTINGS.recover.training,
+                gradual=SETTINGS.recover.gradual,
                 difficulties=SETTINGS.adapt.difficulties,
                 dtype=SETTINGS.merge.dtype,
                 **SHARED,

@@ -1,7 +1,7 @@
 """Frontier: try GGUF types of several models of the chain, and choose the best base within `budget`.
 
-Nothing of a plain build needs this. A candidate is a model of the chain in a GGUF type, or `distil`: the model before
-compression, trained for that type. All are packed and compared with the model before compression, token by token.
+Nothing of a plain build needs this. A candidate is a model of the chain in a GGUF type; or the model before compression,
+trained for that type (`distil`), or pruned in a way of `frontier.prunings`. All are packed and compared with the model before compression, token by token.
 Those that may be the best are asked the validation prompts. The one that is chosen is asked the benchmark, once.
 
 Inputs:   the models of the chain, results/data/{train,valid}.jsonl, the benchmark
@@ -25,6 +25,65 @@ if BUILD.candidates:
         f"results/types/{source}/{quant}.gguf" for source, quant in BUILD.candidates
     ]
     NAMES = [f"{source}-{quant}" for source, quant in BUILD.candidates]
+
+    if BUILD.prunings:
+
+        wildcard_constraints:
+            pruning="|".join(BUILD.prunings),
+
+        rule prune_candidate:
+            input:
+                model=CHAIN.weights_of(BEFORE),
+                train="results/data/train.jsonl",
+                gate=BUILD.gates_up_to(BEFORE),
+                code=code("ml", "compress/prune"),
+            output:
+                pruned=directory("results/types/{pruning}/pruned"),
+                report="results/types/{pruning}/prune.json",
+            log:
+                "logs/prune_candidate_{pruning}.log",
+            priority: LONG_WAY
+            threads: SETTINGS.threads
+            resources:
+                **gpu(),
+            params:
+                **step(
+                    settings=lambda wildcards: BUILD.prune_as(wildcards.pruning),
+                    threads=SETTINGS.threads,
+                ),
+            message:
+                f"Prune {BEFORE} as {{wildcards.pruning}}"
+            shell:
+                RUN
+
+        rule recover_candidate:
+            input:
+                model="results/types/{pruning}/pruned",
+                train="results/data/train.jsonl",
+                code=code("ml", "compress/recover"),
+            output:
+                recovered=directory("results/types/{pruning}/recovered"),
+                report="results/types/{pruning}/recover.json",
+            log:
+                "logs/recover_candidate_{pruning}.log",
+            priority: LONG_WAY
+            threads: SETTINGS.threads
+            resources:
+                **gpu(),
+            params:
+                **step(
+                    training=SETTINGS.recover.training,
+                    gradual=lambda wildcards: BUILD.prunings[
+                        wildcards.pruning
+                    ].gradual,
+                    difficulties=SETTINGS.adapt.difficulties,
+                    dtype=SETTINGS.merge.dtype,
+                    **SHARED,
+                ),
+            message:
+                "Train {wildcards.pruning} further, and keep its zeros"
+            shell:
+                RUN
 
     rule choose_validation:
         input:
@@ -174,6 +233,7 @@ if BUILD.candidates:
                 names=NAMES,
                 compared_with=BEFORE,
                 budget=SETTINGS.budget,
+                prunings=BUILD.prunings,
                 preset=Path(SETTINGS.preset).stem,
             ),
         message:

@@ -17,7 +17,7 @@ SERVED = f"results/gguf/{BUILD.served}.gguf"
 
 wildcard_constraints:
     quant="[A-Z0-9_]+",
-    source="|".join([*CHAIN.models, "distil"]),
+    source="|".join([*CHAIN.models, *BUILD.prunings, "distil"]),
 
 
 rule convert:
@@ -145,7 +145,7 @@ rule pack:
 
 use rule convert as convert_model with:
     input:
-        model=lambda wildcards: CHAIN.weights_of(wildcards.source),
+        model=lambda wildcards: BUILD.weights_of(wildcards.source),
         code=code("gguf", "gguf/convert", CONVERTER, PROBE),
     output:
         gguf="results/types/{source}/F16.gguf",
@@ -161,7 +161,7 @@ if BUILD.has_importance:
 
     use rule importance as importance_of_model with:
         input:
-            model=lambda wildcards: CHAIN.weights_of(wildcards.source),
+            model=lambda wildcards: BUILD.weights_of(wildcards.source),
             train="results/data/train.jsonl",
             code=code("gguf", "gguf/importance"),
         output:
@@ -173,7 +173,7 @@ if BUILD.has_importance:
 
     use rule sensitivity as sensitivity_of_model with:
         input:
-            model=lambda wildcards: CHAIN.weights_of(wildcards.source),
+            model=lambda wildcards: BUILD.weights_of(wildcards.source),
             gguf="results/types/{source}/F16.gguf",
             train="results/data/train.jsonl",
             matrix=MATRIX_OF_MODEL,

@@ -31,7 +31,7 @@ if BUILD.has_router:
             log:
                 "logs/choose_routing.log",
             params:
-                **step(most=SETTINGS.router.most),
+                **step(most=SETTINGS.router.most, checked=False),
             message:
                 f"Choose {SETTINGS.router.most} routing prompts of each domain"
             shell:

@@ -1,5 +1,6 @@
 """What the shape of a model rules out, by its config.json alone: said before anything long starts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,12 @@ def group_problem(inputs: dict[str, int], wanted: str | int) -> str:
 
 
 def problems(
-    shape: Shape, chain: list[str], types: list[Quant], group: str | int, structure: str, context: int
+    shape: Shape, chain: list[str], types: list[Quant], group: str | int, pruned: dict[str, str], context: int
 ) -> list[str]:
-    """List what the settings ask for and this shape does not allow, in a line each, with what to do."""
+    """List what the settings ask for and this shape does not allow, in a line each, with what to do.
+
+    `pruned` has the structures of pruning by their keys in the settings.
+    """
     lines = []
     compressing = [step for step in chain if step in ("prune", "recover", "quantize_awq", "distil")]
     if shape.model_type in TRANSPOSED and compressing:
@@ -82,20 +86,28 @@ def problems(
         )
     if "quantize_awq" in compressing and (line := group_problem(shape.inputs, group)):
         lines.append(line)
-    if "prune" in compressing and structure == "2:4":
-        lines += [
-            f'prune.structure: "2:4" needs multiples of 4, and {name} is {width}; set it to unstructured'
-            for name, width in shape.inputs.items()
-            if width % 4
-        ]
-    if "prune" in compressing and structure == "blocks" and types and shape.model_type in POSITIONAL:
-        lines.append(
-            f"prune.structure: llama.cpp takes the kind of a block of a {shape.model_type} from its place, so none can"
-            " be dropped; set it to unstructured, or `gguf: null`"
-        )
+    for key, structure in pruned.items():
+        lines += pruning_problems(shape, key, structure, bool(types))
     if shape.context and context > shape.context:
         lines.append(f"context: {context} is more than the {shape.context} tokens of the model; lower it")
     return lines
+
+
+def pruning_problems(shape: Shape, key: str, structure: str, as_gguf: bool) -> Iterator[str]:
+    """Say why a model of this shape cannot be pruned to a structure, which the settings ask for at `key`."""
+    kind = shape.model_type
+    if kind in TRANSPOSED:
+        if key != "prune":  # of the chain it is said already
+            yield f"{key}: a {kind}, whose matrices are stored transposed, cannot be pruned; leave it out"
+    elif structure == "2:4":
+        for name, width in shape.inputs.items():
+            if width % 4:
+                yield f'{key}.structure: "2:4" needs multiples of 4, and {name} is {width}; set it to unstructured'
+    elif structure == "blocks" and as_gguf and kind in POSITIONAL:
+        yield (
+            f"{key}.structure: llama.cpp takes the kind of a block of a {kind} from its place, so none can be dropped;"
+            " set it to unstructured, or `gguf: null`"
+        )
 
 
 def unknown_to_llama_cpp(architecture: str, sources: Path) -> str:

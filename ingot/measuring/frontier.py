@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingot.settings.gguf import Budget, bytes_of
+from ingot.settings.frontier import Budget, bytes_of
 
 STRETCH = 16
 """Tokens that count as one where an interval is computed: neighbours are alike."""

@@ -12,7 +12,7 @@ from typing import Any
 from ingot.inference.divergence import LIKELIEST
 from ingot.io.tensors import SHARD_BYTES
 from ingot.planning.weights import BYTES, Weights
-from ingot.settings.compress import blocks_dropped
+from ingot.settings.compress import Prune, blocks_dropped
 from ingot.settings.training import Calibration, FullTraining, LoraTraining, steps_of
 from ingot.workflow.build import Build
 
@@ -274,15 +274,25 @@ def merge(s: Situation, _: Wildcards) -> Estimate:
 
 def prune(s: Situation, _: Wildcards) -> Estimate:
     """Estimate pruning."""
-    settings = s.build.settings
-    made, operations = s.checkpoint(settings.merge.dtype), looked_at(s, settings.prune.calibration)
-    if dropped := blocks_dropped(settings.prune.ratios.blocks, s.weights.layers):
-        width = BYTES[settings.merge.dtype] if s.on_gpu else 4
-        tokens = settings.prune.calibration.records * min(settings.prune.calibration.length, s.record_tokens)
+    return pruned_as(s, s.build.settings.prune)
+
+
+def prune_candidate(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate pruning in one of the ways that a search tries."""
+    return pruned_as(s, s.build.prune_as(wildcards[0]))
+
+
+def pruned_as(s: Situation, settings: Prune) -> Estimate:
+    """Estimate pruning by these settings."""
+    dtype, calibration = s.build.settings.merge.dtype, settings.calibration
+    made, operations = s.checkpoint(dtype), looked_at(s, calibration)
+    if dropped := blocks_dropped(settings.ratios.blocks, s.weights.layers):
+        width = BYTES[dtype] if s.on_gpu else 4
+        tokens = calibration.records * min(calibration.length, s.record_tokens)
         kept = 8 * tokens * min(LIKELIEST, s.weights.vocabulary)
         looks = dropped * s.weights.layers
         return s.on_device(width * s.weights.parameters, kept, operations=looks * operations, file_bytes=made)
-    held, more = 4 * s.weights.parameters, looked_at_once(s, settings.prune.calibration)
+    held, more = 4 * s.weights.parameters, looked_at_once(s, calibration)
     if s.on_gpu:  # a block, and the Hessian matrix of its widest input with what is made of it, in float32
         held = 2 * s.weights.in_blocks // s.weights.layers + 16 * s.weights.widest**2
     return s.on_device(held, more, process=TORCH + made, staged=made, operations=2 * operations, file_bytes=made)
@@ -487,6 +497,8 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "sensitivity_of_model": sensitivity,
     "quantize_model": quantize,
     "measure_before": measure_gguf,
+    "prune_candidate": prune_candidate,
+    "recover_candidate": recover,
     "screen_candidate": screen_candidate,
     "ask_candidate": ask_candidate,
     "time_candidates": time_candidates,

@@ -15,7 +15,8 @@ from ingot.planning.experience import Experience, Needs, needs_of
 from ingot.planning.weights import weights_of
 from ingot.settings.compress import blocks_dropped
 from ingot.settings.data import Source
-from ingot.settings.gguf import GgufType, bytes_of
+from ingot.settings.frontier import bytes_of
+from ingot.settings.gguf import GgufType
 from ingot.workflow.build import Build
 from ingot.workflow.environments import python_of
 from ingot.workflow.machine import gpus, memory, size

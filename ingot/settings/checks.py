@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ingot.settings.compress import Gradual, Prune, Pruning
 from ingot.settings.everything import Settings
 from ingot.settings.training import LoraTraining
 
@@ -84,18 +85,43 @@ def of_trainings(settings: Settings) -> Iterator[str]:
 
 
 def of_compression(settings: Settings) -> Iterator[str]:
-    """Find ratios that 2:4 cannot have, and a served type that is not made."""
-    prune, gguf = settings.prune, settings.gguf
-    of_weights = prune.ratios.attention or prune.ratios.feed_forward
+    """Find ways to prune that cannot be, and a served type that is not made."""
+    gguf, gradual, steps = settings.gguf, settings.recover.gradual, settings.recover.training.steps
     if "prune" in settings.chain:
-        if prune.structure == "2:4" and of_weights:
-            yield "prune.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
-        if prune.structure == "blocks" and (of_weights or not prune.ratios.blocks):
-            yield "prune.ratios: the structure `blocks` needs `blocks` above 0, and the other ratios at 0"
-        if prune.structure != "blocks" and prune.ratios.blocks:
-            yield "prune.ratios.blocks: only the structure `blocks` drops any; leave it at 0, or take that"
+        if "recover" not in settings.chain:
+            gradual = None
+        yield from of_pruning(settings.prune, "prune", gradual, "recover.gradual", steps)
+    for name, one in (settings.frontier.prunings if settings.frontier else {}).items():
+        key = f"frontier.prunings.{name}"
+        yield from of_pruning(one, key, one.gradual, f"{key}.gradual", steps)
     if gguf and gguf.serve not in gguf.types:
         yield f"gguf.serve: {gguf.serve!r} is not among gguf.types: {', '.join(gguf.types)}"
+
+
+def of_pruning(
+    prune: Prune | Pruning, key: str, gradual: Gradual | None, key_of_gradual: str, steps: int
+) -> Iterator[str]:
+    """Find ratios that a structure cannot have, and zeros that cannot become more in `steps` steps of recovery."""
+    structure, ratios = prune.structure, prune.ratios
+    of_weights = ratios.attention or ratios.feed_forward
+    if structure == "2:4" and of_weights:
+        yield f"{key}.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
+    if structure == "blocks" and (of_weights or not ratios.blocks):
+        yield f"{key}.ratios: the structure `blocks` needs `blocks` above 0, and the other ratios at 0"
+    if structure == "unstructured" and not of_weights and not gradual:
+        yield f"{key}.ratios: nothing becomes zero; set one of them above 0"
+    if structure != "blocks" and ratios.blocks:
+        yield f"{key}.ratios.blocks: only the structure `blocks` drops any; leave it at 0, or take that"
+    if not gradual:
+        return
+    if structure != "unstructured":
+        yield f"{key_of_gradual}: the zeros of {structure!r} stay where they are; set {key}.structure to `unstructured`"
+    for part in ("attention", "feed_forward"):
+        first, last = getattr(ratios, part), getattr(gradual, part)
+        if last < first:
+            yield f"{key_of_gradual}.{part}: {last:g} is less than {key}.ratios.{part} ({first:g}); zeros stay zeros"
+    if gradual.until > steps:
+        yield f"{key_of_gradual}.until: {gradual.until} is after the last step ({steps}) of recover.training"
 
 
 def of_gates(settings: Settings) -> Iterator[str]:

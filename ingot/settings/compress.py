@@ -3,16 +3,18 @@
 from typing import Literal
 
 from ingot.settings.gguf import Quant
-from ingot.settings.section import Section, setting
+from ingot.settings.section import Section, Steps, setting
 from ingot.settings.training import Calibration, FullTraining
+
+Structure = Literal["2:4", "unstructured", "blocks"]
 
 
 class Ratios(Section):
     """Share of zeros per part of the model, for the structure `unstructured`; of its blocks, for `blocks`."""
 
-    attention: float = setting("Share of zeros in attention; 0 leaves it alone", ge=0, lt=1)
-    feed_forward: float = setting("Share of zeros in feed-forward blocks; 0 leaves them alone", ge=0, lt=1)
-    blocks: float = setting("Share of the blocks that are dropped", ge=0, lt=1)
+    attention: float = setting("Share of zeros in attention; 0 leaves it alone", default=0, ge=0, lt=1)
+    feed_forward: float = setting("Share of zeros in feed-forward blocks; 0 leaves them alone", default=0, ge=0, lt=1)
+    blocks: float = setting("Share of the blocks that are dropped", default=0, ge=0, lt=1)
 
 
 def blocks_dropped(share: float, blocks: int) -> int:
@@ -24,17 +26,35 @@ class Prune(Section):
     """One-shot pruning: weights that matter least become zero, or whole blocks are dropped."""
 
     method: Literal["sparsegpt", "wanda"] = setting("How weights are chosen")
-    structure: Literal["2:4", "unstructured", "blocks"] = setting(
+    structure: Structure = setting(
         "Where zeros may be: two of every four, or anywhere by `ratios`; `blocks`: those that matter least are dropped"
     )
     ratios: Ratios
     calibration: Calibration
 
 
+class Gradual(Section):
+    """Zeros that become more while the pruned model is trained: the smallest weights of each matrix go."""
+
+    attention: float = setting("Share of zeros in attention at the end", ge=0, lt=1)
+    feed_forward: float = setting("Share of zeros in feed-forward blocks at the end", ge=0, lt=1)
+    until: Steps = setting("Step from which on their number stays; below 1: a share of all steps", unit="steps")
+    every: int = setting("Steps from one time that weights go to the next", unit="steps", ge=1)
+
+
 class Recover(Section):
     """Training of the pruned model with its zeros held."""
 
+    gradual: Gradual | None = setting("Zeros that become more in the training; null: they stay as they are")
     training: FullTraining
+
+
+class Pruning(Section):
+    """A way to prune that the search tries. Everything else is as in `prune` and `recover`."""
+
+    structure: Structure = setting("As in `prune`")
+    ratios: Ratios = setting("As in `prune`", default=Ratios())
+    gradual: Gradual | None = setting("As in `recover`", default=None)
 
 
 class DistilTraining(FullTraining):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ingot.settings.wording import Node, alternatives, child, one_line, resolve, schema
+from ingot.settings.wording import Node, alternatives, child, of_each_key, one_line, resolve, schema
 
 MERGE = "tag:yaml.org,2002:merge"
 
@@ -87,8 +87,8 @@ def sections_of(node: Node) -> list[Node]:
     for choice in map(resolve, alternatives(node)):
         if "properties" in choice:
             sections.append(choice)
-        for inner in (choice.get("items"), choice.get("additionalProperties")):
-            if isinstance(inner, dict):
+        for inner in (choice.get("items"), of_each_key(choice)):
+            if inner:
                 sections += sections_of(inner)
     return sections
 

@@ -5,7 +5,8 @@ from ingot.settings.base import Base, CutVocabulary, Pretrain, TrainTokenizer
 from ingot.settings.compress import Distil, Prune, QuantizeAwq, Recover
 from ingot.settings.data import Balance, Decontaminate, Deduplicate, Read, Sign, Source, Split
 from ingot.settings.filters import Filter
-from ingot.settings.gguf import Budget, Frontier, Gguf, Importance, Pack, Sensitivity
+from ingot.settings.frontier import Budget, Frontier
+from ingot.settings.gguf import Gguf, Importance, Pack, Sensitivity
 from ingot.settings.judge import Judge, Score
 from ingot.settings.measure import AskSuite, Compare, Gate, GateSystem, JudgeOpen, Measure
 from ingot.settings.modifiers import Modifiers

@@ -82,13 +82,21 @@ def allowed_list(node: Node) -> str:
     return f"a list, each {allowed(node['items'])}{least}{different}"
 
 
+def of_each_key(node: Node) -> Node:
+    """Return the schema of the values of a mapping; {} if its keys are those of a section."""
+    of_keys = list(node.get("patternProperties", {}).values())
+    values = of_keys[0] if of_keys else node.get("additionalProperties")
+    return dict(values) if isinstance(values, dict) else {}
+
+
 def allowed_mapping(node: Node) -> str:
     """Say what a mapping may be."""
     if "properties" in node:
         return f"a mapping of {', '.join(node['properties'])}"
-    keys = node.get("propertyNames", {}).get("enum")
-    named = f" with keys among {', '.join(keys)}" if keys else ""
-    return f"a mapping{named}, each value {allowed(node['additionalProperties'])}"
+    keys = node.get("propertyNames", {})
+    named = f" with keys among {', '.join(keys['enum'])}" if "enum" in keys else ""
+    named = f", each key {keys['form']}" if "form" in keys else named
+    return f"a mapping{named}, each value {allowed(of_each_key(node))}"
 
 
 def allowed(node: Node) -> str:
@@ -137,8 +145,7 @@ def child(node: Node, part: int | str) -> Node:
     if isinstance(part, int):
         entries: list[Node] = node.get("prefixItems", [])
         return entries[part] if part < len(entries) else dict(node.get("items", {}))
-    values = node.get("additionalProperties")
-    return dict(node.get("properties", {}).get(part) or (values if isinstance(values, dict) else {}))
+    return dict(node.get("properties", {}).get(part) or of_each_key(node))
 
 
 def place_of(location: Sequence[int | str]) -> Place:

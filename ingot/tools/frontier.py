@@ -33,13 +33,18 @@ def line_of(row: dict[str, Any]) -> list[Any]:
     ]
 
 
-def advice(chosen: str, before: str) -> str:
+def advice(chosen: str, before: str, prunings: dict[str, Any]) -> str:
     """Say what to write into the configuration to release what was chosen."""
     source, _, quant = chosen.rpartition("-")
-    start = before if source == "distil" else source
+    start = before if source == "distil" or source in prunings else source
     last = "leave `chain` empty" if start == "base" else f"let `chain` end with the step that makes {start}"
     if source == "distil":
         last = f"{last}, but for `distil` after it, set `distil: {{type: {quant}}}`"
+    if source in prunings:
+        pruning = prunings[source]
+        gradual = pruning.pop("gradual")
+        last = f"{last}, but for `prune` and `recover` after it, set `prune: {json.dumps(pruning)}`"
+        last += f" and `recover: {{gradual: {json.dumps(gradual)}}}`" if gradual else ""
     types = "[F16]" if quant == "F16" else f"[F16, {quant}]"
     return (
         f"To release it: {last}, and set `gguf: {{types: {types}, serve: {quant}}}`. gates.gguf and, for `distil`,"
@@ -93,7 +98,7 @@ def main() -> None:
             f" ({against['gain_low']:+.1f} to {against['gain_high']:+.1f}) against {before['model']}"
             + ("." if confirmed["kept"] else ", which is more than the loss that the budget allows.")
         )
-        print(advice(found["chosen"], before["model"]))
+        print(advice(found["chosen"], before["model"], found["prunings"]))
     print(f"The plot is {FOLDER / 'frontier.svg'}.")
     wanted = any(value is not None for value in (found["budget"] or {}).values())
     if wanted and not confirmed["kept"]:

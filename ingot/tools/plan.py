@@ -18,13 +18,16 @@ from tabulate import tabulate
 from ingot.errors import InputError
 from ingot.planning import compression
 from ingot.planning import plan as planning
-from ingot.planning.experience import EXPERIENCE, Experience
+from ingot.planning.estimates import Situation
+from ingot.planning.experience import EXPERIENCE, Experience, Needs
+from ingot.planning.plan import Line
 from ingot.planning.weights import weights_of
 from ingot.settings.load import read_mapping
-from ingot.workflow.build import open_build
+from ingot.workflow.build import Build, open_build
 from traced.graph import open_graph
 from traced.plan import Plan, Verdict
-from traced.spent import spent_by
+from traced.spent import Spent, spent_by
+from traced.step import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,63 +45,35 @@ def parser() -> argparse.ArgumentParser:
 
 def plan(options: argparse.Namespace) -> dict[str, Any]:
     """Make the plan."""
-    given = read_mapping(ROOT / "config.yaml") | ({"preset": options.preset} if options.preset else {})
-    build = open_build(given, ROOT)
     config = {"preset": options.preset} if options.preset else {}
+    build = open_build(read_mapping(ROOT / "config.yaml") | config, ROOT)
     shape = planning.config_of(build, ROOT)
-    searches = build.settings.budget or any("frontier" in target for target in options.targets)
-    tried = [quant for _, quant in build.candidates]
-    wanted = [*build.types, *tried, *planning.OFFERED] if searches else build.types
     last = planning.config_after(build, shape)
-    sizes = planning.gguf_bytes(last, list(dict.fromkeys(wanted)), ROOT)
+    searches = build.settings.budget or any("frontier" in target for target in options.targets)
+    tried = [*(quant for _, quant in build.candidates), *planning.OFFERED] if searches else []
+    sizes = planning.gguf_bytes(last, list(dict.fromkeys([*build.types, *tried])), ROOT)
     situation = planning.situation_of(build, shape, sizes)
     experience = Experience(EXPERIENCE)
     with open_graph(frozenset(options.targets), config) as (tracer, steps, targets):
         judged = Plan(tracer.workspace, steps, targets)
-        spent = {one.step: one for one in spent_by(tracer.workspace, judged)}
-    for name, one in spent.items():
-        wildcards = next(step.wildcards for step in steps if step.name == name)
-        measured = {"file_bytes": one.file_bytes, "memory_bytes": one.peak_bytes, "seconds": one.seconds}
-        raw = planning.raw_needs(situation, one.rule, wildcards)
-        experience.note_measured(keyed(build.settings.preset, name), one.rule, raw, measured, one.ended)
+        spent = spent_by(tracer.workspace, judged)
+    learn(experience, situation, steps, spent)
     to_run = [step for step, planned in judged.of.items() if planned.verdict in (Verdict.RUN, Verdict.WAIT)]
-    shown = steps if options.all else to_run
-    named = [(keyed(build.settings.preset, step.name), step.rule, step.wildcards) for step in shown]
-    lines = planning.lines_of(situation, named, experience)
-    for (name, rule, wildcards), line in zip(named, lines, strict=True):
-        experience.note_said(name, rule, planning.raw_needs(situation, rule, wildcards), line.needs, time.time())
+    lines = planned_lines(experience, situation, steps if options.all else to_run)
     experience.save()
-    served = [(keyed(build.settings.preset, f"pack-{build.served}"), "pack", (build.served,))] if build.served else []
-    packed = sum(line.needs.file_bytes for line in planning.lines_of(situation, served, experience))
-    reasons = planning.budget_reasons(build, packed, sizes, weights_of(last).parameters)
-    rounded = "" if "distil" in build.chain else build.served  # who trains for a type loses less
-    lines_here = compression.line_alone(build.settings.preset, compression.known()["lines"])
-    here = "slurm" not in options.profile
-    running = {keyed(build.settings.preset, step.name) for step in to_run}
+    reasons = budget_reasons(experience, situation, weights_of(last).parameters)
+    running = {keyed(build, step.name) for step in to_run}
     still = [line for line in lines if line.step in running]
+    here = "slurm" not in options.profile
     reasons += planning.reasons_against(situation, still, shutil.disk_usage(".").free, here)
+    rounded = "" if "distil" in build.chain else build.served  # who trains for a type loses less
+    line_here = compression.line_alone(build.settings.preset, compression.known()["lines"])
     return {
         "preset": build.settings.preset,
         "parameters": situation.weights.parameters,
-        "steps": [
-            {
-                "step": line.name,
-                "file_bytes": round(line.needs.file_bytes),
-                "memory_bytes": round(line.needs.memory_bytes),
-                "gpu_memory_bytes": round(line.needs.gpu_memory_bytes),
-                "seconds": round(line.needs.seconds, 1),
-                "cost": line.cost,
-            }
-            for line in lines
-        ],
-        "sum": {
-            "file_bytes": round(sum(line.needs.file_bytes for line in lines)),
-            "memory_bytes": round(max((line.needs.memory_bytes for line in lines), default=0)),
-            "gpu_memory_bytes": round(max((line.needs.gpu_memory_bytes for line in lines), default=0)),
-            "seconds": round(sum(line.needs.seconds for line in lines), 1),
-            "cost": round(sum(line.cost for line in lines), 2),
-        },
-        "changed": compression.changed_by(rounded, sizes, lines_here),
+        "steps": [{"step": line.name, **figures(line.needs), "cost": line.cost} for line in lines],
+        "sum": figures(sum_of(lines)) | {"cost": round(sum(line.cost for line in lines), 2)},
+        "changed": compression.changed_by(rounded, sizes, line_here),
         "up_to_date": len(steps) - len(to_run),
         "errors": {key: {"median": round(error, 4), "steps": n} for key, (error, n) in experience.errors().items()},
         "feasible": not reasons,
@@ -106,9 +81,52 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def keyed(preset: str, step: str) -> str:
+def learn(experience: Experience, situation: Situation, steps: Sequence[Step], spent: Sequence[Spent]) -> None:
+    """Note what steps took that have run here."""
+    wildcards = {step.name: step.wildcards for step in steps}
+    for one in spent:
+        measured = {"file_bytes": one.file_bytes, "memory_bytes": one.peak_bytes, "seconds": one.seconds}
+        raw = planning.raw_needs(situation, one.rule, wildcards[one.step])
+        experience.note_measured(keyed(situation.build, one.step), one.rule, raw, measured, one.ended)
+
+
+def planned_lines(experience: Experience, situation: Situation, steps: Sequence[Step]) -> list[Line]:
+    """Make the lines of the plan, and note what they say."""
+    named = [(keyed(situation.build, step.name), step.rule, step.wildcards) for step in steps]
+    lines = planning.lines_of(situation, named, experience)
+    for (name, rule, wildcards), line in zip(named, lines, strict=True):
+        experience.note_said(name, rule, planning.raw_needs(situation, rule, wildcards), line.needs, time.time())
+    return lines
+
+
+def budget_reasons(experience: Experience, situation: Situation, parameters: int) -> list[str]:
+    """Say what the budget does not allow."""
+    build, quant = situation.build, situation.build.served
+    served = [(keyed(build, f"pack-{quant}"), "pack", (quant,))] if quant else []
+    packed = sum(line.needs.file_bytes for line in planning.lines_of(situation, served, experience))
+    return planning.budget_reasons(build, packed, situation.gguf_bytes, parameters)
+
+
+def sum_of(lines: Sequence[Line]) -> Needs:
+    """Add up what steps need one after the other."""
+    needs = [line.needs for line in lines]
+    return Needs(
+        file_bytes=sum(one.file_bytes for one in needs),
+        memory_bytes=max((one.memory_bytes for one in needs), default=0),
+        gpu_memory_bytes=max((one.gpu_memory_bytes for one in needs), default=0),
+        seconds=sum(one.seconds for one in needs),
+    )
+
+
+def figures(needs: Needs) -> dict[str, Any]:
+    """Write what is needed in whole bytes and tenths of seconds."""
+    whole = ("file_bytes", "memory_bytes", "gpu_memory_bytes")
+    return {name: round(getattr(needs, name)) for name in whole} | {"seconds": round(needs.seconds, 1)}
+
+
+def keyed(build: Build, step: str) -> str:
     """Name a step among those of all presets."""
-    return f"{preset}:{step}"
+    return f"{build.settings.preset}:{step}"
 
 
 def duration(seconds: float) -> str:

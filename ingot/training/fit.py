@@ -98,12 +98,14 @@ def fit(
     work: Path,
     after_step: Callable[[int], None] = lambda step: None,
     loss_of: LossOf = loss_of,
+    begin: Callable[[], None] = lambda: None,
 ) -> list[dict[str, float]]:
     """Train a model and return its losses as [{"step", "loss"}].
 
     Each of `rows` is filled with texts, which do not see each other. The losses are those of every
     hundredth step and of the last one. `after_step` is called after each step of the optimizers, with the number
-    of steps so far. `loss_of` computes the gradients of a step, and returns its loss.
+    of steps so far. `loss_of` computes the gradients of a step, and returns its loss. `begin` is called once, when the
+    model has the weights that the training begins or goes on with.
 
     A training that was killed goes on from what it has saved in the folder `work`, and ends with the same weights.
 
@@ -125,6 +127,7 @@ def fit(
     state = TrainingState(work, model, stepped)
     at: dict[str, Any] = {"step": 0, "losses": [], "position": 0}
     at |= state.restore() or {"order": torch.randperm(count)}
+    begin()
     losses: list[dict[str, float]] = at["losses"]
     order, position = at["order"], at["position"]
     model.train()

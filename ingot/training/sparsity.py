@@ -1,6 +1,9 @@
-"""Count the zeros of a model, and keep them zero through training."""
+"""Count the zeros of a model, keep them zero through training, and let them become more in its course."""
 
 from typing import Any
+
+from ingot.settings.compress import Gradual
+from ingot.settings.training import steps_of
 
 PARTS = {"attention": "self_attn", "feed_forward": "mlp"}
 
@@ -31,20 +34,40 @@ def is_two_of_four(matrix: Any) -> bool:
 
 
 class Mask:
-    """Remembers where a model's matrices are zero, and puts the zeros back after every optimizer step."""
+    """Remembers where a model's matrices are zero, and puts the zeros back after every optimizer step.
 
-    def __init__(self, model: Any) -> None:
+    With `gradual`, they become more in the course of a training of so many `steps`: fast at first, then ever slower
+    (Zhu and Gupta 2017, arXiv:1710.01878). The smallest weights of each matrix go.
+    """
+
+    def __init__(self, model: Any, gradual: Gradual | None = None, steps: int = 0) -> None:
         """Remember the zeros that the model has now."""
-        self.matrices = pruned_matrices(model)
+        self.matrices, self.gradual = pruned_matrices(model), gradual
+        self.last = steps_of(gradual.until, steps) if gradual else 0
+        self.remember()
+        self.first = {name: 1 - float(kept.float().mean()) for name, kept in self.kept.items()}
+
+    def remember(self) -> None:
+        """Remember the zeros that the model has now, and no others."""
         self.kept = {name: matrix != 0 for name, matrix in self.matrices.items()}
 
-    def apply(self, _: int = 0) -> None:
-        """Set the remembered zeros to zero again."""
+    def apply(self, step: int = 0) -> None:
+        """Set the remembered zeros to zero again, and others where more are due after so many steps."""
         import torch
 
         with torch.no_grad():
             for name, matrix in self.matrices.items():
                 matrix.mul_(self.kept[name])
+                if self.gradual and step <= self.last and (step % self.gradual.every == 0 or step == self.last):
+                    zeros = round(self.wanted(name, step) * matrix.numel())
+                    smallest = matrix.abs().flatten().topk(zeros, largest=False, sorted=False).indices
+                    self.kept[name].view(-1)[smallest] = False
+                    matrix.mul_(self.kept[name])
+
+    def wanted(self, name: str, step: int) -> float:
+        """Return the share of zeros that a matrix has after so many steps."""
+        (share,) = (getattr(self.gradual, part) for part, name_part in PARTS.items() if name_part in name)
+        return float(max(self.first[name], share + (self.first[name] - share) * (1 - step / self.last) ** 3))
 
     def broken(self) -> int:
         """Count the weights that were zero and are not zero now."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ingot.errors import InputError
+from ingot.settings.compress import Prune, Pruning
 from ingot.settings.everything import Settings
 from ingot.settings.gguf import needs_importance
 from ingot.settings.load import Given, load, preset_files
@@ -133,8 +134,8 @@ class Build:
     def candidates(self) -> list[tuple[str, str]]:
         """What `make frontier` tries: (model of the chain, GGUF type). None without data, or without GGUF files.
 
-        `distil` stands for the model before compression, trained for its type. Types that llama.cpp makes only with
-        an importance matrix are left out if there is none.
+        `distil` stands for the model before compression, trained for its type, and the name of a pruning for that model
+        pruned so. Types that llama.cpp makes only with an importance matrix are left out if there is none.
         """
         frontier = self.settings.frontier
         if not (frontier and self.types and self.has_data):
@@ -146,9 +147,29 @@ class Build:
         else:
             both.append(next(reversed(self.chain.models)))
         sources = frontier.sources or list(dict.fromkeys(both))
-        pairs = [(source, quant) for source in sources for quant in frontier.types]
+        pairs = [(source, quant) for source in (*sources, *frontier.prunings) for quant in frontier.types]
         pairs += [("distil", quant) for quant in trained]
         return [(source, quant) for source, quant in pairs if self.has_importance or not needs_importance(quant)]
+
+    @property
+    def prunings(self) -> dict[str, Pruning]:
+        """The ways to prune that `make frontier` tries, by their names."""
+        return dict(self.settings.frontier.prunings) if self.settings.frontier and self.candidates else {}
+
+    def prune_as(self, pruning: str) -> Prune:
+        """Return the settings of `prune` for one of these ways."""
+        one = self.prunings[pruning]
+        return self.settings.prune.model_copy(update={"structure": one.structure, "ratios": one.ratios})
+
+    @property
+    def structures(self) -> dict[str, str]:
+        """What may be zero, or dropped, by the key of the settings that say it."""
+        of_chain: dict[str, str] = {"prune": self.settings.prune.structure} if "prune" in self.chain else {}
+        return of_chain | {f"frontier.prunings.{name}": one.structure for name, one in self.prunings.items()}
+
+    def weights_of(self, source: str) -> str:
+        """Return the folder with the weights of a model that GGUF files are made from."""
+        return f"results/types/{source}/recovered" if source in self.prunings else self.chain.weights_of(source)
 
     @property
     def domains(self) -> list[str]:
@@ -353,6 +374,11 @@ def type_problems(settings: Settings, chain: Chain) -> list[str]:
         f"frontier.sources: {name!r} is no checkpoint that is built here; there are {', '.join(whole)}"
         for name in sources
         if name not in whole
+    ]
+    lines += [
+        f"frontier.prunings.{name}: there is a model of this name; choose another"
+        for name in (settings.frontier.prunings if settings.frontier else {})
+        if name in (*chain.models, "distil")
     ]
     if "distil" in chain and settings.distil.type not in settings.gguf.types:
         lines.append(f"distil.type: {settings.distil.type} is not in gguf.types; add it there")

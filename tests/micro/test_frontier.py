@@ -9,9 +9,10 @@ pytestmark = pytest.mark.graph
 CONFIRMED = "results/frontier/confirmed.json"
 
 
-def searching(types, distilled):
+def searching(types, distilled="", prunings=""):
     more = "questions: 5, max_token_loss: 100"
-    return f"frontier: {{sources: [merged], types: [{types}], distilled: [{distilled}], {more}}}"
+    tried = f"types: [{types}], distilled: [{distilled}], prunings: {{{prunings}}}"
+    return f"frontier: {{sources: [merged], {tried}, {more}}}"
 
 
 def test_a_search_chooses_within_its_budget_and_asks_the_benchmark_once(workspace):
@@ -59,3 +60,31 @@ def test_a_second_search_costs_what_is_new_and_a_chain_takes_what_was_trained(wo
     assert ran == {"take_distilled"}
     trained = (workspace / "results/types/distil/IQ2_XXS.gguf").read_bytes()
     assert (workspace / "results/gguf/IQ2_XXS.gguf").read_bytes() == trained
+
+
+@pytest.mark.slow
+def test_ways_to_prune_are_tried_beside_each_other(workspace):
+    workspace.set(
+        searching(
+            "Q8_0",
+            prunings='half: {structure: "2:4"}, shallow: {structure: blocks, ratios: {blocks: 0.5}},'
+            " slow: {structure: unstructured, gradual: {attention: 0, feed_forward: 0.5, until: 0.5, every: 1}}",
+        )
+    )
+    workspace.set("budget: {memory: 500KB, loss: 100}")
+    said = workspace.call("make", "frontier")
+    found = json.loads((workspace / "results/frontier/frontier.json").read_text())
+    rows = {row["recipe"]: row for row in found["candidates"]}
+    assert rows.keys() == {f"{name}-Q8_0" for name in ("merged", "half", "shallow", "slow")}
+    zeros = {
+        name: json.loads((workspace / f"results/types/{name}/recover.json").read_text())["zeros"]
+        for name in ("half", "slow", "shallow")
+    }
+    assert zeros["half"]["attention"] == zeros["half"]["feed_forward"] == 0.5
+    assert zeros["slow"]["feed_forward"] == pytest.approx(0.5, abs=0.001)
+    assert zeros["slow"]["attention"] == pytest.approx(zeros["shallow"]["attention"], abs=0.001)
+    dense, half, shallow = (rows[f"{name}-Q8_0"] for name in ("merged", "half", "shallow"))
+    assert half["memory_bytes"] == dense["memory_bytes"] > shallow["memory_bytes"]
+    assert half["file_bytes"] < dense["file_bytes"]
+    chosen = found["chosen"].removesuffix("-Q8_0")
+    assert f"`prune: {json.dumps({k: v for k, v in found['prunings'][chosen].items() if k != 'gradual'})}`" in said

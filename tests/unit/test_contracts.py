@@ -28,24 +28,33 @@ ask_suite:
 sources:
   - {{name: far, hub: {{id: team/data, revision: "{"0" * 40}", file: part/train.jsonl}}, domain: code, parts: 2}}
 measure: {{most: 5}}
+router: {{most: 5}}
 chain: [adapt, target, prefer, merge, prune, recover, quantize_awq]
 """
 DISTILLED = """
 chain: [adapt, merge, distil]
 distil: {type: IQ2_XXS}
-gguf: {types: [F16, IQ2_XXS], serve: IQ2_XXS}
+gguf: {types: [F16, IQ2_XXS, MIX_3_00], serve: IQ2_XXS}
 ask_suite: {models: [merged]}
+"""
+SEARCH = """
+frontier:
+  types: [Q8_0]
+  distilled: [MIX_2_50]
+  prunings: {shallow: {structure: blocks, ratios: {blocks: 0.5}}}
 """
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
-    """(rule's shell command, step, spec) of every job of the micro preset, and of configurations with other rules."""
+def plans(tmp_path_factory):
+    """(folder, what Snakemake says) of dry runs of the micro preset, and of configurations with other rules."""
     found = []
     other_data = tmp_path_factory.mktemp("config") / "other.yaml"
     other_data.write_text(OTHER_DATA)
     distilled = other_data.with_name("distilled.yaml")
     distilled.write_text(DISTILLED)
+    search = other_data.with_name("search.yaml")
+    search.write_text(SEARCH)
     cut = other_data.with_name("cut.yaml")
     cut.write_text("base: {kind: local, model: some/folder}\ncut_vocabulary: {most: 400}\n")
     for extra in (
@@ -54,7 +63,7 @@ def jobs(tmp_path_factory):
         ["--configfile", cut],
         [f"base={{kind: gguf, package: {{name: a, version: '1', sha256: {'0' * 64}, file: m.gguf}}}}"],
         ["quantize_awq={backend: autoawq}"],
-        ["frontier={types: [Q8_0], distilled: [MIX_2_50]}", "--", "results/frontier/confirmed.json"],
+        ["--configfile", search, "--", "results/frontier/confirmed.json"],
         ["--configfile", distilled],
         ["--configfile", other_data],
         ["chain=[]", "gguf=null", "base={kind: tokenizer, model: some/folder}", "ask_suite={suites: []}"],
@@ -62,7 +71,15 @@ def jobs(tmp_path_factory):
         folder = tmp_path_factory.mktemp("dry")
         (folder / "tests").symlink_to(ROOT / "tests")
         preset = f"preset={ROOT}/tests/micro/preset.yaml"
-        said = Workspace(ROOT).snakemake("-n", "-p", "--directory", folder, "--config", preset, *extra)
+        found.append((folder, Workspace(ROOT).snakemake("-n", "-p", "--directory", folder, "--config", preset, *extra)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def jobs(plans):
+    """(rule's shell command, step, spec) of every job in them."""
+    found = []
+    for folder, said in plans:
         for line in said.splitlines():
             if "-m ingot.workflow.entry" in line:
                 words = shlex.split(line)
@@ -101,6 +118,15 @@ def test_every_job_keeps_a_log(jobs):
 def test_every_script_is_a_step_of_some_rule(jobs):
     scripts = {p.stem for p in (ROOT / "workflow_scripts").glob("*/*.py")}
     assert scripts == {step.stem for _, step, _ in jobs}
+
+
+def test_every_rule_is_among_the_jobs(plans):
+    """A rule that no plan has is checked by nothing here."""
+    begins = re.compile(r"^ *(?:rule|use rule \w+ as) (\w+)(?::| with:)$", re.MULTILINE)
+    written = {name for path in ROOT.glob("rules/*.smk") for name in begins.findall(path.read_text())}
+    planned = {name for _, said in plans for name in re.findall(r"^(\w+) +\d+$", said, re.MULTILINE)}
+    assert len(written) > 60
+    assert written - planned == set()
 
 
 def test_scripts_import_without_torch():

@@ -29,7 +29,7 @@ def check_base(
     *,
     chain: list[str],
     group: str | int,
-    structure: str,
+    pruned: dict[str, str],
     context: int,
     types: list[Quant],
     most_tokens: int | None,
@@ -42,7 +42,7 @@ def check_base(
         raise InputError(
             f"{config}: its shape is not said as known architectures say it ({type(error).__name__}: {error})"
         ) from None
-    found = problems(shape, chain, types, group, structure, context)
+    found = problems(shape, chain, types, group, pruned, context)
     if most_tokens:
         found += cutting_problems(base, most_tokens)
     if types and (line := unknown_to_llama_cpp(shape.architecture, SOURCES)):

@@ -62,8 +62,8 @@ def prune(
         count = blocks_dropped(settings.ratios.blocks, network.config.get_text_config().num_hidden_layers)
         dropped = drop_blocks(network, texts, count, work)
         network.to(AutoConfig.from_pretrained(model).dtype)
-    else:
-        oneshot(network, tokenizer, records, recipe(settings), settings.calibration, work)
+    elif wanted := recipe(settings):  # nothing where zeros come only while it is trained further
+        oneshot(network, tokenizer, records, wanted, settings.calibration, work)
     matrices = sparsity.pruned_matrices(network)
     is_two_of_four = all(sparsity.is_two_of_four(matrix) for matrix in matrices.values())
     if settings.structure == "2:4" and not is_two_of_four:

@@ -1,9 +1,10 @@
-"""Train a pruned model further to win back what pruning lost. Its zeros stay zeros."""
+"""Train a pruned model further to win back what pruning lost. Its zeros stay zeros, and may become more."""
 
 from pathlib import Path
 
 from ingot.inference.device import device, make_repeatable
 from ingot.io.records import of_difficulty, read_records, write_json
+from ingot.settings.compress import Gradual
 from ingot.settings.training import FullTraining
 from ingot.text import chat
 from ingot.text.tokenizer_files import copy_tokenizer
@@ -18,6 +19,7 @@ def recover(
     report: Path,
     *,
     training: FullTraining,
+    gradual: Gradual | None,
     difficulties: list[str],
     dtype: str,
     work: Path,
@@ -39,8 +41,8 @@ def recover(
     records = of_difficulty(read_records(train), difficulties)
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
     rows = packed_rows(conversations, training.length, tokenizer.pad_token_id)
-    mask = sparsity.Mask(network)
-    losses = fit(network, rows, training, "recover", work, mask.apply)
+    mask = sparsity.Mask(network, gradual, training.steps)
+    losses = fit(network, rows, training, "recover", work, mask.apply, begin=mask.remember)
     if broken := mask.broken():
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
     network.to(getattr(torch, dtype)).save_pretrained(recovered)

@@ -9,7 +9,8 @@ from ingot.measuring.frontier import Candidate, Point, candidates_of, choose
 from ingot.measuring.significance import compare_pairs, proportion
 from ingot.pages.figures import picture
 from ingot.pages.plots import SIZES_HEIGHT, SIZES_WIDTH, draw_frontier
-from ingot.settings.gguf import Budget
+from ingot.settings.compress import Pruning
+from ingot.settings.frontier import Budget
 
 
 def row_of(candidate: Candidate, report: dict[str, Any], speed: float | None, because: str) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def choose_candidate(
     names: list[str],
     compared_with: str,
     budget: Budget | None,
+    prunings: dict[str, Pruning],
     preset: str,
 ) -> None:
     """Write all points, the choice among them, and the plot. The files are those of the candidates `names`.
@@ -86,6 +88,7 @@ def choose_candidate(
         "looks": looks,
         "budget": limits,
         "before": reference,
+        "prunings": {name: one.model_dump() for name, one in prunings.items()},
     }
     write_json(table, {**found, "candidates": rows})
     title = f"What {compared_with} becomes in few bytes, and how well it answers then"

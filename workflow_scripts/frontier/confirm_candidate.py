@@ -6,7 +6,7 @@ from ingot.inference.gguf_model import open_gguf
 from ingot.io.records import read_json, read_records, write_json, write_records
 from ingot.measuring.answers import ask, compare_domains, exact_match, marks
 from ingot.measuring.significance import compare_pairs
-from ingot.settings.gguf import Budget
+from ingot.settings.frontier import Budget
 from ingot.settings.measure import Longest
 
 

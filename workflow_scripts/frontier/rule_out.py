@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ingot.io.records import read_json, write_json
 from ingot.measuring.frontier import candidates_of, why_not_asked
-from ingot.settings.gguf import Budget
+from ingot.settings.frontier import Budget
 
 
 def rule_out(

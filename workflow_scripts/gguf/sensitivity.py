@@ -1,5 +1,6 @@
 """Measure what each matrix loses in each type, for mixes of types that spend bits where they matter."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from ingot.converting.counterparts import Counterpart, counterparts
 from ingot.converting.mixes import types_for
 from ingot.inference.device import device
 from ingot.inference.divergence import Divergence
+from ingot.io.files import write_whole
 from ingot.io.progress import progress
 from ingot.io.records import read_json, read_records, sample, write_json
 from ingot.settings.gguf import Sensitivity
@@ -106,14 +108,12 @@ def sensitivity(
     matrices = {name: one for name, one in counterparts(network, gguf).items() if parameters[name].ndim == 2}
     so_far = work / "tensors.json"
     costs = read_json(so_far) if so_far.exists() else {}
-    work.mkdir(parents=True, exist_ok=True)
     kept = time.monotonic()
     for name, one in progress(list(matrices.items()), "sensitivity", "matrix"):
         if one.tensor not in costs:
             costs[one.tensor] = costs_of(divergence, parameters[name], one, importance.get(one.tensor), threads)
         if time.monotonic() - kept >= SECONDS:
-            write_json(work / "partial", costs)
-            (work / "partial").rename(so_far)
+            write_whole(so_far, json.dumps(costs))
             kept = time.monotonic()
     costs = {tensor: types for tensor, types in costs.items() if types}
     tensors = GGUFReader(gguf).tensors

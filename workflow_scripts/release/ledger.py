@@ -62,16 +62,22 @@ def quality(reports: dict[str, Path], name: str) -> dict[str, float | None]:
     return {"perplexity": measured["perplexity"], "exact_match": measured["exact_match"]["all"]["share"]}
 
 
-def make_row(name: str, path: Path, parent: Row | None, weights: int, figures: dict[str, float | None]) -> Row:
-    """Make the row of an artifact. `weights` is how many weights the model has, for the bits per weight."""
+def make_row(name: str, path: Path, parent: Row | None, base: int, figures: dict[str, float | None]) -> Row:
+    """Make the row of an artifact.
+
+    Its bits are per weight of the model that it is: of its own, of its parent where it is packed, and of a `base` of so
+    many weights where it is added to that.
+    """
     size = tree_bytes(path)
     zeros, counted = zeros_of(path)
+    weights = (counted or parent["weights"]) if parent else base
     ratio = round(size / parent["bytes"], 4) if parent else None
     saves_little = ratio is not None and ratio > 1 - SMALL_GAIN
     return {
         "artifact": name,
         "path": str(path),
         "bytes": size,
+        "weights": weights,
         "bits_per_weight": round(8 * size / weights, 3),
         "zeros": round(zeros / counted, 4) if counted else (parent["zeros"] if parent else None),
         "parent": parent["artifact"] if parent else None,
@@ -98,9 +104,9 @@ def ledger(
     """
     report_of = dict(zip(measured, reports, strict=True))
     rows: dict[str, Row] = {}
-    weights = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored once, and count once
+    base = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored once, and count once
     for name, path, parent in zip(names, artifacts, parents, strict=True):
         parent_row = rows[parent] if parent else None
-        rows[name] = make_row(name, path, parent_row, weights, quality(report_of, name))
+        rows[name] = make_row(name, path, parent_row, base, quality(report_of, name))
     write_json(table, list(rows.values()))
     markdown.write_text(page_of("ledger.md", ledger=list(rows.values())), encoding="utf-8")

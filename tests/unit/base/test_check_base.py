@@ -24,7 +24,8 @@ WHOLE = ["adapt", "target", "merge", "prune", "recover", "quantize_awq"]
 def check(tmp_path):
     def run(config, **changes):
         (tmp_path / "config.json").write_text(json.dumps(config))
-        settings = {"chain": WHOLE, "group": "auto", "structure": "2:4", "context": 1024, "types": []} | changes
+        settings = {"chain": WHOLE, "group": "auto", "context": 1024, "types": []} | changes
+        settings = {"pruned": {"prune": "2:4"} if "prune" in settings["chain"] else {}} | settings
         check_base(tmp_path, tmp_path / "verdict.json", most_tokens=None, **settings)
         return read_json(tmp_path / "verdict.json")
 
@@ -51,9 +52,15 @@ def test_matrices_that_are_stored_transposed_allow_neither_mixes_nor_distil(chec
         (SMOLLM2 | {"intermediate_size": 1538}, {"chain": ["prune"]}, "multiples of 4.*intermediate_size is 1538"),
         (
             SMOLLM2 | {"model_type": "smollm3"},
-            {"structure": "blocks", "types": ["F16"]},
+            {"pruned": {"prune": "blocks"}, "types": ["F16"]},
             "kind of a block of a smollm3",
         ),
+        (
+            SMOLLM2 | {"intermediate_size": 1538},
+            {"chain": [], "pruned": {"frontier.prunings.half": "2:4"}},
+            r"frontier.prunings.half.structure: .*intermediate_size is 1538",
+        ),
+        (GPT2, {"chain": [], "pruned": {"frontier.prunings.half": "2:4"}}, "half: a gpt2.*cannot be pruned"),
         (SMOLLM2, {"context": 10_000}, "context: 10000 is more than the 8192 tokens"),
         (GPT2, {}, "`prune`, `recover`, `quantize_awq` cannot treat a gpt2.*leave them out"),
         ({"model_type": "mystery"}, {}, "shape is not said"),

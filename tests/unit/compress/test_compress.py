@@ -1,12 +1,14 @@
 """Pruning, recovery and AWQ on a model of two layers."""
 
+import itertools
+
 import pytest
 import torch
 from llmcompressor.core import active_session
 from transformers import AutoModelForCausalLM
 
 from ingot.io.records import read_json, write_records
-from ingot.settings.compress import Prune
+from ingot.settings.compress import Gradual, Prune
 from ingot.settings.training import Calibration, FullTraining
 from ingot.training import sparsity
 from ingot.training.parts import Parts
@@ -61,27 +63,85 @@ def test_ratios_per_part(checkpoint, train, tmp_path):
     assert zeros["feed_forward"] == pytest.approx(0.6, abs=0.01)
 
 
-@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adamw_8bit"])
-def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path, optimizer):
-    folder = pruned(checkpoint, train, tmp_path)
+def recovered(folder, train, tmp_path, optimizer="adamw", gradual=None):
     course = {"learning_rate": 0.01, "weight_decay": 0.1, "warmup": 2, "optimizer": optimizer}
-    training = FullTraining(steps=8, batch=2, accumulation=1, length=64, **course)
     recover(
         folder,
         train,
         tmp_path / "recovered",
         tmp_path / "recover.json",
-        training=training,
+        training=FullTraining(steps=8, batch=2, accumulation=1, length=64, **course),
+        gradual=gradual,
         difficulties=["easy"],
         dtype="float32",
         work=tmp_path / "work",
         seed=0,
         threads=1,
     )
-    before, after = (sparsity.pruned_matrices(load(f)) for f in (folder, tmp_path / "recovered"))
+    return tmp_path / "recovered"
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "adamw_8bit"])
+def test_recovery_trains_and_keeps_every_zero(checkpoint, train, tmp_path, optimizer):
+    folder = pruned(checkpoint, train, tmp_path)
+    before, after = (sparsity.pruned_matrices(load(f)) for f in (folder, recovered(folder, train, tmp_path, optimizer)))
     for name, matrix in before.items():
         assert (after[name][matrix == 0] == 0).all()
         assert not torch.equal(after[name], matrix)
+
+
+GRADUAL = Gradual(attention=0.2, feed_forward=0.6, until=6, every=2)
+
+
+@pytest.mark.parametrize("first", [0, 0.3])
+def test_zeros_become_more_in_the_course_of_recovery_and_stay(checkpoint, train, tmp_path, first):
+    ratios = NONE | {"feed_forward": first}
+    folder = pruned(checkpoint, train, tmp_path, structure="unstructured", ratios=ratios)
+    assert read_json(tmp_path / "report.json")["zeros"]["feed_forward"] == pytest.approx(first, abs=0.001)
+    before, after = (
+        sparsity.pruned_matrices(load(f)) for f in (folder, recovered(folder, train, tmp_path, gradual=GRADUAL))
+    )
+    for name, matrix in after.items():
+        share = GRADUAL.attention if "self_attn" in name else GRADUAL.feed_forward
+        assert (matrix == 0).float().mean() == pytest.approx(share, abs=0.001)
+        assert (matrix[before[name] == 0] == 0).all()
+
+
+def test_zeros_become_more_fast_at_first_and_never_fewer(checkpoint):
+    model = load(checkpoint)
+    mask = sparsity.Mask(model, Gradual(attention=0, feed_forward=0.8, until=0.5, every=1), steps=20)
+    name = next(name for name in mask.matrices if "mlp" in name)
+    shares = []
+    for step in range(1, 21):
+        mask.apply(step)
+        shares.append(float((mask.matrices[name] == 0).float().mean()))
+    grown = [after - before for before, after in itertools.pairwise(shares)]
+    assert shares[9:] == [pytest.approx(0.8, abs=0.001)] * 11
+    assert grown[:9] == sorted(grown[:9], reverse=True)
+    assert min(grown) >= 0
+    assert sparsity.shares(model)["attention"] < 0.001
+
+
+def test_a_gradual_recovery_that_was_killed_ends_with_the_same_bytes(checkpoint, train, tmp_path, monkeypatch):
+    folder = pruned(checkpoint, train, tmp_path, structure="unstructured", ratios=NONE | {"feed_forward": 0.1})
+    monkeypatch.setattr("ingot.training.state.LEAST_SECONDS", 0)
+    monkeypatch.setattr("ingot.training.state.LARGEST_SHARE", 1e9)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole = recovered(folder, train, tmp_path / "whole", gradual=GRADUAL)
+    apply = sparsity.Mask.apply
+
+    def apply_or_die(self, step=0):
+        if step == 4:
+            raise KeyboardInterrupt
+        apply(self, step)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(sparsity.Mask, "apply", apply_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            recovered(folder, train, tmp_path / "killed", gradual=GRADUAL)
+    assert [path.name for path in (tmp_path / "killed/work").iterdir()] == ["step-3"]
+    assert bytes_of(recovered(folder, train, tmp_path / "killed", gradual=GRADUAL)) == bytes_of(whole)
 
 
 def test_a_broken_mask_is_noticed(checkpoint, train, tmp_path):

@@ -11,7 +11,7 @@ from ingot.errors import InputError
 from ingot.planning.estimates import ESTIMATES, estimate
 from ingot.planning.experience import Experience, Needs
 from ingot.planning.plan import budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
-from ingot.settings.gguf import bytes_of
+from ingot.settings.frontier import bytes_of
 from ingot.workflow.build import open_build
 from ingot.workflow.chain import KINDS
 
@@ -44,6 +44,7 @@ def test_a_base_without_a_shape_is_an_error_that_says_where_to_put_it():
 def test_every_step_of_every_preset_fits_the_machine_that_it_names(preset):
     made = situation(preset, sources=[WORLD])
     left_out = {*KINDS} - {*made.build.settings.chain} | ({"pretrain"} if not made.build.pretrained else set())
+    left_out |= {"prune_candidate", "recover_candidate"}  # no preset has `frontier.prunings`
     steps = [(f"x:{rule}", rule, (made.build.served,)) for rule in sorted(set(ESTIMATES) - left_out)]
     assert reasons_against(made, lines_of(made, steps, Experience(ROOT / "none.json")), 10**15, here=False) == []
 

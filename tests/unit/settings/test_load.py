@@ -14,6 +14,8 @@ from ingot.settings.load import PRESETS, load, merge, preset_files, read_mapping
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = ["tiny", "llama-3.2-1b", "llama-3.1-8b", "llama-3.1-8b-24gb"]
 SOURCE = {"name": "a", "domain": "code", "path": "x.jsonl"}
+UNSTRUCTURED = {"structure": "unstructured", "ratios": {"feed_forward": 0.3}}
+GRADUAL = {"attention": 0, "feed_forward": 0.6, "until": 0.5, "every": 10}
 
 
 @pytest.fixture
@@ -210,6 +212,16 @@ def test_yaml_runs_no_code(tmp_path):
         ({"prune": {"ratios": {"attention": 0.6}}}, "2:4 is exactly one half"),
         ({"prune": {"ratios": {"blocks": 0.2}}}, "only the structure `blocks` drops any"),
         ({"prune": {"structure": "blocks"}}, "the structure `blocks` needs `blocks` above 0"),
+        ({"prune": {"structure": "unstructured"}}, "prune.ratios: nothing becomes zero"),
+        ({"recover": {"gradual": GRADUAL}}, "the zeros of '2:4' stay where they are"),
+        (
+            {"prune": UNSTRUCTURED, "recover": {"gradual": GRADUAL | {"feed_forward": 0.2}}},
+            r"gradual.feed_forward: 0.2 is less than prune.ratios.feed_forward \(0.3\)",
+        ),
+        (
+            {"prune": UNSTRUCTURED, "recover": {"gradual": GRADUAL | {"until": 9999}}},
+            "gradual.until: 9999 is after the last step",
+        ),
         ({"pretrain": {"shape": {"heads": 3}}}, r"`hidden` \(256\) must be a multiple of `heads` \(3\)"),
         ({"pretrain": {"shape": {"kv_heads": 3}}}, r"`heads` \(4\) must be a multiple of `kv_heads` \(3\)"),
         ({"modifiers": {"training": {"length": 4096}}}, "modifiers.training.length: 4096 is more than context"),

@@ -14,7 +14,7 @@ from ingot.settings.wording import alternatives, resolve
 
 ROOT = Path(__file__).resolve().parents[3]
 # Entries of lists and mappings, and a section of which any key is enough.
-ENTRIES = {"Source", "Fields", "Suite", "Gate", "Budget"}
+ENTRIES = {"Source", "Fields", "Suite", "Gate", "Budget", "Ratios", "Pruning"}
 
 
 def sections(of=Section):

@@ -1,0 +1,59 @@
+"""Settings of the search for a smaller base, and what that may take and lose."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from ingot.settings.compress import Pruning
+from ingot.settings.gguf import Quant
+from ingot.settings.section import Distinct, Name, Section, setting
+
+SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(KB|MB|GB|KiB|MiB|GiB)$")
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+Size = Annotated[str, Field(pattern=SIZE.pattern, json_schema_extra={"form": "a size such as 60MB or 1.5GB"})]
+
+
+def bytes_of(size: str) -> int:
+    """Return the bytes of a size."""
+    found = SIZE.match(size)
+    assert found  # the settings are checked
+    number, unit = found.groups()
+    return round(float(number) * UNITS[unit])
+
+
+class Budget(Section):
+    """What the released base may take and lose, for `make plan` and `make frontier`; null: it may take any."""
+
+    file: Size | None = setting("Packed file, such as 60MB", default=None)
+    memory: Size | None = setting("The model in memory, such as 90MB", default=None)
+    loss: float | None = setting(
+        "What its answers may lose against the last model before compression", default=None, unit="points", ge=0
+    )
+
+    @property
+    def is_set(self) -> bool:
+        """Whether anything is asked for. A loss of 0 is."""
+        return any(value is not None for value in self.model_dump().values())
+
+
+class Frontier(Section):
+    """`make frontier`: types of models of the chain are tried, for the best base within `budget`; null: no search."""
+
+    sources: Distinct[str] = setting(
+        "Models of the chain that are tried; empty: the last one before compression, and the last of all"
+    )
+    types: Distinct[Quant] = setting("llama.cpp types, and mixes of them, that are tried of each", min_length=1)
+    distilled: Distinct[Quant] = setting(
+        "Types that the last model before compression is trained for, by `distil.training`; empty: none"
+    )
+    prunings: dict[Name, Pruning] = setting(
+        "Ways to prune the last model before compression, by names of yours; `recover` trains each; {}: none"
+    )
+    questions: int = setting("Validation questions of each domain that are asked at most", unit="questions", ge=1)
+    max_token_loss: float = setting(
+        "How many fewer reference tokens a candidate that is asked may find likeliest than the model before",
+        unit="points",
+        gt=0,
+        le=100,
+    )
