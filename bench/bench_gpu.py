@@ -103,8 +103,8 @@ def jobs(preset: str, records: Path, folder: Path, steps: int) -> dict[str, Job]
         "adapt, smaller batches, base not quantised": adapter("whole", **smaller, quantization=None),
         "adapt by unsloth, smaller batches": adapter("unsloth", "unsloth", **smaller),
         "prune": compressed("prune", "pruned", settings={**settings["prune"], "calibration": few_texts}),
-        "recover": compressed("recover", "recovered", training=recovery, difficulties=adapt["difficulties"],
-                              dtype="bfloat16", seed=0),
+        "recover": compressed("recover", "recovered", training=recovery, gradual=None,
+                              difficulties=adapt["difficulties"], dtype="bfloat16", seed=0),
         "quantize_awq": compressed("quantize_awq", "packed", "scaled", scheme=awq["scheme"], group=awq["group"],
                                    calibration=few_texts, dtype="bfloat16"),
         "measure": (

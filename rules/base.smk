@@ -160,7 +160,7 @@ if BUILD.base_gate:
             **step(
                 chain=[kind.step for kind in CHAIN.kinds],
                 group=SETTINGS.quantize_awq.group,
-                pruned=BUILD.structures,
+                pruned={"prune": SETTINGS.prune.structure} if "prune" in CHAIN else {},
                 context=SETTINGS.context,
                 types=BUILD.types,
                 most_tokens=SETTINGS.cut_vocabulary and SETTINGS.cut_vocabulary.most,

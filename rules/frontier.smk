@@ -8,6 +8,8 @@ Inputs:   the models of the chain, results/data/{train,valid}.jsonl, the benchma
 Outputs:  results/frontier/{source}/{quant}.json        what each takes, and how its predictions differ from those before
           results/frontier/{source}/{quant}.asked.json  whether it is asked, or why not
           results/frontier/{source}/{quant}.jsonl       its answers to the validation prompts
+          results/types/{pruning}/pruned, recovered     the model before compression, pruned in that way, and recovered
+          results/types/{pruning}/*.json                what these two steps report
           results/frontier/speed.json                   how fast those that were asked are
           results/frontier/frontier.{json,svg}          all of it, and what was chosen
           results/frontier/chosen.json                  only what was chosen
@@ -31,11 +33,34 @@ if BUILD.candidates:
         wildcard_constraints:
             pruning="|".join(BUILD.prunings),
 
+        if BUILD.base_gate:
+
+            use rule check_base as check_prunings with:
+                output:
+                    verdict="results/gates/base/prunings.json",
+                log:
+                    "logs/check_prunings.log",
+                params:
+                    **step(
+                        chain=[],
+                        group="auto",
+                        pruned={
+                            f"frontier.prunings.{name}": pruning.structure
+                            for name, pruning in BUILD.prunings.items()
+                        },
+                        context=SETTINGS.context,
+                        types=BUILD.types,
+                        most_tokens=None,
+                    ),
+                message:
+                    "Check that the shape of the base allows the ways to prune"
+
         rule prune_candidate:
             input:
                 model=CHAIN.weights_of(BEFORE),
                 train="results/data/train.jsonl",
-                gate=BUILD.gates_up_to(BEFORE),
+                gate=BUILD.gates_up_to(BEFORE)
+                + (["results/gates/base/prunings.json"] if BUILD.base_gate else []),
                 code=code("ml", "compress/prune"),
             output:
                 pruned=directory("results/types/{pruning}/pruned"),

@@ -106,7 +106,7 @@ def pruning_problems(shape: Shape, key: str, structure: str, as_gguf: bool) -> I
     elif structure == "blocks" and as_gguf and kind in POSITIONAL:
         yield (
             f"{key}.structure: llama.cpp takes the kind of a block of a {kind} from its place, so none can be dropped;"
-            " set it to unstructured, or `gguf: null`"
+            f" {'set it to unstructured, or `gguf: null`' if key == 'prune' else 'leave it out'}"
         )
 
 

@@ -1,7 +1,7 @@
 """Draw the plots of a build. Each `draw_` function returns a function that draws on the axes that it is given."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import hypot
 from typing import Any
@@ -242,10 +242,11 @@ def draw_sizes(models: Sequence[Sized]) -> Draw:
     return draw
 
 
-def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
+def draw_frontier(rows: Sequence[Report], before: Report, prunings: Collection[str]) -> Draw:
     """Draw what candidates take in memory, and how many validation prompts they answer right; a star is the chosen one.
 
-    Candidates that were not asked are not shown. A line is the model `before` compression.
+    Candidates that were not asked are not shown. A line is the model `before` compression. `prunings` are the names of
+    ways to prune.
     """
 
     def draw(axes: Any) -> None:
@@ -255,7 +256,7 @@ def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
             axes.set_axis_off()
             return
         sources = list(dict.fromkeys(row["recipe"].rpartition("-")[0] for row in rows))
-        markers = dict(zip(sources, itertools.cycle("osD^v"), strict=False))
+        markers = dict(zip(sources, itertools.cycle("osD^vP<>Xphd"), strict=False))
         models = []
         for row in asked:
             source, _, quant = row["recipe"].rpartition("-")
@@ -274,7 +275,7 @@ def draw_frontier(rows: Sequence[Report], before: Report) -> Draw:
         axes.set_ylabel(f"right answers to {asked[0]['of']:,} validation prompts, % (higher is better)")
         label_points(axes, models, [100 * model.right["share"] for model in models])
         for source, marker in markers.items():
-            axes.plot([], [], marker, color=GGUF, label=made_by(source))
+            axes.plot([], [], marker, color=GGUF, label=made_by(source, prunings))
         axes.plot([], [], "|", color=GUIDE, label="95 % interval")
         if any(row["chosen"] for row in asked):
             axes.plot([], [], "*", color=GGUF, markersize=12, label="chosen")
@@ -310,8 +311,10 @@ def draw_changes(models: Sequence[Report], shares: Callable[[Report, bool], list
     return draw
 
 
-def made_by(source: str) -> str:
+def made_by(source: str, prunings: Collection[str]) -> str:
     """Say how the candidates of a source came about."""
+    if source in prunings:
+        return f"pruned as {source}, and recovered"
     return "trained for its type (distil)" if source == "distil" else f"made from {source}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ingot.inference.divergence import LIKELIEST
 from ingot.io.tensors import SHARD_BYTES
 from ingot.planning.weights import BYTES, Weights
-from ingot.settings.compress import Prune, blocks_dropped
+from ingot.settings.compress import Gradual, Prune, blocks_dropped
 from ingot.settings.training import Calibration, FullTraining, LoraTraining, steps_of
 from ingot.workflow.build import Build
 
@@ -300,8 +300,19 @@ def pruned_as(s: Situation, settings: Prune) -> Estimate:
 
 def recover(s: Situation, _: Wildcards) -> Estimate:
     """Estimate the training after pruning."""
-    # Which weights are kept takes a byte for each weight of the blocks.
-    return full(s, s.build.settings.recover.training, s.build.settings.merge.dtype, s.weights.in_blocks)
+    return recovered(s, s.build.settings.recover.gradual)
+
+
+def recover_candidate(s: Situation, wildcards: Wildcards) -> Estimate:
+    """Estimate the training after one of the ways to prune that a search tries."""
+    return recovered(s, s.build.prunings[wildcards[0]].gradual)
+
+
+def recovered(s: Situation, gradual: Gradual | None) -> Estimate:
+    """Estimate the training after pruning, with zeros whose number grows or not."""
+    # Which weights are kept takes a byte for each weight of the blocks. The smallest of a matrix are found by sorting.
+    held = s.weights.in_blocks + (20 * s.weights.largest if gradual else 0)
+    return full(s, s.build.settings.recover.training, s.build.settings.merge.dtype, held)
 
 
 def quantize_awq(s: Situation, _: Wildcards) -> Estimate:
@@ -498,7 +509,7 @@ ESTIMATES: dict[str, Callable[[Situation, Wildcards], Estimate]] = {
     "quantize_model": quantize,
     "measure_before": measure_gguf,
     "prune_candidate": prune_candidate,
-    "recover_candidate": recover,
+    "recover_candidate": recover_candidate,
     "screen_candidate": screen_candidate,
     "ask_candidate": ask_candidate,
     "time_candidates": time_candidates,

@@ -220,9 +220,14 @@ def advice(rule: str) -> str:
         )
     if rule == "distil":
         return "lower `batch` and raise `accumulation`, or lower `length`"
-    if rule in ("recover", "pretrain"):
-        without = ", or leave `prune` and `recover` out of the chain" if rule == "recover" else ""
+    if rule in ("recover", "recover_candidate", "pretrain"):
+        without = {
+            "recover": ", or leave `prune` and `recover` out of the chain",
+            "recover_candidate": ", or leave `frontier.prunings` empty",
+        }.get(rule, "")
         return f"set `optimizer: adamw_8bit`, or lower `batch` and raise `accumulation`{without}"
+    if rule == "prune_candidate":
+        return "take a smaller base, or leave `frontier.prunings` empty"
     if rule in ("read", "filter", "score", "sign"):
         return "cut the source into more `parts`"
     return "lower `measure.batch`" if rule.startswith(("measure", "ask")) else "take a smaller base, or less data"

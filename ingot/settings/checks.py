@@ -108,14 +108,15 @@ def of_pruning(
         yield f"{key}.ratios: 2:4 is exactly one half everywhere; leave the ratios at 0, or use `unstructured`"
     if structure == "blocks" and (of_weights or not ratios.blocks):
         yield f"{key}.ratios: the structure `blocks` needs `blocks` above 0, and the other ratios at 0"
-    if structure == "unstructured" and not of_weights and not gradual:
-        yield f"{key}.ratios: nothing becomes zero; set one of them above 0"
+    grows = gradual and (gradual.attention or gradual.feed_forward)
+    if structure == "unstructured" and not of_weights and not grows:
+        yield f"{key}.ratios: nothing becomes zero; set one of them above 0, or one of {key_of_gradual}"
     if structure != "blocks" and ratios.blocks:
         yield f"{key}.ratios.blocks: only the structure `blocks` drops any; leave it at 0, or take that"
     if not gradual:
         return
     if structure != "unstructured":
-        yield f"{key_of_gradual}: the zeros of {structure!r} stay where they are; set {key}.structure to `unstructured`"
+        yield f"{key_of_gradual}: only if {key}.structure is `unstructured` may the number of zeros grow; set null"
     for part in ("attention", "feed_forward"):
         first, last = getattr(ratios, part), getattr(gradual, part)
         if last < first:

@@ -34,27 +34,27 @@ class Prune(Section):
 
 
 class Gradual(Section):
-    """Zeros that become more while the pruned model is trained: the smallest weights of each matrix go."""
+    """A number of zeros that grows while the pruned model is trained: the smallest weights of each matrix go."""
 
     attention: float = setting("Share of zeros in attention at the end", ge=0, lt=1)
     feed_forward: float = setting("Share of zeros in feed-forward blocks at the end", ge=0, lt=1)
-    until: Steps = setting("Step from which on their number stays; below 1: a share of all steps", unit="steps")
-    every: int = setting("Steps from one time that weights go to the next", unit="steps", ge=1)
+    until: Steps = setting("Step at which it is reached; below 1: a share of all steps", unit="steps")
+    every: int = setting("Steps from one time to the next", unit="steps", ge=1)
 
 
 class Recover(Section):
     """Training of the pruned model with its zeros held."""
 
-    gradual: Gradual | None = setting("Zeros that become more in the training; null: they stay as they are")
+    gradual: Gradual | None = setting("How the number of zeros grows in the training; null: it stays as it is")
     training: FullTraining
 
 
 class Pruning(Section):
-    """A way to prune that the search tries. Everything else is as in `prune` and `recover`."""
+    """A way to prune that the search tries. What it does not say itself is as in `prune` and `recover`."""
 
-    structure: Structure = setting("As in `prune`")
-    ratios: Ratios = setting("As in `prune`", default=Ratios())
-    gradual: Gradual | None = setting("As in `recover`", default=None)
+    structure: Structure = setting("What `prune.structure` may be")
+    ratios: Ratios = setting("Shares as `prune.ratios` has them, whatever those are", default=Ratios())
+    gradual: Gradual | None = setting("What `recover.gradual` may be, whatever that is", default=None)
 
 
 class DistilTraining(FullTraining):

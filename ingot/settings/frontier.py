@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ingot.settings.compress import Pruning
 from ingot.settings.gguf import Quant
-from ingot.settings.section import Distinct, Name, Section, setting
+from ingot.settings.section import Distinct, FileName, Section, setting
 
 SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(KB|MB|GB|KiB|MiB|GiB)$")
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -47,7 +47,7 @@ class Frontier(Section):
     distilled: Distinct[Quant] = setting(
         "Types that the last model before compression is trained for, by `distil.training`; empty: none"
     )
-    prunings: dict[Name, Pruning] = setting(
+    prunings: dict[FileName, Pruning] = setting(
         "Ways to prune the last model before compression, by names of yours; `recover` trains each; {}: none"
     )
     questions: int = setting("Validation questions of each domain that are asked at most", unit="questions", ge=1)

@@ -190,6 +190,9 @@ def unknown_key(key: str, place: Place) -> str:
     choices = [resolve(choice) for choice in alternatives(place.node)]
     words = [word for choice in choices for word in sorted(choice.get("properties", {}))]
     words += [word for choice in choices for word in choice.get("propertyNames", {}).get("enum", [])]
+    forms = [choice["propertyNames"]["form"] for choice in choices if "form" in choice.get("propertyNames", {})]
+    if forms:
+        return f"{place.key}: {key!r} is no key here; {forms[0]} is needed"
     return f"{place.key}: unknown key {key!r}{guess(key, words)}; allowed: {', '.join(words) or 'only texts'}"
 
 

@@ -37,18 +37,24 @@ def advice(chosen: str, before: str, prunings: dict[str, Any]) -> str:
     """Say what to write into the configuration to release what was chosen."""
     source, _, quant = chosen.rpartition("-")
     start = before if source == "distil" or source in prunings else source
-    last = "leave `chain` empty" if start == "base" else f"let `chain` end with the step that makes {start}"
+    further = {"distil": ["distil"]}.get(source, ["prune", "recover"] if source in prunings else [])
+    if start == "base":
+        last = f"set `chain: [{', '.join(further)}]`"
+    elif further:
+        last = f"let `chain` end with the step that makes {start}, then {' and '.join(f'`{step}`' for step in further)}"
+    else:
+        last = f"let `chain` end with the step that makes {start}"
+    settings, gates = [f"gguf: {{types: {'[F16]' if quant == 'F16' else f'[F16, {quant}]'}, serve: {quant}}}"], ["gguf"]
     if source == "distil":
-        last = f"{last}, but for `distil` after it, set `distil: {{type: {quant}}}`"
+        settings.append(f"distil: {{type: {quant}}}")
     if source in prunings:
-        pruning = prunings[source]
-        gradual = pruning.pop("gradual")
-        last = f"{last}, but for `prune` and `recover` after it, set `prune: {json.dumps(pruning)}`"
-        last += f" and `recover: {{gradual: {json.dumps(gradual)}}}`" if gradual else ""
-    types = "[F16]" if quant == "F16" else f"[F16, {quant}]"
+        pruning = dict(prunings[source])
+        gradual = {"gradual": pruning.pop("gradual")}
+        settings += [f"prune: {json.dumps(pruning)}", f"recover: {json.dumps(gradual)}"]
+    gates = [*further, *gates]
     return (
-        f"To release it: {last}, and set `gguf: {{types: {types}, serve: {quant}}}`. gates.gguf and, for `distil`,"
-        " gates.distil may have to allow what the budget does."
+        f"To release it: {last}, and set {', '.join(f'`{one}`' for one in settings)}. What the budget allows,"
+        f" {' and '.join(f'gates.{gate}' for gate in gates)} may have to allow, too."
     )
 
 

@@ -1,20 +1,25 @@
-"""Count the zeros of a model, keep them zero through training, and let them become more in its course."""
+"""Count the zeros of a model, keep them zero through training, and let their number grow in its course."""
 
+import re
 from typing import Any
 
+from ingot.errors import InputError
 from ingot.settings.compress import Gradual
 from ingot.settings.training import steps_of
 
-PARTS = {"attention": "self_attn", "feed_forward": "mlp"}
+PARTS = {"attention": r".*self_attn.*_proj", "feed_forward": r".*mlp.*_proj"}
+"""The layers whose weights may become zero, by the part of the model: what their names match."""
+
+
+def part_of(name: str) -> str:
+    """Return the part of a model that a matrix belongs to, by the name of its parameter; "" if it is in none."""
+    layer = name.removesuffix(".weight")
+    return next((part for part, pattern in PARTS.items() if re.fullmatch(pattern, layer)), "")
 
 
 def pruned_matrices(model: Any) -> dict[str, Any]:
     """Find the weight matrices of attention and feed-forward blocks: {name: matrix}."""
-    return {
-        name: parameter
-        for name, parameter in model.named_parameters()
-        if parameter.dim() == 2 and any(part in name for part in PARTS.values())
-    }
+    return {name: one for name, one in model.named_parameters() if one.dim() == 2 and part_of(name)}
 
 
 def shares(model: Any) -> dict[str, float]:
@@ -22,7 +27,8 @@ def shares(model: Any) -> dict[str, float]:
     counts = {part: [0, 0] for part in (*PARTS, "all")}
     for name, parameter in model.named_parameters():
         zeros, size = int((parameter == 0).sum()), parameter.numel()
-        for part in [p for p, name_part in PARTS.items() if name_part in name and parameter.dim() == 2] + ["all"]:
+        inside = part_of(name) if parameter.dim() == 2 else ""
+        for part in (inside, "all") if inside else ("all",):
             counts[part][0] += zeros
             counts[part][1] += size
     return {part: round(zeros / size, 4) for part, (zeros, size) in counts.items() if size}
@@ -36,20 +42,24 @@ def is_two_of_four(matrix: Any) -> bool:
 class Mask:
     """Remembers where a model's matrices are zero, and puts the zeros back after every optimizer step.
 
-    With `gradual`, they become more in the course of a training of so many `steps`: fast at first, then ever slower
+    With `gradual`, their number grows in the course of a training of so many `steps`: fast at first, then ever slower
     (Zhu and Gupta 2017, arXiv:1710.01878). The smallest weights of each matrix go.
     """
 
     def __init__(self, model: Any, gradual: Gradual | None = None, steps: int = 0) -> None:
-        """Remember the zeros that the model has now."""
+        """Remember the zeros that the model has now. InputError if there are no matrices whose zeros can grow."""
         self.matrices, self.gradual = pruned_matrices(model), gradual
+        if gradual and not self.matrices:
+            raise InputError("recover.gradual: this model has no layers of known names to prune; set it to null")
         self.last = steps_of(gradual.until, steps) if gradual else 0
-        self.remember()
-        self.first = {name: 1 - float(kept.float().mean()) for name, kept in self.kept.items()}
-
-    def remember(self) -> None:
-        """Remember the zeros that the model has now, and no others."""
         self.kept = {name: matrix != 0 for name, matrix in self.matrices.items()}
+        self.first = {name: 1 - int(kept.count_nonzero()) / kept.numel() for name, kept in self.kept.items()}
+
+    def go_on(self) -> None:
+        """Remember the zeros that have come since, in a training that was killed, as well."""
+        if self.gradual:
+            for name, matrix in self.matrices.items():
+                self.kept[name] &= matrix != 0
 
     def apply(self, step: int = 0) -> None:
         """Set the remembered zeros to zero again, and others where more are due after so many steps."""
@@ -66,8 +76,8 @@ class Mask:
 
     def wanted(self, name: str, step: int) -> float:
         """Return the share of zeros that a matrix has after so many steps."""
-        (share,) = (getattr(self.gradual, part) for part, name_part in PARTS.items() if name_part in name)
-        return float(max(self.first[name], share + (self.first[name] - share) * (1 - step / self.last) ** 3))
+        first, last = self.first[name], getattr(self.gradual, part_of(name))
+        return float(max(first, last + (first - last) * (1 - step / self.last) ** 3))
 
     def broken(self) -> int:
         """Count the weights that were zero and are not zero now."""

@@ -161,12 +161,6 @@ class Build:
         one = self.prunings[pruning]
         return self.settings.prune.model_copy(update={"structure": one.structure, "ratios": one.ratios})
 
-    @property
-    def structures(self) -> dict[str, str]:
-        """What may be zero, or dropped, by the key of the settings that say it."""
-        of_chain: dict[str, str] = {"prune": self.settings.prune.structure} if "prune" in self.chain else {}
-        return of_chain | {f"frontier.prunings.{name}": one.structure for name, one in self.prunings.items()}
-
     def weights_of(self, source: str) -> str:
         """Return the folder with the weights of a model that GGUF files are made from."""
         return f"results/types/{source}/recovered" if source in self.prunings else self.chain.weights_of(source)
@@ -376,9 +370,9 @@ def type_problems(settings: Settings, chain: Chain) -> list[str]:
         if name not in whole
     ]
     lines += [
-        f"frontier.prunings.{name}: there is a model of this name; choose another"
+        f"frontier.prunings.{name}: models of chains are called so; choose another name"
         for name in (settings.frontier.prunings if settings.frontier else {})
-        if name in (*chain.models, "distil")
+        if name in ("base", "distil", *(kind.model for kind in KINDS.values()))
     ]
     if "distil" in chain and settings.distil.type not in settings.gguf.types:
         lines.append(f"distil.type: {settings.distil.type} is not in gguf.types; add it there")

@@ -42,6 +42,7 @@ def ledger():
             "artifact": artifact,
             "path": f"results/{artifact}",
             "bytes": size,
+            "weights": 3_410_176,
             "bits_per_weight": round(size * 8 / 3_410_176, 3),
             "zeros": 0.46,
             "parent": parent,

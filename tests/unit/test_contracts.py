@@ -38,6 +38,7 @@ gguf: {types: [F16, IQ2_XXS, MIX_3_00], serve: IQ2_XXS}
 ask_suite: {models: [merged]}
 """
 SEARCH = """
+base: {kind: local, model: some/folder}
 frontier:
   types: [Q8_0]
   distilled: [MIX_2_50]

@@ -11,7 +11,7 @@ from ingot.training import sparsity
 from ingot.training.depth import drop_blocks
 from ingot.training.oneshot import calibration_rows, oneshot
 
-TARGETS = {"attention": r"re:.*self_attn.*_proj$", "feed_forward": r"re:.*mlp.*_proj$"}
+TARGETS = {part: f"re:{pattern}$" for part, pattern in sparsity.PARTS.items()}
 
 
 def recipe(settings: Prune) -> list[tuple[type, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Train a pruned model further to win back what pruning lost. Its zeros stay zeros, and may become more."""
+"""Train a pruned model further to win back what pruning lost. Its zeros stay zeros, and their number may grow."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def recover(
     conversations = [chat.encode(tokenizer, r["instruction"], r["response"]) for r in records]
     rows = packed_rows(conversations, training.length, tokenizer.pad_token_id)
     mask = sparsity.Mask(network, gradual, training.steps)
-    losses = fit(network, rows, training, "recover", work, mask.apply, begin=mask.remember)
+    losses = fit(network, rows, training, "recover", work, mask.apply, begin=mask.go_on)
     if broken := mask.broken():
         raise RuntimeError(f"{broken} pruned weights are no longer zero")
     network.to(getattr(torch, dtype)).save_pretrained(recovered)

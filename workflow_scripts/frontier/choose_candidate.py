@@ -92,4 +92,5 @@ def choose_candidate(
     }
     write_json(table, {**found, "candidates": rows})
     title = f"What {compared_with} becomes in few bytes, and how well it answers then"
-    plot.write_text(picture(draw_frontier(rows, reference), title, SIZES_WIDTH, SIZES_HEIGHT), encoding="utf-8")
+    drawn = picture(draw_frontier(rows, reference, prunings), title, SIZES_WIDTH, SIZES_HEIGHT)
+    plot.write_text(drawn, encoding="utf-8")

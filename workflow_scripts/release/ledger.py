@@ -62,15 +62,15 @@ def quality(reports: dict[str, Path], name: str) -> dict[str, float | None]:
     return {"perplexity": measured["perplexity"], "exact_match": measured["exact_match"]["all"]["share"]}
 
 
-def make_row(name: str, path: Path, parent: Row | None, base: int, figures: dict[str, float | None]) -> Row:
+def make_row(name: str, path: Path, parent: Row | None, below: int, figures: dict[str, float | None]) -> Row:
     """Make the row of an artifact.
 
-    Its bits are per weight of the model that it is: of its own, of its parent where it is packed, and of a `base` of so
-    many weights where it is added to that.
+    Its bits are per weight of the model that it is: of its own, of its parent where it is packed, and of the model
+    `below` of so many weights where it is added to that.
     """
     size = tree_bytes(path)
     zeros, counted = zeros_of(path)
-    weights = (counted or parent["weights"]) if parent else base
+    weights = (counted or parent["weights"]) if parent else below
     ratio = round(size / parent["bytes"], 4) if parent else None
     saves_little = ratio is not None and ratio > 1 - SMALL_GAIN
     return {
@@ -104,9 +104,10 @@ def ledger(
     """
     report_of = dict(zip(measured, reports, strict=True))
     rows: dict[str, Row] = {}
-    base = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored once, and count once
+    below = checkpoint_zeros(artifacts[names.index("base")])[1]  # tied embeddings are stored once, and count once
     for name, path, parent in zip(names, artifacts, parents, strict=True):
         parent_row = rows[parent] if parent else None
-        rows[name] = make_row(name, path, parent_row, base, quality(report_of, name))
+        rows[name] = make_row(name, path, parent_row, below, quality(report_of, name))
+        below = rows[name]["weights"]  # adapters are added to the base, and modifiers to what GGUF files hold
     write_json(table, list(rows.values()))
     markdown.write_text(page_of("ledger.md", ledger=list(rows.values())), encoding="utf-8")

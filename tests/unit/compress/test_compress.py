@@ -7,6 +7,7 @@ import torch
 from llmcompressor.core import active_session
 from transformers import AutoModelForCausalLM
 
+from ingot.errors import InputError
 from ingot.io.records import read_json, write_records
 from ingot.settings.compress import Gradual, Prune
 from ingot.settings.training import Calibration, FullTraining
@@ -94,7 +95,7 @@ GRADUAL = Gradual(attention=0.2, feed_forward=0.6, until=6, every=2)
 
 
 @pytest.mark.parametrize("first", [0, 0.3])
-def test_zeros_become_more_in_the_course_of_recovery_and_stay(checkpoint, train, tmp_path, first):
+def test_the_number_of_zeros_grows_in_the_course_of_recovery(checkpoint, train, tmp_path, first):
     ratios = NONE | {"feed_forward": first}
     folder = pruned(checkpoint, train, tmp_path, structure="unstructured", ratios=ratios)
     assert read_json(tmp_path / "report.json")["zeros"]["feed_forward"] == pytest.approx(first, abs=0.001)
@@ -107,7 +108,7 @@ def test_zeros_become_more_in_the_course_of_recovery_and_stay(checkpoint, train,
         assert (matrix[before[name] == 0] == 0).all()
 
 
-def test_zeros_become_more_fast_at_first_and_never_fewer(checkpoint):
+def test_the_number_of_zeros_grows_fast_at_first_and_never_falls(checkpoint):
     model = load(checkpoint)
     mask = sparsity.Mask(model, Gradual(attention=0, feed_forward=0.8, until=0.5, every=1), steps=20)
     name = next(name for name in mask.matrices if "mlp" in name)
@@ -154,6 +155,19 @@ def test_a_broken_mask_is_noticed(checkpoint, train, tmp_path):
     assert mask.broken() > 0
     mask.apply()
     assert mask.broken() == 0
+
+
+def test_zeros_that_were_lost_before_a_kill_are_noticed_after_it(checkpoint, train, tmp_path):
+    mask = sparsity.Mask(model := load(pruned(checkpoint, train, tmp_path)))
+    with torch.no_grad():
+        next(iter(mask.matrices.values())).add_(1)  # as a damaged state would hold them
+    mask.go_on()
+    assert mask.broken() > 0 and sparsity.shares(model)["all"] < 0.5
+
+
+def test_a_model_without_layers_of_known_names_is_refused():
+    with pytest.raises(InputError, match="recover.gradual: this model has no layers of known names"):
+        sparsity.Mask(torch.nn.Linear(4, 4), GRADUAL, steps=8)
 
 
 def test_two_of_four_knows_a_group_with_three():

@@ -47,7 +47,7 @@ BEFORE = {"model": "merged", "share": 0.76}
         draw_reliability(system()["reliability"]),
         draw_rounds(stages()),
         draw_sizes(MODELS),
-        draw_frontier(CANDIDATES, BEFORE),
+        draw_frontier(CANDIDATES, BEFORE, []),
     ],
 )
 def test_the_same_data_give_the_same_whole_svg(draw):
@@ -58,10 +58,10 @@ def test_the_same_data_give_the_same_whole_svg(draw):
 
 
 def test_the_frontier_shows_what_was_asked_and_says_if_nothing_was():
-    drawn = figure(draw_frontier(CANDIDATES, BEFORE))
+    drawn = figure(draw_frontier(CANDIDATES, BEFORE, []))
     assert all(text in drawn for text in ("made from merged", "made from awq", "chosen", "merged in 16 bits, 76.0 %"))
     assert "IQ1_M" not in drawn
-    assert "no candidate was asked" in figure(draw_frontier(CANDIDATES[2:], BEFORE))
+    assert "no candidate was asked" in figure(draw_frontier(CANDIDATES[2:], BEFORE, []))
 
 
 def test_a_picture_stands_alone():

@@ -10,7 +10,7 @@ from helpers.workspaces import ENVIRONMENT, ROOT, clone_of
 from ingot.errors import InputError
 from ingot.planning.estimates import ESTIMATES, estimate
 from ingot.planning.experience import Experience, Needs
-from ingot.planning.plan import budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
+from ingot.planning.plan import advice, budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
 from ingot.settings.frontier import bytes_of
 from ingot.workflow.build import open_build
 from ingot.workflow.chain import KINDS
@@ -40,11 +40,28 @@ def test_a_base_without_a_shape_is_an_error_that_says_where_to_put_it():
         situation("llama-3.2-1b", base=base)
 
 
+def test_ways_to_prune_are_planned_as_what_they_are():
+    gradual = {"attention": 0, "feed_forward": 0.5, "until": 0.5, "every": 10}
+    prunings = {
+        "half": {"structure": "2:4"},
+        "slow": {"structure": "unstructured", "gradual": gradual},
+        "shallow": {"structure": "blocks", "ratios": {"blocks": 0.25}},
+    }
+    made = situation("llama-3.2-1b", sources=[WORLD], frontier={"prunings": prunings})
+    half, slow, shallow = (ESTIMATES["prune_candidate"](made, (name,)) for name in prunings)
+    assert half == slow == ESTIMATES["prune"](made, ())
+    assert shallow.operations > 2 * half.operations, "every block is tried"
+    recoveries = [ESTIMATES["recover_candidate"](made, (name,)) for name in prunings]
+    assert recoveries[0] == recoveries[2] == ESTIMATES["recover"](made, ())
+    assert recoveries[1].gpu_memory_bytes > recoveries[0].gpu_memory_bytes
+    assert "frontier.prunings" in advice("recover_candidate") and "frontier.prunings" in advice("prune_candidate")
+
+
 @pytest.mark.parametrize("preset", SHIPPED)
 def test_every_step_of_every_preset_fits_the_machine_that_it_names(preset):
     made = situation(preset, sources=[WORLD])
     left_out = {*KINDS} - {*made.build.settings.chain} | ({"pretrain"} if not made.build.pretrained else set())
-    left_out |= {"prune_candidate", "recover_candidate"}  # no preset has `frontier.prunings`
+    left_out |= {"prune_candidate", "recover_candidate"}  # no preset has `frontier.prunings`: see below
     steps = [(f"x:{rule}", rule, (made.build.served,)) for rule in sorted(set(ESTIMATES) - left_out)]
     assert reasons_against(made, lines_of(made, steps, Experience(ROOT / "none.json")), 10**15, here=False) == []
 

@@ -213,7 +213,20 @@ def test_yaml_runs_no_code(tmp_path):
         ({"prune": {"ratios": {"blocks": 0.2}}}, "only the structure `blocks` drops any"),
         ({"prune": {"structure": "blocks"}}, "the structure `blocks` needs `blocks` above 0"),
         ({"prune": {"structure": "unstructured"}}, "prune.ratios: nothing becomes zero"),
-        ({"recover": {"gradual": GRADUAL}}, "the zeros of '2:4' stay where they are"),
+        ({"recover": {"gradual": GRADUAL}}, "only if prune.structure is `unstructured` may the number"),
+        (
+            {"prune": {"structure": "unstructured"}, "recover": {"gradual": GRADUAL | {"feed_forward": 0}}},
+            "prune.ratios: nothing becomes zero; set one of them above 0, or one of recover.gradual",
+        ),
+        (
+            {"frontier": {"prunings": {"half": {"structure": "2:4", "ratios": {"attention": 0.6}}}}},
+            "frontier.prunings.half.ratios: 2:4 is exactly one half",
+        ),
+        (
+            {"frontier": {"prunings": {"half": {"structure": "2:4", "gradual": GRADUAL}}}},
+            "half.gradual: only if frontier.prunings.half.structure is `unstructured`",
+        ),
+        ({"frontier": {"prunings": {"Half": {"structure": "2:4"}}}}, "prunings: 'Half' is no key here; a name of"),
         (
             {"prune": UNSTRUCTURED, "recover": {"gradual": GRADUAL | {"feed_forward": 0.2}}},
             r"gradual.feed_forward: 0.2 is less than prune.ratios.feed_forward \(0.3\)",
