@@ -19,7 +19,8 @@ LIMITS = {
     "min_interval_gap": ("interval_gap", -1, "a larger gain, or more benchmark items for a narrower interval"),
     "max_p_value": ("p_value", 1, "a larger gain, or more benchmark items"),
     "max_forgetting": ("forgetting", 1, "more rehearsal, a lower learning rate, or fewer steps"),
-    "max_unstopped": ("unstopped", 1, "check the end token in training and in the conversion; raise `longest`"),
+    # Answers that repeat themselves are those of a model that has not learned enough.
+    "max_unstopped": ("unstopped", 1, "train longer, check the end token, or raise `measure.longest`"),
     "max_more_unstopped": ("more_unstopped", 1, "a milder setting of this step, or longer recovery; raise `longest`"),
     "max_token_mismatches": ("token_mismatches", 1, "the pre-tokenizer of the GGUF is not that of the checkpoint"),
 }
