@@ -63,12 +63,15 @@ def at_equal(rows: Sequence[Row], key: str, size: int) -> float | None:
 
 
 def table_of(rows: Sequence[Row]) -> str:
-    """Write the table of all candidates that were asked, way by way."""
-    dense = [row for row in rows if source_of(row) == FURTHER]
+    """Write the table of all candidates, way by way. Of one that was not asked it says why."""
+    dense = [row for row in rows if source_of(row) == FURTHER and row["of"]]
     lines = []
     for row in rows:
-        share = row["right"] / row["of"]
         cells = [source_of(row), row["recipe"].rpartition("-")[2], f"{row['file_bytes']:,}", f"{row['memory_bytes']:,}"]
+        if not row["of"]:
+            lines.append([*cells, row["not_asked"], "", ""])
+            continue
+        share = row["right"] / row["of"]
         cells.append(f"{share:.1%} ({row['interval'][0]:.1%} to {row['interval'][1]:.1%})")
         for key in ("file_bytes", "memory_bytes"):
             rival = None if source_of(row) == FURTHER else at_equal(dense, key, row[key])
@@ -80,8 +83,8 @@ def table_of(rows: Sequence[Row]) -> str:
         "packed, bytes",
         "in memory, bytes",
         "right",
-        "dense, packed alike",
-        "dense, in memory alike",
+        "dense, packed",
+        "dense, in memory",
     ]
     align = ("left", "left", *["right"] * 5)
     return str(tabulate(lines, heads, tablefmt="github", colalign=align, disable_numparse=True))
@@ -116,9 +119,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     found = json.loads((options.build / "results/frontier/frontier.json").read_text(encoding="utf-8"))
-    rows = sorted(
-        (row for row in found["candidates"] if row["of"]), key=lambda row: (source_of(row), row["file_bytes"])
-    )
+    rows = sorted(found["candidates"], key=lambda row: (source_of(row), row["file_bytes"]))
     if FURTHER not in map(source_of, rows):
         raise SystemExit(f"{options.build}: the search has no pruning called `{FURTHER}` to compare others with")
     table = table_of(rows)
@@ -129,7 +130,9 @@ def main() -> None:
         facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "cores": os.cpu_count(), "settings": settings.strip()}
         head = HEAD.format(**facts, before=before["model"], share=before["share"], of=before["of"])
         PAGE.write_text(f"{head}\n{table}\n", encoding="utf-8")
-        PICTURE.write_text(picture(draw(rows), "What pruning buys at equal bytes"), encoding="utf-8")
+        PICTURE.write_text(
+            picture(draw([row for row in rows if row["of"]]), "What pruning buys at equal bytes"), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":
