@@ -31,7 +31,8 @@ HEAD = """# How far off the plan is
 
 Written by `python bench/bench_plan.py PRESET BUILD LEARNED --write`. "Before" is what the plan says of the steps of a
 build from configurations alone. "After" is what it says once it has learned from one other build of the preset on that
-machine. An error is the difference to what was measured, as a share of that.
+machine. An error is the difference to what was measured, as a share of that. Before, the sizes of models are exact, and
+those of answers and records are guesses: nobody knows how long they will be.
 """
 Row = dict[str, Any]
 
