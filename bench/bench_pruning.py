@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from ingot.pages.figures import CHECKPOINT, CONFIDENCE, GGUF, GUIDE, INK, RECORDS, SYSTEM, picture  # noqa: E402
+from ingot.pages.plots import scale_bytes  # noqa: E402
 
 PAGE, PICTURE = ROOT / "docs/bench-pruning.md", ROOT / "docs/pictures/bench-pruning.svg"
 FURTHER = "further"
@@ -96,18 +97,18 @@ def draw(rows: Sequence[Row]) -> Any:
     def on(axes: Any) -> None:
         for source, colour in zip(dict.fromkeys(map(source_of, rows)), COLOURS, strict=False):
             mine = sorted((row for row in rows if source_of(row) == source), key=lambda row: row["file_bytes"])
-            places = [row["file_bytes"] / 1e6 for row in mine]
+            places = [row["file_bytes"] for row in mine]
             heights = [100 * row["right"] / row["of"] for row in mine]
             reach = [[h - 100 * r["interval"][0] for h, r in zip(heights, mine, strict=True)],
                      [100 * r["interval"][1] - h for h, r in zip(heights, mine, strict=True)]]  # fmt: skip
             style = "--" if source == FURTHER else "-"
             axes.errorbar(places, heights, reach, color=colour, alpha=0.25, linewidth=1, fmt="none")
             axes.plot(places, heights, f"o{style}", color=colour, label=source, markersize=4, linewidth=1)
-        axes.set_xscale("log")
-        axes.set_xlabel("packed, MB, log scale (further left is better)")
+        scale_bytes(axes, [row["file_bytes"] for row in rows])
+        axes.set_xlabel("packed, log scale (further left is better)")
         axes.set_ylabel("right answers, % (higher is better)")
         axes.grid(color=GUIDE, alpha=0.2)
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(fontsize=7, frameon=False, loc="lower right")
 
     return on
 

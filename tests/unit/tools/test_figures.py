@@ -62,6 +62,7 @@ def test_what_a_search_found_is_on_the_page_of_its_preset(here):
     row = {"file_bytes": 1_324_948, "kl": 0.4, "token_loss": {"mean": 0.65}, "tokens_per_second": 91.5, "chosen": False}
     found = {
         "preset": "tiny", "budget": {"file": None, "memory": None, "loss": 0}, "chosen": "awq-Q2_K", "looks": 11,
+        "prunings": {"half": {"structure": "2:4"}},
         "before": {"model": "merged", "memory_bytes": 6_854_912, "right": 470, "of": 658},
         "candidates": [row | chosen | {"against": against}, row | beaten],
     }  # fmt: skip
@@ -80,6 +81,7 @@ def test_what_a_search_found_is_on_the_page_of_its_preset(here):
     )
     assert "| merged-Q2_K | 1,324,948 | 1,406,209 | 20.5 % | 0.400 | 0.7 |  | | | no better |" in page
     assert "awq-Q2_K gains -0.5 points (-2.0 to +1.0) against merged" in page
+    assert '\n\n- `half` is merged, pruned and recovered with `{"structure": "2:4"}`.\n\n' in page
     (here / "config.yaml").write_text("# a comment\npreset: tiny\nbudget: {loss: 0}\n")
     tool.write_search(tool.read_frontier(), "tiny-frontier")
     alone = (here / "docs/tiny-frontier.md").read_text()
