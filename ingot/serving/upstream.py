@@ -47,7 +47,8 @@ class LlamaServer:
         scales = [{"id": i, "scale": float(name == route)} for i, name in enumerate(self.modifiers)]
         return {
             "prompt": tokens,
-            "n_predict": parameters.longest,
+            # It rounds its own context up to a multiple of 256 tokens for each request.
+            "n_predict": min(parameters.longest, self.length - len(tokens)),
             "temperature": parameters.temperature,
             "top_k": 0,
             "top_p": parameters.top_p,
@@ -101,14 +102,24 @@ class LlamaServer:
         await self.client.aclose()
 
 
+UNKNOWN = -9999.0
+"""The logarithm of a probability that nobody knows, as OpenAI writes it."""
+
+
 def events_of(said: dict[str, Any], wanted: int | None) -> list[Event]:
-    """Read an answer of llama-server."""
-    chances = said.get("completion_probabilities", [])
+    """Read an answer of llama-server. It says no probabilities of tokens that are a part of a letter."""
+    chances = list(reversed(said.get("completion_probabilities", [])))
     events: list[Event] = [Begun(0)]
-    for i, token in enumerate(said["tokens"]):
-        if wanted is not None and i < len(chances):
-            likeliest = [(one["id"], one["logprob"]) for one in chances[i]["top_logprobs"]][:wanted]
-            events.append(Token(token, chances[i]["logprob"], tuple(likeliest)))
-        else:
+    tokens, at_an_end = said["tokens"], said["stop_type"] == "eos"
+    if at_an_end and len(tokens) == said["tokens_predicted"]:
+        tokens = tokens[:-1]  # the end token is no part of an answer
+    for token in tokens:
+        if wanted is None:
             events.append(Token(token))
-    return [*events, Ended("stop" if said["stop_type"] == "eos" else "length")]
+        elif chances and chances[-1]["id"] == token:
+            chance = chances.pop()
+            likeliest = [(one["id"], one["logprob"]) for one in chance["top_logprobs"]][:wanted]
+            events.append(Token(token, chance["logprob"], tuple(likeliest)))
+        else:
+            events.append(Token(token, UNKNOWN))
+    return [*events, Ended("stop" if at_an_end else "length")]
