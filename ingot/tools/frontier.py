@@ -36,8 +36,8 @@ def line_of(row: dict[str, Any]) -> list[Any]:
 def advice(chosen: str, before: str, prunings: dict[str, Any]) -> str:
     """Say what to write into the configuration to release what was chosen."""
     source, _, quant = chosen.rpartition("-")
-    start = before if source == "distil" or source in prunings else source
-    further = {"distil": ["distil"]}.get(source, ["prune", "recover"] if source in prunings else [])
+    further = ["prune", "recover"] if source in prunings else ["distil"] if source == "distil" else []
+    start = before if further else source
     if start == "base":
         last = f"set `chain: [{', '.join(further)}]`"
     elif further:
