@@ -484,7 +484,7 @@ def main() -> None:
     parser.add_argument("release", type=Path)
     parser.add_argument("--rival", type=Path, help="a llama-server")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--write", action="store_true", help="write docs/bench-serving.md")
     options = parser.parse_args()

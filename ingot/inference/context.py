@@ -28,7 +28,6 @@ class Context:
         settings.n_seq_max = sequences
         settings.n_batch = settings.n_ubatch = TOGETHER
         settings.n_threads = settings.n_threads_batch = threads
-        settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.pointer = llama_cpp.llama_init_from_model(model, settings)
         if not self.pointer:
             raise InputError(f"llama.cpp cannot open a context of {length} tokens; lower `context`")
@@ -51,6 +50,10 @@ class Context:
         if self.api.llama_set_adapters_lora(self.pointer, pointers, len(adapters), scales):
             raise RuntimeError("llama.cpp refused the adapters")
         self.api.llama_memory_clear(self.memory, True)
+
+    def compute_on(self, threads: int) -> None:
+        """Compute the next batches on so many threads. Their results stay the same to the last bit."""
+        self.api.llama_set_n_threads(self.pointer, threads, threads)
 
     def forget(self, slot: int, start: int = 0) -> bool:
         """Forget the tokens of a sequence from a position on. False if this kind of model cannot forget only a part."""

@@ -4,15 +4,39 @@ The adapters of a lane are set once and never change. So no answer can mix two r
 choose another lane.
 """
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from ingot.inference.context import Context
 from ingot.serving.protocol import Begun, Ended, Event, Parameters, ServingError, TooSlowError
 from ingot.serving.sampling import Sampler
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who waits for an answer, in an event loop of another thread."""
+
+    loop: asyncio.AbstractEventLoop
+    events: "asyncio.Queue[Event | ServingError]"
+
+
+def tell(said: list[tuple[Listener, Event | ServingError]]) -> None:
+    """Tell listeners what happened. Each loop is woken once: it takes the interpreter's lock from whoever computes."""
+    for loop in {listener.loop for listener, _ in said}:
+        own = [(listener.events, event) for listener, event in said if listener.loop is loop]
+        with suppress(RuntimeError):  # the loop has ended, and nobody listens
+            loop.call_soon_threadsafe(put_all, own)
+
+
+def put_all(own: "list[tuple[asyncio.Queue[Event | ServingError], Event | ServingError]]") -> None:
+    """Put events into their queues."""
+    for queue, event in own:
+        queue.put_nowait(event)
 
 
 @dataclass(eq=False)
@@ -23,8 +47,7 @@ class Generation:
     prompt: list[int]
     parameters: Parameters
     sampler: Sampler
-    deliver: Callable[[Event | ServingError], None]
-    """Takes what happens. It is called in the thread of the lanes."""
+    listener: Listener
     cancelled: bool = False
     """Whether nobody listens any more."""
     waiting: list[int] = field(default_factory=list)
@@ -37,7 +60,8 @@ class Generation:
         """Tell whether nobody waits for the answer any more. Whoever does when its time is over is told so."""
         if not self.cancelled and now - self.asked > self.parameters.seconds:
             self.cancelled = True
-            self.deliver(TooSlowError(f"the answer was not whole after {self.parameters.seconds:g} seconds"))
+            late = TooSlowError(f"the answer was not whole after {self.parameters.seconds:g} seconds")
+            tell([(self.listener, late)])
         return self.cancelled
 
 
@@ -69,7 +93,7 @@ def shared_length(a: list[int], b: list[int]) -> int:
 
 
 class Lane:
-    """Answers the requests of one route. Everything but `__init__` runs in one thread."""
+    """Answers the requests of one route. At any time at most one thread computes it."""
 
     def __init__(self, context: Context, adapters: list[Any]) -> None:
         """Take an empty context, and set its adapters for good."""
@@ -78,29 +102,44 @@ class Lane:
         self.slots = [Slot(number) for number in range(context.sequences)]
         self.queue: deque[Generation] = deque()
         self.spent = 0.0
-        """Seconds that this lane has computed, for fairness among lanes."""
+        """Seconds that cores have computed this lane, for fairness among lanes."""
+        self.cores = 0
+        """How many compute it at the moment."""
         self.used = time.monotonic()
+        self.said: list[tuple[Listener, Event | ServingError]] = []
+        """What happened in the batch that is computed."""
 
     @property
     def busy(self) -> bool:
         """Whether there is something to compute."""
         return bool(self.queue) or any(slot.generation for slot in self.slots)
 
-    def step(self, most: int) -> int:
+    @property
+    def ahead(self) -> int:
+        """How many tokens could be computed at once."""
+        answers = [slot.generation for slot in self.slots if slot.generation]
+        prompts = islice(self.queue, len(self.slots) - len(answers))
+        return sum(len(one.waiting) for one in answers) + sum(len(one.prompt) for one in prompts)
+
+    def step(self, most: int, cores: int) -> int:
         """Compute a batch, with at most `most` tokens of prompts. Return how many tokens were computed."""
         self.used = time.monotonic()
         self.drop_ended()
         self.take_in()
         ready, computed = self.fill(most)
         if computed:
+            self.context.compute_on(cores)
             logits = self.context.run(len(ready))
             for slot, row in zip(ready, logits, strict=True):
                 self.go_on(slot, row)
+        tell(self.said)
+        self.said = []
         return computed
 
     def drop_ended(self) -> None:
         """Free the slots of answers that nobody listens to, or that take too long."""
-        self.queue = deque(one for one in self.queue if not one.is_over(self.used))
+        while self.queue and self.queue[0].is_over(self.used):
+            self.queue.popleft()
         for slot in self.slots:
             if slot.generation and slot.generation.is_over(self.used):
                 slot.generation = None
@@ -110,6 +149,8 @@ class Lane:
         free = [slot for slot in self.slots if not slot.generation]
         while self.queue and free:
             generation = self.queue.popleft()
+            if generation.is_over(self.used):
+                continue
             known, _, place = max((slot.known(generation), -slot.used, i) for i, slot in enumerate(free))
             slot = free.pop(place)
             if not self.context.forget(slot.number, known):
@@ -118,7 +159,7 @@ class Lane:
             slot.tokens = generation.prompt[:known]
             slot.generation, slot.used, slot.asker = generation, self.used, generation.parameters.asker
             generation.waiting = generation.prompt[known:]
-            generation.deliver(Begun(known))
+            self.said.append((generation.listener, Begun(known)))
 
     def fill(self, most: int) -> tuple[list[Slot], int]:
         """Fill the batch: a token of each answer first, then prompts, the oldest first.
@@ -151,26 +192,27 @@ class Lane:
             token = generation.sampler.choose(logits)
         except ServingError as error:
             slot.generation = None
-            generation.deliver(error)
+            self.said.append((generation.listener, error))
             return
         if self.context.is_end(token.id):
             self.end(slot, generation, Ended("stop", token.logprob))
             return
         generation.written += 1
         generation.waiting = [token.id]
-        generation.deliver(token)
+        self.said.append((generation.listener, token))
         if generation.written >= generation.parameters.longest or len(slot.tokens) >= self.context.length:
             self.end(slot, generation, Ended("length"))
 
     def end(self, slot: Slot, generation: Generation, event: Ended) -> None:
         """Free a slot. Its tokens stay."""
         slot.generation = None
-        generation.deliver(event)
+        self.said.append((generation.listener, event))
 
     def fail(self, error: ServingError) -> None:
         """Tell everybody that there will be no answer, and forget everything."""
-        for generation in [*self.queue, *(slot.generation for slot in self.slots if slot.generation)]:
-            generation.deliver(error)
+        failed = [*self.queue, *(slot.generation for slot in self.slots if slot.generation)]
+        tell([*self.said, *((generation.listener, error) for generation in failed)])
+        self.said = []
         self.queue.clear()
         for slot in self.slots:
             slot.generation, slot.tokens = None, []

@@ -1,4 +1,4 @@
-"""The engine in this process: one memory-mapped base, a lane per route, and one thread that computes them in turn."""
+"""The engine in this process: one memory-mapped base, a lane per route, and threads that compute them side by side."""
 
 import asyncio
 import logging
@@ -6,14 +6,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.context import TOGETHER, Context
 from ingot.inference.gguf_model import check_gguf
-from ingot.serving.lane import Generation, Lane
+from ingot.serving.lane import Generation, Lane, Listener, tell
 from ingot.serving.protocol import (
     BASE,
     BusyError,
@@ -28,7 +27,9 @@ from ingot.serving.sampling import Sampler
 
 LOG = logging.getLogger("ingot.serving")
 SHARED = 128
-"""So many tokens of prompts a lane reads at a time while another lane has work, so that nobody waits for long."""
+"""So many tokens of prompts a lane reads at a time while another one waits for its turn."""
+WORTH_A_CORE = 50_000_000
+"""Tokens times weights of a batch that are worth a core of its own. For less, cores wait longer for each other."""
 
 
 def resident() -> int:
@@ -38,7 +39,10 @@ def resident() -> int:
 
 
 class Lanes:
-    """Answers by all routes of a release. A lane is made when it is first needed, and evicted if memory runs out."""
+    """Answers by all routes of a release. A lane is made when it is first needed, and evicted if memory runs out.
+
+    Lanes that have work share the cores. How many cores compute a batch does not change a bit of the answer.
+    """
 
     def __init__(
         self,
@@ -61,7 +65,7 @@ class Lanes:
         import llama_cpp
 
         self.api = llama_cpp
-        self.length, self.parallel, self.threads = length, parallel, threads
+        self.length, self.parallel = length, parallel
         self.memory, self.most_waiting = memory, most_waiting
         check_gguf(model)
         # The log of llama.cpp is silent, but for errors, by this object.
@@ -81,15 +85,24 @@ class Lanes:
         """The lane that takes no more requests, because another route waits for its memory."""
         self.evictions = 0
         self.tokens = 0
-        self.incoming: deque[Generation] = deque()
-        """Requests that the thread has not seen yet."""
         self.pending: dict[str, deque[Generation]] = {route: deque() for route in self.routes}
-        """Requests whose lane is not there yet. Only the thread knows them."""
+        """Requests that have not reached their lane yet."""
         self.open = 0
+        self.weights = llama_cpp.llama_model_n_params(self.llama.model)
+        self.cores = threads
+        """How many are free."""
+        self.turn = threading.Lock()
+        """Whoever has it chooses a lane, and makes or frees lanes."""
         self.changed = threading.Condition()
+        self.news = 0
+        """Counts what may give a resting thread something to do."""
         self.ending = False
-        self.thread = threading.Thread(target=self.run, name="lanes", daemon=True)
-        self.thread.start()
+        self.workers = [
+            threading.Thread(target=self.run, name=f"lanes-{i}", daemon=True)
+            for i in range(min(threads, len(self.routes)))
+        ]
+        for worker in self.workers:
+            worker.start()
 
     async def generate(self, route: str, tokens: list[int], parameters: Parameters) -> AsyncGenerator[Event, None]:
         """Yield Begun, the tokens of the answer, and Ended. ServingError if there is no answer.
@@ -105,12 +118,7 @@ class Lanes:
         if self.open >= self.most_waiting or self.ending:
             raise BusyError("too many requests are waiting; try again later")
         events: asyncio.Queue[Event | ServingError] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def deliver(event: Event | ServingError) -> None:
-            with suppress(RuntimeError):  # the event loop has ended, and nobody listens
-                loop.call_soon_threadsafe(events.put_nowait, event)
-
+        listener = Listener(asyncio.get_running_loop(), events)
         generation = None
         self.open += 1
         try:
@@ -118,10 +126,11 @@ class Lanes:
                 sampler = await asyncio.to_thread(Sampler, self.vocabulary, parameters)
             else:
                 sampler = Sampler(self.vocabulary, parameters)
-            generation = Generation(route, tokens, parameters, sampler, deliver)
-            with self.changed:
-                self.incoming.append(generation)
-                self.changed.notify()
+            generation = Generation(route, tokens, parameters, sampler, listener)
+            self.pending[route].append(generation)
+            self.tell()
+            if self.ending:
+                raise UnavailableError("the server ends")
             while True:
                 event = await events.get()
                 if isinstance(event, ServingError):
@@ -134,43 +143,49 @@ class Lanes:
             if generation:
                 generation.cancelled = True
 
+    def tell(self) -> None:
+        """Wake a resting thread."""
+        with self.changed:
+            self.news += 1
+            self.changed.notify()
+
     def run(self) -> None:
-        """Compute, in the thread of the lanes, until the end."""
-        while True:
-            with self.changed:
-                while not (self.ending or self.has_work()):
-                    self.changed.wait()
-                if self.ending:
-                    break
-                while self.incoming:
-                    generation = self.incoming.popleft()
-                    self.pending[generation.route].append(generation)
-            try:
-                self.admit()
-            except Exception as error:  # the thread must go on, for the other requests
-                LOG.exception("no lane could be made")
-                self.refuse_waiting(UnavailableError(f"no lane could be made: {error}"))
-            working = [lane for lane in self.lanes.values() if lane.busy]
-            if working:
-                self.compute(min(working, key=lambda lane: lane.spent), len(working) > 1)
-        for lane in self.lanes.values():
-            lane.fail(UnavailableError("the server ends"))
-            lane.close()
-        self.lanes.clear()
-        self.refuse_waiting(UnavailableError("the server ends"))
+        """Compute one batch after the other, in one of the threads, until the end."""
+        while not self.ending:
+            seen = self.news
+            with self.turn:
+                picked = self.pick()
+            if picked:
+                self.compute(*picked)
+            else:
+                with self.changed:
+                    while self.news == seen and not self.ending:
+                        self.changed.wait()
+
+    def pick(self) -> tuple[Lane, int, int] | None:
+        """Choose the lane that has computed least: (it, its cores, tokens of prompts at most). None if none can go."""
+        try:
+            self.admit()
+        except Exception as error:  # the thread must go on, for the other requests
+            LOG.exception("no lane could be made")
+            self.refuse_waiting(UnavailableError(f"no lane could be made: {error}"))
+        ready = [lane for lane in self.lanes.values() if lane.busy and not lane.cores]
+        if not ready or not self.cores:
+            return None
+        lane = min(ready, key=lambda lane: lane.spent)
+        most = SHARED if len(ready) > 1 else TOGETHER
+        worth = min(lane.ahead, most) * self.weights // WORTH_A_CORE
+        lane.cores = max(1, min(self.cores // len(ready), worth))
+        self.cores -= lane.cores
+        if self.cores and len(ready) > 1:
+            self.tell()
+        return lane, lane.cores, most
 
     def refuse_waiting(self, error: ServingError) -> None:
         """Tell all requests that have no lane yet that there will be no answer."""
-        while self.incoming:
-            self.incoming.popleft().deliver(error)
         for waiting in self.pending.values():
-            for generation in waiting:
-                generation.deliver(error)
-            waiting.clear()
-
-    def has_work(self) -> bool:
-        """Tell whether a request waits, or is being answered."""
-        return bool(self.incoming) or any(self.pending.values()) or any(lane.busy for lane in self.lanes.values())
+            while waiting:
+                tell([(waiting.popleft().listener, error)])
 
     def admit(self) -> None:
         """Hand waiting requests to their lanes. A request waits on while there is no memory for its lane."""
@@ -184,8 +199,8 @@ class Lanes:
                     # It has rested. Else it would now be the only one that computes, until it has caught up.
                     busy = [other.spent for other in self.lanes.values() if other.busy]
                     lane.spent = max(lane.spent, min(busy, default=0.0))
-                lane.queue.extend(waiting)
-                waiting.clear()
+                while waiting:
+                    lane.queue.append(waiting.popleft())
 
     def lane_of(self, route: str) -> Lane | None:
         """Return the lane of a route; make it if there is none. None if there is no memory for it yet."""
@@ -206,13 +221,13 @@ class Lanes:
     def new_lane(self, route: str) -> Lane:
         """Make a lane, and note how much memory it takes: all lanes have the same shape."""
         before = resident()
-        lane = Lane(Context(self.llama.model, self.length, self.parallel, self.threads), self.adapters[route])
+        lane = Lane(Context(self.llama.model, self.length, self.parallel, threads=1), self.adapters[route])
         self.lane_bytes = max(self.lane_bytes, resident() - before)
         return lane
 
     def evict(self) -> bool:
         """Free the lane that was unused for longest. If all have work, one of them takes no more, to be freed later."""
-        idle = [route for route, lane in self.lanes.items() if not lane.busy]
+        idle = [route for route, lane in self.lanes.items() if not (lane.busy or lane.cores)]
         if not idle:
             self.draining = self.draining or max(self.lanes, key=lambda route: self.lanes[route].spent)
             return False
@@ -221,15 +236,19 @@ class Lanes:
         self.evictions += 1
         return True
 
-    def compute(self, lane: Lane, shared: bool) -> None:
+    def compute(self, lane: Lane, cores: int, most: int) -> None:
         """Compute a batch of a lane, and count the time for it. If the batch fails, so do the requests of the lane."""
-        start = time.perf_counter()
+        start, computed = time.perf_counter(), 0
         try:
-            self.tokens += lane.step(SHARED if shared else TOGETHER)
+            computed = lane.step(most, cores)
         except Exception as error:  # the thread must go on, for the other lanes
             LOG.exception("a lane failed")
             lane.fail(UnavailableError(f"the model failed: {error}"))
-        lane.spent += time.perf_counter() - start
+        with self.turn:
+            lane.spent += cores * (time.perf_counter() - start)
+            lane.cores = 0
+            self.cores += cores
+            self.tokens += computed
 
     def figures(self) -> dict[str, Any]:
         """Tell what the lanes do at the moment."""
@@ -245,8 +264,19 @@ class Lanes:
         """End all answers and free the memory."""
         with self.changed:
             self.ending = True
-            self.changed.notify()
-        await asyncio.to_thread(self.thread.join)
+            self.changed.notify_all()
+        await asyncio.to_thread(self.end)
+
+    def end(self) -> None:
+        """Wait for the threads, tell everybody that there will be no answer, and free the memory."""
+        for worker in self.workers:
+            worker.join()
+        error = UnavailableError("the server ends")
+        for lane in self.lanes.values():
+            lane.fail(error)
+            lane.close()
+        self.lanes.clear()
+        self.refuse_waiting(error)
         for adapters in self.adapters.values():
             for adapter in adapters:
                 self.api.llama_adapter_lora_free(adapter)
