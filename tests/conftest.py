@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -167,8 +168,20 @@ def needs_micro_build(item):
 
 
 def pytest_collection_modifyitems(items):
-    """Put what needs the micro build last. pytest-xdist hands tests out in this order (`--dist load`)."""
-    items.sort(key=needs_micro_build)
+    """Put what needs the micro build last, and what only reads in it at the very end.
+
+    pytest-xdist hands out neighbours together (`--dist load`). So the long stories are mixed with the short ones, or one
+    worker would get them all and the others would wait.
+    """
+
+    def place(item):
+        if not needs_micro_build(item):
+            return 0, 0
+        if "built" not in item.fixturenames:
+            return 1, zlib.crc32(item.nodeid.encode())
+        return 2, 0
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
