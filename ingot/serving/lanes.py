@@ -11,7 +11,6 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.context import TOGETHER, Context
-from ingot.inference.gguf_model import check_gguf
 from ingot.serving.lane import Generation, Lane, Listener, tell
 from ingot.serving.protocol import (
     BASE,
@@ -67,12 +66,13 @@ class Lanes:
         self.api = llama_cpp
         self.length, self.parallel = length, parallel
         self.memory, self.most_waiting = memory, most_waiting
-        check_gguf(model)
-        # The log of llama.cpp is silent, but for errors, by this object.
-        self.llama: Any = llama_cpp.Llama(str(model), n_gpu_layers=-1, n_ctx=8, verbose=False)
+        try:
+            # The log of llama.cpp is silent, but for errors, by this object.
+            self.llama: Any = llama_cpp.Llama(str(model), n_gpu_layers=-1, n_ctx=8, verbose=False)
+        except ValueError as error:
+            raise InputError(f"{model}: {error}; fetch or build it again") from None
         self.adapters: dict[str, list[Any]] = {BASE: []}
         for route, path in modifiers.items():
-            check_gguf(path)
             adapter = llama_cpp.llama_adapter_lora_init(self.llama.model, str(path).encode())
             if not adapter:
                 raise InputError(f"{path}: llama.cpp cannot load it as a LoRA over {model}")
