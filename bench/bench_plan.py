@@ -11,7 +11,6 @@ docs/bench-plan.md.
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sections import put_section
 from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,10 +143,7 @@ def main() -> None:
     text = section(options.preset, rows, said)
     print(text)
     if options.write:
-        old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else HEAD
-        others = [f"## {part}" for part in re.split("^## ", old, flags=re.MULTILINE)[1:]]
-        kept = [part for part in others if not part.startswith(f"## {options.preset}\n")]
-        PAGE.write_text("\n".join([HEAD, *(part.strip() + "\n" for part in sorted([*kept, text]))]), encoding="utf-8")
+        put_section(PAGE, HEAD, text)
 
 
 if __name__ == "__main__":

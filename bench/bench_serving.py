@@ -1,8 +1,8 @@
 """How fast a release is served, beside llama-server: `python bench/bench_serving.py results/release [--rival FILE]`.
 
 Everything is measured over HTTP on loopback, on the same model, threads and prompts, by turns in one run. The rival is
-llama-server, built by `python bench/llama_server.py` from the source archive that our llama.cpp is of. Writes
-docs/bench-serving.md with --write.
+llama-server, built by `python bench/llama_server.py` from the source archive that our llama.cpp is of. `--write` puts
+the section of the release into docs/bench-serving.md.
 """
 
 import argparse
@@ -22,6 +22,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from sections import put_section
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 KEY = "bench"
@@ -30,8 +32,14 @@ PROMPT, ANSWER = 128, 64
 PATIENCE = 30.0
 """Seconds after which an answer is no longer waited for."""
 CLIENTS = 8
-BOTH = "Both servers ran the same model file over HTTP on loopback, one after the other."
-ALONE = "It ran over HTTP on loopback. llama-server was not measured in this run."
+PAGE = ROOT / "docs/bench-serving.md"
+HEAD = """# Serving, measured
+
+Written by `make bench-serving RELEASE=...`, a section for each release. Clients and servers share one machine and speak
+HTTP on loopback. The servers have the same model file and as many threads, and run one after the other. S is the speed
+of one stream.
+"""
+ALONE = " llama-server was not measured."
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -413,8 +421,8 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
     return figures
 
 
-def page(figures: dict[str, Any]) -> str:
-    """Write the figures as a page."""
+def section(figures: dict[str, Any]) -> str:
+    """Write the figures as a section of the page."""
     ours, theirs = figures["ingot"], figures.get("llama-server")
     one, routes = ours["one"], figures["routes"]
 
@@ -445,11 +453,9 @@ def page(figures: dict[str, Any]) -> str:
     cold, mixed_up = figures["cold"], figures["mixed"]
     return "\n".join(
         [
-            "# Serving, measured",
+            f"## {figures['release']}",
             "",
-            f"Written by `make bench-serving` on {date.today()}: the release {figures['release']}, {figures['threads']}"
-            f" threads of {processor()}.",
-            BOTH if theirs else ALONE,
+            f"{date.today()}, {figures['threads']} threads of {processor()}.{'' if theirs else ALONE}",
             "",
             "| what | Ingot | llama-server | |",
             "|---|---:|---:|---|",
@@ -490,9 +496,9 @@ def main() -> None:
     options = parser.parse_args()
     figures = asyncio.run(run(options))
     print(json.dumps(figures, indent=2))
-    print(page(figures))
+    print(section(figures))
     if options.write:
-        (ROOT / "docs/bench-serving.md").write_text(page(figures), encoding="utf-8")
+        put_section(PAGE, HEAD, section(figures))
 
 
 if __name__ == "__main__":
