@@ -19,10 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sections import put_section
 from tabulate import tabulate
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT))  # at the end: with `--here`, the code of that build comes first
+from bench.sections import put_section  # noqa: E402
+
 PAGE = ROOT / "docs/bench-plan.md"
 QUANTITIES = {"file_bytes": ("MB written", 1e6, 0.01), "memory_bytes": ("MB of memory", 1e6, 0.1),
               "seconds": ("seconds", 1, 0.25)}  # fmt: skip
@@ -147,6 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if "--here" not in sys.argv:  # there, the code is that of the build
-        sys.path.insert(0, str(ROOT))
     main()
