@@ -28,6 +28,8 @@ class Context:
         settings.n_seq_max = sequences
         settings.n_batch = settings.n_ubatch = TOGETHER
         settings.n_threads = settings.n_threads_batch = threads
+        # With it, an answer would depend on how many threads compute it, and on what is computed beside it.
+        settings.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.pointer = llama_cpp.llama_init_from_model(model, settings)
         if not self.pointer:
             raise InputError(f"llama.cpp cannot open a context of {length} tokens; lower `context`")

@@ -138,8 +138,10 @@ class Lane:
 
     def drop_ended(self) -> None:
         """Free the slots of answers that nobody listens to, or that take too long."""
-        while self.queue and self.queue[0].is_over(self.used):
-            self.queue.popleft()
+        for _ in range(len(self.queue)):  # while others are added at its end
+            generation = self.queue.popleft()
+            if not generation.is_over(self.used):
+                self.queue.append(generation)
         for slot in self.slots:
             if slot.generation and slot.generation.is_over(self.used):
                 slot.generation = None
@@ -149,8 +151,6 @@ class Lane:
         free = [slot for slot in self.slots if not slot.generation]
         while self.queue and free:
             generation = self.queue.popleft()
-            if generation.is_over(self.used):
-                continue
             known, _, place = max((slot.known(generation), -slot.used, i) for i, slot in enumerate(free))
             slot = free.pop(place)
             if not self.context.forget(slot.number, known):
@@ -210,10 +210,11 @@ class Lane:
 
     def fail(self, error: ServingError) -> None:
         """Tell everybody that there will be no answer, and forget everything."""
-        failed = [*self.queue, *(slot.generation for slot in self.slots if slot.generation)]
+        failed = [slot.generation for slot in self.slots if slot.generation]
+        while self.queue:  # while others are added at its end
+            failed.append(self.queue.popleft())
         tell([*self.said, *((generation.listener, error) for generation in failed)])
         self.said = []
-        self.queue.clear()
         for slot in self.slots:
             slot.generation, slot.tokens = None, []
             self.context.forget(slot.number)

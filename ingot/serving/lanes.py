@@ -27,7 +27,7 @@ from ingot.serving.sampling import Sampler
 LOG = logging.getLogger("ingot.serving")
 SHARED = 128
 """So many tokens of prompts a lane reads at a time while another one waits for its turn."""
-WORTH_A_CORE = 50_000_000
+WORTH_A_CORE = 20_000_000
 """Tokens times weights of a batch that are worth a core of its own. For less, cores wait longer for each other."""
 
 
@@ -93,6 +93,10 @@ class Lanes:
         """How many are free."""
         self.turn = threading.Lock()
         """Whoever has it chooses a lane, and makes or frees lanes."""
+        self.compiling = threading.Lock()
+        """Whoever has it uses the vocabulary outside of a lane."""
+        self.clock = 0.0
+        """The least that a lane with work has computed. It never goes back, so that no lane lives on its past."""
         self.changed = threading.Condition()
         self.news = 0
         """Counts what may give a resting thread something to do."""
@@ -109,13 +113,15 @@ class Lanes:
 
         Raises InputError if the grammar cannot be compiled, and KeyError for a route that is not there.
         """
-        if route not in self.adapters:
+        if self.ending:
+            raise UnavailableError("the server ends")
+        if route not in self.routes:
             raise KeyError(route)
         if len(tokens) >= self.length:
             raise TooLongError(
                 f"the prompt has {len(tokens)} tokens, and prompt and answer have {self.length} together"
             )
-        if self.open >= self.most_waiting or self.ending:
+        if self.open >= self.most_waiting:
             raise BusyError("too many requests are waiting; try again later")
         events: asyncio.Queue[Event | ServingError] = asyncio.Queue()
         listener = Listener(asyncio.get_running_loop(), events)
@@ -123,9 +129,9 @@ class Lanes:
         self.open += 1
         try:
             if parameters.grammar:  # to compile it takes a while
-                sampler = await asyncio.to_thread(Sampler, self.vocabulary, parameters)
+                sampler = await asyncio.to_thread(self.sampler, parameters)
             else:
-                sampler = Sampler(self.vocabulary, parameters)
+                sampler = self.sampler(parameters)
             generation = Generation(route, tokens, parameters, sampler, listener)
             self.pending[route].append(generation)
             self.tell()
@@ -142,6 +148,13 @@ class Lanes:
             self.open -= 1
             if generation:
                 generation.cancelled = True
+
+    def sampler(self, parameters: Parameters) -> Sampler:
+        """Make what chooses the tokens of an answer, as long as the vocabulary is there."""
+        with self.compiling:
+            if self.ending:
+                raise UnavailableError("the server ends")
+            return Sampler(self.vocabulary, parameters)
 
     def tell(self) -> None:
         """Wake a resting thread."""
@@ -172,6 +185,7 @@ class Lanes:
         ready = [lane for lane in self.lanes.values() if lane.busy and not lane.cores]
         if not ready or not self.cores:
             return None
+        self.clock = max(self.clock, min(lane.spent for lane in self.lanes.values() if lane.busy or lane.cores))
         lane = min(ready, key=lambda lane: lane.spent)
         most = SHARED if len(ready) > 1 else TOGETHER
         worth = min(lane.ahead, most) * self.weights // WORTH_A_CORE
@@ -189,16 +203,16 @@ class Lanes:
 
     def admit(self) -> None:
         """Hand waiting requests to their lanes. A request waits on while there is no memory for its lane."""
+        for waiting in self.pending.values():
+            while waiting and waiting[0].is_over(time.monotonic()):
+                waiting.popleft()
         if not any(waiting for route, waiting in self.pending.items() if route not in self.lanes):
             self.draining = None  # nobody needs its memory any more
         for route, waiting in self.pending.items():
-            while waiting and waiting[0].is_over(time.monotonic()):
-                waiting.popleft()
             if waiting and route != self.draining and (lane := self.lane_of(route)):
                 if not lane.busy:
                     # It has rested. Else it would now be the only one that computes, until it has caught up.
-                    busy = [other.spent for other in self.lanes.values() if other.busy]
-                    lane.spent = max(lane.spent, min(busy, default=0.0))
+                    lane.spent = max(lane.spent, self.clock)
                 while waiting:
                     lane.queue.append(waiting.popleft())
 
@@ -212,9 +226,8 @@ class Lanes:
                 self.lanes[route] = self.new_lane(route)
             except InputError as error:
                 if self.lanes:
-                    self.evict()
-                else:
-                    self.refuse_waiting(UnavailableError(str(error)))
+                    return self.lane_of(route) if self.evict() else None
+                self.refuse_waiting(UnavailableError(str(error)))
                 return None
         return self.lanes[route]
 
@@ -244,11 +257,13 @@ class Lanes:
         except Exception as error:  # the thread must go on, for the other lanes
             LOG.exception("a lane failed")
             lane.fail(UnavailableError(f"the model failed: {error}"))
-        with self.turn:
-            lane.spent += cores * (time.perf_counter() - start)
-            lane.cores = 0
-            self.cores += cores
-            self.tokens += computed
+        finally:
+            spent = cores * (time.perf_counter() - start)
+            with self.turn:
+                lane.spent += spent
+                lane.cores = 0
+                self.cores += cores
+                self.tokens += computed
 
     def figures(self) -> dict[str, Any]:
         """Tell what the lanes do at the moment."""
@@ -281,4 +296,5 @@ class Lanes:
             for adapter in adapters:
                 self.api.llama_adapter_lora_free(adapter)
         self.adapters.clear()
-        self.llama.close()
+        with self.compiling:
+            self.llama.close()

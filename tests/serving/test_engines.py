@@ -41,7 +41,7 @@ def llama_server(f16, modifiers):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     loras = [part for path in modifiers.values() for part in ("--lora", str(path))]
-    options = ["-np", "4", "-c", str(4 * LENGTH), "-t", "1", "--cache-ram", "0", "--no-webui"]
+    options = ["-np", "4", "-c", str(4 * LENGTH), "-t", "1", "-fa", "off", "--cache-ram", "0", "--no-webui"]
     command = [program, "-m", f16, "--port", str(port), *options, "--lora-init-without-apply", *loras]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
