@@ -170,8 +170,8 @@ def needs_micro_build(item):
 def pytest_collection_modifyitems(items):
     """Put what needs the micro build last, and what only reads in it at the very end.
 
-    pytest-xdist hands out neighbours together (`--dist load`). So the long stories are mixed with the short ones, or one
-    worker would get them all and the others would wait.
+    pytest-xdist hands out neighbours together (`--dist load`). So the long stories are mixed with the short ones: else
+    one worker would get them all, and the others would wait for it.
     """
 
     def place(item):

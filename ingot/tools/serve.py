@@ -28,8 +28,10 @@ from ingot.serving.service import Loaded, Service, Settings
 
 LOG = logging.getLogger("ingot.serving")
 SPINS = "2000"
-"""How often a thread of llama.cpp looks before it sleeps, while it waits for the others at every operation. With
-libgomp's own 300,000, threads that have no core of their own at the moment make a token take a hundred times as long."""
+"""How often a thread of llama.cpp looks before it sleeps, while it waits for the others at every operation.
+
+libgomp's own 300,000 let a token take a hundred times as long where other work has the cores (docs/decisions.md).
+"""
 UPSTREAM_VARIABLE = "INGOT_UPSTREAM_KEY"
 
 
