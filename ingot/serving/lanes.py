@@ -94,7 +94,7 @@ class Lanes:
         self.turn = threading.Lock()
         """Whoever has it chooses a lane, and makes or frees lanes."""
         self.compiling = threading.Lock()
-        """Whoever has it uses the vocabulary outside of a lane."""
+        """Whoever has it compiles a grammar, which needs the vocabulary."""
         self.clock = 0.0
         """The least that a lane with work has computed. It never goes back, so that no lane lives on its past."""
         self.changed = threading.Condition()
@@ -129,9 +129,9 @@ class Lanes:
         self.open += 1
         try:
             if parameters.grammar:  # to compile it takes a while
-                sampler = await asyncio.to_thread(self.sampler, parameters)
+                sampler = await asyncio.to_thread(self.compiled, parameters)
             else:
-                sampler = self.sampler(parameters)
+                sampler = Sampler(self.vocabulary, parameters)
             generation = Generation(route, tokens, parameters, sampler, listener)
             self.pending[route].append(generation)
             self.tell()
@@ -149,8 +149,8 @@ class Lanes:
             if generation:
                 generation.cancelled = True
 
-    def sampler(self, parameters: Parameters) -> Sampler:
-        """Make what chooses the tokens of an answer, as long as the vocabulary is there."""
+    def compiled(self, parameters: Parameters) -> Sampler:
+        """Make what chooses the tokens of an answer in a grammar, as long as the vocabulary is there."""
         with self.compiling:
             if self.ending:
                 raise UnavailableError("the server ends")
