@@ -34,7 +34,8 @@ HEAD = """# Serving, measured
 
 Written by `make bench-serving RELEASE=...`, a section for each release. Clients and servers share one machine and speak
 HTTP on loopback. The servers have the same model file and as many threads, and run one after the other. S is the speed
-of one stream.
+of one stream. What is computed beside an answer changes last bits, so where two tokens are nearly as likely, it may
+differ from the answer alone. If routes answer nearly alike, it may then be that of another route by chance.
 """
 ALONE = " llama-server was not measured."
 
