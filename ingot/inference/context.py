@@ -1,12 +1,23 @@
 """A context of llama.cpp: the memory of some sequences over a loaded model, and the batch that is computed next."""
 
 import ctypes
+from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
 
 TOGETHER = 512
 """How many tokens are computed together, over all sequences."""
+
+
+def load_lora(model: Any, path: Path) -> Any:
+    """Load a GGUF LoRA file for a loaded model (`llama_model_p`). InputError if llama.cpp refuses it."""
+    import llama_cpp
+
+    adapter = llama_cpp.llama_adapter_lora_init(model, str(path).encode())
+    if not adapter:
+        raise InputError(f"{path}: llama.cpp cannot load it as a LoRA over this model; fetch or build both again")
+    return adapter
 
 
 class Context:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ingot.errors import InputError
 from ingot.inference.answer import Answer, Backend
+from ingot.inference.context import load_lora
 from ingot.inference.decoding import Decoder
 
 
@@ -45,12 +46,7 @@ class GgufModel(Backend):
             verbose=False,
         )
         self.decoder = Decoder(self.llama.model, context, threads)
-        self.adapters = {}
-        for name, path in modifiers.items():
-            adapter = llama_cpp.llama_adapter_lora_init(self.llama.model, str(path).encode())
-            if not adapter:
-                raise InputError(f"{path}: llama.cpp cannot load it as a LoRA over {model}")
-            self.adapters[name] = adapter
+        self.adapters = {name: load_lora(self.llama.model, path) for name, path in modifiers.items()}
 
     def __del__(self) -> None:
         """Free the memory of the decoder before that of the model."""

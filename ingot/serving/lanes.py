@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.inference.context import TOGETHER, Context
+from ingot.inference.context import TOGETHER, Context, load_lora
 from ingot.serving.lane import Generation, Lane, Listener, tell
 from ingot.serving.protocol import (
     BASE,
@@ -71,12 +71,8 @@ class Lanes:
             self.llama: Any = llama_cpp.Llama(str(model), n_gpu_layers=-1, n_ctx=8, verbose=False)
         except ValueError as error:
             raise InputError(f"{model}: {error}; fetch or build it again") from None
-        self.adapters: dict[str, list[Any]] = {BASE: []}
-        for route, path in modifiers.items():
-            adapter = llama_cpp.llama_adapter_lora_init(self.llama.model, str(path).encode())
-            if not adapter:
-                raise InputError(f"{path}: llama.cpp cannot load it as a LoRA over {model}")
-            self.adapters[route] = [adapter]
+        loras = {route: [load_lora(self.llama.model, path)] for route, path in modifiers.items()}
+        self.adapters: dict[str, list[Any]] = {BASE: [], **loras}
         self.routes = tuple(self.adapters)
         self.vocabulary = llama_cpp.llama_model_get_vocab(self.llama.model)
         self.lanes: dict[str, Lane] = {}
