@@ -46,12 +46,12 @@ class Guard:
         origin = headers.get("origin")
         if host not in self.names or (origin and urlsplit(origin).netloc != headers.get("host")):
             await refuse(scope, send, 403, "This page is only for its own address.")
-        elif self.knows(cookie_of(headers.get("cookie", ""), self.cookie)):
-            await self.app(scope, receive, self.with_policy(send))
         elif scope["type"] == "http" and self.knows(
             parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
-        ):
+        ):  # also for a browser that has the cookie: the token does not stay in its address
             await self.let_in(send)
+        elif self.knows(cookie_of(headers.get("cookie", ""), self.cookie)):
+            await self.app(scope, receive, self.with_policy(send))
         else:
             await refuse(scope, send, 403, f"Open the address that `{self.command}` has printed: it has a token in it.")
 

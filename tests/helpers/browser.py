@@ -32,6 +32,7 @@ with sync_playwright() as driver:
 END = """
     except BaseException:
         page.screenshot(path=given["profile"] + "/failed.png")
+        print("the page:", page.locator("body").inner_text(), file=sys.stderr)
         raise
     said.update(asked=sorted(asked), errors=errors)
     browser.close()

@@ -45,7 +45,6 @@ QUESTION = "lambda sort python"
 EVIL = "<img src=//x.org/x onerror=alert(1)><script>alert(2)</script>"
 ASK = """
 page.goto(given["address"])
-page.locator("#route input").wait_for()
 page.locator("#question textarea").fill(given["question"])
 page.locator("#question textarea").press("Enter")
 page.locator("#chat .bot", has_text="— ").last.wait_for()
@@ -57,7 +56,19 @@ def asked(server, tmp_path_factory):
     """(folder of the conversations, profile of the browser, what was seen) after one question by route."""
     folder, profile = tmp_path_factory.mktemp("chats") / "mine", tmp_path_factory.mktemp("profile")
     script = (
-        ASK
+        """
+held = []
+page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
+page.goto(given["address"])
+page.locator("#route input").wait_for()
+while not held:
+    page.wait_for_timeout(100)
+said["early"] = page.locator("#question").count()
+held[0].continue_()
+page.locator("#question textarea").wait_for()
+said["focus"] = page.evaluate("document.activeElement.placeholder")
+"""
+        + ASK
         + """
 said["address"] = page.url
 said["below"] = page.locator("#chat .bot").last.inner_text().rpartition("— ")[2]
@@ -78,6 +89,11 @@ page.screenshot(path=given["picture"])
     with page_of(server, folder) as address:
         seen = in_browser(script, profile, address=address, question=QUESTION, evil=EVIL, picture=picture)
     return folder, profile, seen
+
+
+def test_nobody_asks_before_the_page_is_loaded_which_would_write_over_an_answer(asked):
+    _, _, seen = asked
+    assert (seen["early"], seen["focus"]) == (0, "Your question")
 
 
 def test_an_answer_says_who_gave_it_and_why(asked):
