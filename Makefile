@@ -178,7 +178,7 @@ test-soak: envs
 
 ## Ask a server of RELEASE for MINUTES, with clients that leave and requests that are wrong; write docs/soak-serving.md
 soak-serving: envs
-	@PYTHONPATH=.:tests $(call PYTHON,dev) tests/soak/soak_serving.py "$(RELEASE)" --minutes $(MINUTES)
+	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak_serving.py "$(RELEASE)" --minutes $(MINUTES)
 
 ## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
 test-slurm: envs

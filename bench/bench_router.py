@@ -43,7 +43,7 @@ def read_labels(path: Path) -> tuple[list[str], Any, Any, list[str]]:
 def ours(prompts: list[str], fails: Any, vectors: TokenVectors | None) -> Fitted:
     """Fit the router's committee, as train_router does; uncalibrated, since only the order counts here."""
     rows = [
-        {"instruction": prompt, "right": {"base": not failed, "large": True}}
+        {"instruction": prompt, "domain": "", "right": {"base": not failed, "large": True}}
         for prompt, failed in zip(prompts, fails, strict=True)
     ]
     trained = committees(rows, ["large"], 128, vectors, SEED)

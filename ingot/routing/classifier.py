@@ -14,6 +14,9 @@ from ingot.routing.features import Features
 from ingot.routing.token_vectors import TOKENIZER, read_tokenizer
 
 HIDDEN = (64, 32)
+MEMBERS = ("perceptron", "difficulty", "domain")
+DOMAIN_SHRUNK = 10.0
+"""How strongly the weights of `domain` are held near 0: the inverse of the L2 penalty."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,17 @@ class Reader:
 
 @dataclass
 class Decision:
-    """A yes/no decision. Its members are a perceptron and, perhaps, difficulty; their logits are weighed and added.
+    """A yes/no decision. Its members are a perceptron and, perhaps, difficulty and domain; their logits are added.
 
     The perceptron has layers [(weights, biases), ...].
     """
 
     layers: list[tuple[Any, Any]]
     difficulty: Difficulty | None = None
-    weights: tuple[float, float] = (1.0, 0.0)
-    """Those of perceptron and difficulty."""
+    domain: Any = None
+    """A weight per feature and an offset [size + 1]: how likely a prompt is of the domain, whoever answers it right."""
+    weights: tuple[float, ...] = (1.0,)
+    """Those of MEMBERS. A member without one, as in what was stored before there was `domain`, says nothing."""
     calibrator: Calibrator = field(default_factory=Calibrator)
 
     def perceptron(self, x: Any) -> Any:
@@ -72,13 +77,18 @@ class Decision:
                 x = x.clip(min=0)
         return x[:, 0]
 
+    def member(self, name: str, seen: Seen) -> Any:
+        """Compute the logits [n] of a member; one that has learned nothing says 0."""
+        if name == "difficulty" and self.difficulty:
+            return self.difficulty.logits(seen.ids, seen.counts)
+        if name == "domain" and self.domain is not None:
+            return seen.features @ self.domain[:-1] + self.domain[-1]
+        return self.perceptron(seen.features) if name == "perceptron" else 0.0
+
     def logits(self, seen: Seen) -> Any:
         """Compute logits [n], not yet calibrated, of n prompts."""
-        by_perceptron, by_difficulty = self.weights
-        logits = by_perceptron * self.perceptron(seen.features) if by_perceptron else 0.0
-        if self.difficulty and by_difficulty:
-            logits = logits + by_difficulty * self.difficulty.logits(seen.ids, seen.counts)
-        return logits
+        weighed = zip(self.weights, MEMBERS, strict=False)
+        return sum(weight * self.member(name, seen) for weight, name in weighed if weight)
 
     def probability(self, seen: Seen) -> Any:
         """Compute calibrated probabilities [n] that the decision is yes, of n prompts."""
@@ -107,6 +117,21 @@ def train_decision(x: Any, y: Any, seed: int) -> Decision:
         network.fit(x, y)
     layers = zip(network.coefs_, network.intercepts_, strict=True)
     return Decision([(w.astype(np.float32), b.astype(np.float32)) for w, b in layers])
+
+
+def learn_domain(x: Any, inside: Any) -> Any:
+    """Learn from features [n, size] which prompts are of a domain, `inside` [n] (0 or 1): `Decision.domain`.
+
+    Every prompt has a domain, and few need a modifier. So the domain is known long before the need, and where a few
+    dozen prompts are all there is, asking a domain's modifier in its domain may be all that can be learned.
+    """
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+
+    if len(set(inside.tolist())) < 2:
+        return None
+    fitted = LogisticRegression(C=DOMAIN_SHRUNK, max_iter=300, class_weight="balanced").fit(x, inside)
+    return np.append(fitted.coef_[0], fitted.intercept_).astype(np.float32)
 
 
 def constant_decision(size: int, yes: int, of: int) -> Decision:
@@ -140,6 +165,8 @@ def save(
         for i, layer in enumerate(decision.layers):
             tensors |= {f"{name}.{i}.{part}": value for part, value in zip(("weight", "bias"), layer, strict=True)}
         described[name] = {"calibrator": decision.calibrator.to_json(), "weights": decision.weights}
+        if decision.domain is not None:
+            tensors[f"{name}.domain"] = decision.domain
         if decision.difficulty:
             tensors[f"{name}.token_scores"] = decision.difficulty.scores
             tensors[f"{name}.count_weights"] = decision.difficulty.weights
@@ -162,6 +189,7 @@ def load(folder: Path) -> tuple[Reader, dict[str, Decision], dict[str, Any]]:
         parts = (tensors.get(f"{name}.token_scores"), tensors.get(f"{name}.count_weights"), described.get("offset"))
         difficulty = Difficulty(*parts) if parts[1] is not None else None
         calibrator = Calibrator(**described["calibrator"])
-        decisions[name] = Decision(layers, difficulty, tuple(described["weights"]), calibrator)
+        domain = tensors.get(f"{name}.domain")
+        decisions[name] = Decision(layers, difficulty, domain, tuple(described["weights"]), calibrator)
     tokenizer = read_tokenizer(folder) if (folder / TOKENIZER).exists() else None
     return Reader(Features(**state.pop("features")), tokenizer), decisions, state

@@ -1,5 +1,6 @@
 """Train and calibrate the router on which models answered the routing prompts right, and tune its threshold."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from ingot.io.records import Record, write_json
 from ingot.routing import calibrators, classifier, difficulty, thresholds
-from ingot.routing.classifier import Decision, Reader, Seen
+from ingot.routing.classifier import MEMBERS, Decision, Reader, Seen
 from ingot.routing.features import Features
 from ingot.routing.token_vectors import TokenVectors
 from ingot.settings.router import Router
@@ -15,7 +16,6 @@ from ingot.text.forms import unit_hash
 
 TRAINED_ON = 0.8  # share of the prompts
 FOLDS = 4
-MEMBERS = ("perceptron", "difficulty")
 MOST_P = 0.05  # another threshold than the preset's is taken only if its gain has at most this p value
 
 
@@ -41,8 +41,9 @@ def needs(row: Record, modifier: str) -> bool:
 
 
 def classes_of(rows: list[Record], domains: list[str]) -> list[str]:
-    """Say of each prompt which modifier it needs, or "base"."""
-    return [next((domain for domain in domains if needs(row, domain)), "base") for row in rows]
+    """Say of each prompt of which domain it is, and which modifier it needs, or "base"."""
+    needed = [next((domain for domain in domains if needs(row, domain)), "base") for row in rows]
+    return [f"{row['domain']}, needs {one}" for row, one in zip(rows, needed, strict=True)]
 
 
 def truths(rows: list[Record], domain: str) -> Any:
@@ -52,12 +53,16 @@ def truths(rows: list[Record], domain: str) -> Any:
     return np.array([needs(row, domain) for row in rows], dtype=int)
 
 
-def train_members(seen: Seen, y: Any, vectors: TokenVectors | None, seed: int) -> Decision:
-    """Train perceptron and difficulty on n prompts and what was true of them, y [n]; they are not weighed yet."""
+def train_members(seen: Seen, rows: list[Record], domain: str, vectors: TokenVectors | None, seed: int) -> Decision:
+    """Train the members of the committee for a domain's modifier on n rows; they are not weighed yet."""
+    import numpy as np
+
+    y = truths(rows, domain)
     decision = classifier.train_decision(seen.features, y, seed)
     if len(set(y.tolist())) > 1:
         means, table = (vectors.means(seen.ids), vectors.table) if vectors else (None, None)
         decision.difficulty = difficulty.learn(means, table, seen.counts, y)
+        decision.domain = classifier.learn_domain(seen.features, np.array([row["domain"] == domain for row in rows]))
     return decision
 
 
@@ -83,31 +88,31 @@ def unseen_logits(
         known = reader.read([row["instruction"] for row in seen])
         left_out = reader.read([row["instruction"] for row, its in zip(rows, fold, strict=True) if its == i])
         for domain in domains:
-            decision = train_members(known, truths(seen, domain), vectors, seed)
-            of_domain = logits[domain]
-            of_domain["perceptron"][fold == i] = decision.perceptron(left_out.features)
-            if decision.difficulty:
-                of_domain["difficulty"][fold == i] = decision.difficulty.logits(left_out.ids, left_out.counts)
+            decision = train_members(known, seen, domain, vectors, seed)
+            for member, of_member in logits[domain].items():
+                of_member[fold == i] = decision.member(member, left_out)
     return logits
 
 
-def weigh(logits: dict[str, Any], y: Any) -> tuple[tuple[float, float], dict[str, float]]:
+def weigh(logits: dict[str, Any], y: Any) -> tuple[tuple[float, ...], dict[str, float]]:
     """Weigh the members by logits of unseen prompts {member: [n]} and what was true, y [n].
 
-    One of them may decide alone, or both with equal say. The way with the lowest log-loss is taken, with logits scaled
-    and shifted as fits best. Returns (the weights of perceptron and difficulty, {way: log-loss}).
+    One of them may decide alone, or several with equal say. The way with the lowest log-loss is taken, with logits
+    scaled and shifted as fits best. Returns (the weights of MEMBERS, {way: log-loss}).
     """
-    spread = {member: float(values.std()) or 1.0 for member, values in logits.items()}
-    ways = {
-        "perceptron": (1.0, 0.0),
-        "difficulty": (0.0, 1.0),
-        "both": (1 / spread["perceptron"], 1 / spread["difficulty"]),
+    spread = {member: float(values.std()) for member, values in logits.items()}
+    speaking = [member for member in MEMBERS if spread[member]] or list(MEMBERS[:1])
+    ways = {(member,): {member: 1.0} for member in speaking} | {
+        way: {member: 1 / spread[member] for member in way}
+        for size in range(2, len(speaking) + 1)
+        for way in itertools.combinations(speaking, size)
     }
     losses = {}
-    for way, (perceptron, hardness) in ways.items():
-        z = perceptron * logits["perceptron"] + hardness * logits["difficulty"]
+    for way, weights in ways.items():
+        z = sum(weight * logits[member] for member, weight in weights.items())
         losses[way] = round(calibrators.log_loss(calibrators.fit("platt", z, y)(z), y), 4)
-    return ways[min(ways, key=lambda way: losses[way])], losses
+    best = ways[min(ways, key=lambda way: losses[way])]
+    return tuple(best.get(member, 0.0) for member in MEMBERS), {" and ".join(way): loss for way, loss in losses.items()}
 
 
 @dataclass
@@ -137,9 +142,8 @@ def committees(
     members = unseen_logits(rows, domains, learn, vectors, seed)
     trained = Committees(reader, {}, {}, {})
     for domain in domains:
-        y = truths(rows, domain)
-        decision = train_members(seen, y, vectors, seed)
-        decision.weights, trained.losses[domain] = weigh(members[domain], y)
+        decision = train_members(seen, rows, domain, vectors, seed)
+        decision.weights, trained.losses[domain] = weigh(members[domain], truths(rows, domain))
         trained.decisions[domain] = decision
         trained.unseen[domain] = sum(
             weight * members[domain][member] for weight, member in zip(decision.weights, MEMBERS, strict=True)

@@ -20,6 +20,11 @@ from workflow_scripts.router.train_detector import train_detector
 from workflow_scripts.router.train_router import classes_of, committees, parts_of, train_router, unseen_logits, weigh
 
 DOMAINS = ["code", "automation"]
+WORDS = {
+    "code": "write the function that takes a list and gives back every second name of it sorted".split(),
+    "automation": "order a table for the guests of tonight and tell the waiter which list they like".split(),
+    "base": "sort the names of a list and give back the longest function of every second word".split(),
+}
 ASKED = {"code": "Write a lambda {} that doubles x.", "automation": "Order {} apples for Ann.", "base": "Sort: {}"}
 
 
@@ -137,7 +142,7 @@ def test_a_router_with_token_vectors_is_stored_and_read_again(rows, checkpoint, 
     right = sum(router.routes([row["instruction"]]) == [row["domain"]] for row in rows[:100])
     assert right >= 98
     decision = router.decisions["code"]
-    decision.weights = (0.0, 1.0)
+    decision.weights = (0.0, 1.0, 0.0)
     seen = router.reader.read([row["instruction"] for row in rows[:30]])
     assert np.std(decision.logits(seen)) > 0
     np.testing.assert_allclose(decision.logits(seen)[[3, 7]], decision.logits(seen[[3, 7]]))
@@ -165,12 +170,39 @@ def test_members_are_weighed_by_what_they_say_of_unseen_prompts():
     r = np.random.default_rng(0)
     y = r.integers(0, 2, 500)
     good, bad = 2 * y - 1 + r.normal(size=500), r.normal(size=500)
-    assert weigh({"perceptron": good, "difficulty": bad}, y)[0] == (1.0, 0.0)
-    assert weigh({"perceptron": bad, "difficulty": good}, y)[0] == (0.0, 1.0)
+    constant = np.zeros(500)
+
+    def chosen(**logits):
+        weights, losses = weigh(logits, y)
+        return [member for member, weight in zip(classifier.MEMBERS, weights, strict=True) if weight], weights, losses
+
+    assert chosen(perceptron=good, difficulty=bad, domain=constant)[0] == ["perceptron"]
+    assert chosen(perceptron=bad, difficulty=good, domain=constant)[0] == ["difficulty"]
+    assert chosen(perceptron=constant, difficulty=bad, domain=good)[0] == ["domain"]
+    assert chosen(perceptron=constant, difficulty=constant, domain=constant)[0] == ["perceptron"]
     other = 2 * y - 1 + r.normal(size=500)
-    weights, losses = weigh({"perceptron": good, "difficulty": 10 * other}, y)
+    members, weights, losses = chosen(perceptron=good, difficulty=10 * other, domain=constant)
+    assert members == ["perceptron", "difficulty"]
     assert weights[0] == pytest.approx(10 * weights[1], rel=0.2)
-    assert losses["both"] < losses["perceptron"]
+    assert losses["perceptron and difficulty"] < losses["perceptron"]
+
+
+@pytest.mark.parametrize("seed", range(2, 5))
+def test_where_few_prompts_need_a_modifier_their_domain_tells_them(rows, tmp_path, seed):
+    """Of 50 prompts of its domain, a modifier helps with nine and spoils four; of 100 others none."""
+    r = np.random.default_rng(seed)
+    lucky = iter(r.permutation(50).tolist())
+    few = []
+    for row in rows[:150]:
+        luck = next(lucky) if row["domain"] == "code" else 50
+        right = {"base": luck < 4, "code": 4 <= luck < 13, "automation": False}
+        said = " ".join(r.permutation(WORDS[row["domain"]])[:6])
+        few.append(row | {"instruction": said, "right": right})
+    settings = ROUTER.model_copy(update={"threshold": None})
+    paths = (write_answers(tmp_path, few), [], tmp_path / "router", tmp_path / "report.json")
+    train_router(*paths, domains=DOMAINS, settings=settings, seed=0)
+    routes = Router(tmp_path / "router").routes([row["instruction"] for row in few])
+    assert np.mean([(one == "code") == (row["domain"] == "code") for one, row in zip(routes, few, strict=True)]) > 0.95
 
 
 def test_hard_prompts_are_told_from_easy_ones_in_words_that_nobody_has_seen():
@@ -180,11 +212,11 @@ def test_hard_prompts_are_told_from_easy_ones_in_words_that_nobody_has_seen():
     for i in range(600):
         hard = i % 2
         text = " ".join(r.choice(names, 60 if hard else 8)) + (" 17 of 230?" if hard else ".")
-        rows.append({"instruction": text, "right": {"base": not hard, "code": True}})
+        rows.append({"instruction": text, "domain": "", "right": {"base": not hard, "code": True}})
     trained = committees(rows, ["code"], 64, None, 0)
     assert trained.losses["code"]["difficulty"] < 0.1
     decision = trained.decisions["code"]
-    decision.weights = (0.0, 1.0)
+    decision.weights = (0.0, 1.0, 0.0)
     new = trained.reader.read(["new words " * 40 + "17 of 230?", "new words."])
     assert decision.logits(new)[0] > 0 > decision.logits(new)[1]
 
@@ -334,7 +366,7 @@ def test_logits_for_calibration_come_from_layers_that_had_not_seen_the_example()
     prompts = [" ".join(f"w{word}" for word in r.integers(0, 400, 12)) for _ in range(200)]
     y = r.integers(0, 2, 200)
     rows = [
-        {"instruction": prompt, "right": {"base": not needed, "code": bool(needed)}}
+        {"instruction": prompt, "domain": "", "right": {"base": not needed, "code": bool(needed)}}
         for prompt, needed in zip(prompts, y.tolist(), strict=True)
     ]
 
