@@ -53,6 +53,7 @@ EMBEDDING ?=
 ENVS := workflow data ml gguf
 BIN = $(or $(shell python3 envs/build.py $(1)),$(error the environment $(1) cannot be built, see above))/bin
 PYTHON = "$(call BIN,$(1))/python"
+SOAK = PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev)
 
 .PHONY: help build envs why plan frontier doctor hermetic preview unpack sign verify publish container serve chat studio bisect settings dvc.yaml figures pictures test test-unit test-slow test-soak soak-serving test-slurm \
   lint lint-style lint-rules lint-types lint-imports lint-settings lock bench bench-data bench-router bench-detector bench-serving monitoring clean
@@ -174,11 +175,11 @@ test-slow: envs
 
 ## Kill and damage builds KILLS and DAMAGES times, fill DISKS disks, and write docs/soak.md: takes an hour or more
 test-soak: envs
-	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS) --minutes $(MINUTES) --seed $(SEED)
+	@$(SOAK) tests/soak/soak.py --kills $(KILLS) --damages $(DAMAGES) --disks $(DISKS) --minutes $(MINUTES) --seed $(SEED)
 
 ## Ask a server of RELEASE for MINUTES, with clients that leave and requests that are wrong; write docs/soak-serving.md
 soak-serving: envs
-	@PYTHONPATH=.:tests:traced/tests $(call PYTHON,dev) tests/soak/soak_serving.py "$(RELEASE)" --minutes $(MINUTES)
+	@$(SOAK) tests/soak/soak_serving.py "$(RELEASE)" --minutes $(MINUTES)
 
 ## Run the tests with a real Slurm of one node; they say so if slurm-wlm or munge is missing
 test-slurm: envs

@@ -137,10 +137,11 @@ def main():
     parser.add_argument("release", type=Path)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--page", type=Path, default=ROOT / "docs/soak-serving.md")
     options = parser.parse_args()
     text, bad = page(*soak(options.release, options.minutes, options.seed), options.minutes, options.seed)
     print(text)
-    (ROOT / "docs/soak-serving.md").write_text(text)
+    options.page.write_text(text)
     sys.exit(bool(bad))
 
 
