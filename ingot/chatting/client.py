@@ -8,6 +8,8 @@ from ingot.errors import InputError
 TOO_LONG = "context_length_exceeded"
 """How the API calls a conversation that leaves no room for an answer."""
 LEFT_OUT, CUT = "left_out", "cut"
+SECONDS = 30
+"""How long a server may take to say whom one can ask: a page waits for that."""
 
 
 class Client:
@@ -25,7 +27,7 @@ class Client:
         from openai import OpenAIError
 
         try:
-            return [model.id for model in self.openai.models.list()]
+            return [model.id for model in self.openai.models.list(timeout=SECONDS)]
         except OpenAIError as error:
             raise InputError(f"{self.address}: {told(error)}") from None
 
@@ -91,7 +93,8 @@ def how_chosen(told: dict[str, Any]) -> str:
         "confidence": "the base was unsure or sure enough",
         "only": "there is no other",
     }
-    why = reasons.get(told.get("reason", ""), str(told.get("reason", "")))
+    reason = str(told.get("reason", ""))  # a conversation that was imported may say anything
+    why = reasons.get(reason, reason)
     chance = told.get("probability")
     sure = f" ({chance:.0%} sure of this choice)" if isinstance(chance, float) else ""
     left_out = told.get(LEFT_OUT)

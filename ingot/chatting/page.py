@@ -73,8 +73,7 @@ class Page:
         except InputError as error:
             gr.Warning(html.escape(str(error)), duration=None)
             routes = []
-        choice = gr.Dropdown(choices=routes, value=next(iter(routes), None))
-        return *self.view(self.folder.latest()), choice, gr.Textbox(visible=True)
+        return *self.view(self.folder.latest()), gr.Dropdown(choices=routes, value=next(iter(routes), None))
 
     def begin(self) -> tuple[Any, ...]:
         """Show a new conversation."""
@@ -182,7 +181,8 @@ def blocks(client: Client, folder: Folder) -> gr.Blocks:
             visible=False,  # until the page is loaded: what is loaded would be written over an answer
         )
         view = [name, chat, chosen, export]
-        whole.load(does.load, None, [*view, route, asked], api_visibility="private")
+        loaded = whole.load(does.load, None, [*view, route], api_visibility="private")
+        loaded.then(lambda: gr.Textbox(visible=True), None, [asked], api_visibility="private")
         answering = asked.submit(does.ask, [asked, name, route], [asked, *view], api_visibility="private")
         # An answer that still grows would be written over what is shown next.
         begin.click(does.begin, None, view, cancels=[answering], api_visibility="private")

@@ -1,1 +1,1 @@
-"""Decide who answers a prompt, the base or a modifier: features, perceptrons, calibrated probabilities, thresholds."""
+"""Decide who answers a prompt, the base or a modifier: features, committees, calibrated probabilities, thresholds."""

@@ -16,7 +16,7 @@ from ingot.routing.token_vectors import TOKENIZER, read_tokenizer
 HIDDEN = (64, 32)
 MEMBERS = ("perceptron", "difficulty", "domain")
 DOMAIN_SHRUNK = 10.0
-"""How strongly the weights of `domain` are held near 0: the inverse of the L2 penalty."""
+"""The inverse of the L2 penalty on the weights of `domain`: lower holds them nearer to 0."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Seen:
     """What decisions look at, of n prompts."""
 
     features: Any
-    """[n, size], as float32, for the perceptron."""
+    """[n, size], as float32, for perceptron and domain."""
     ids: list[list[int]]
     """Token ids of each, for difficulty; empty lists without a tokenizer."""
     counts: Any

@@ -130,7 +130,7 @@ class Lanes:
                 sampler = Sampler(self.vocabulary, parameters)
             generation = Generation(route, tokens, parameters, sampler, listener)
             self.pending[route].append(generation)
-            self.tell()
+            self.wake()
             if self.ending:
                 raise UnavailableError("the server ends")
             while True:
@@ -152,7 +152,7 @@ class Lanes:
                 raise UnavailableError("the server ends")
             return Sampler(self.vocabulary, parameters)
 
-    def tell(self) -> None:
+    def wake(self) -> None:
         """Wake a resting thread."""
         with self.changed:
             self.news += 1
@@ -188,7 +188,7 @@ class Lanes:
         lane.cores = max(1, min(self.cores // len(ready), worth))
         self.cores -= lane.cores
         if self.cores and len(ready) > 1:
-            self.tell()
+            self.wake()
         return lane, lane.cores, most
 
     def refuse_waiting(self, error: ServingError) -> None:

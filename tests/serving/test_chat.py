@@ -61,7 +61,9 @@ held = []
 page.route("**/queue/join*", lambda route: route.continue_() if held else held.append(route))
 page.goto(given["address"])
 page.locator("#route input").wait_for()
-while not held:
+for _ in range(600):
+    if held:
+        break
     page.wait_for_timeout(100)
 said["early"] = page.locator("#question").count()
 held[0].continue_()

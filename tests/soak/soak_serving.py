@@ -75,7 +75,7 @@ class Client(threading.Thread):
             received = b""
             while part := connection.recv(1 << 16):
                 received += part
-        return received[9:12].decode()
+        return received[9:12].decode() or "no answer"
 
 
 def state(process):
@@ -110,14 +110,16 @@ def page(counts, seen, traces, minutes, seed):
     tenth = max(1, len(seen) // 10)
     early, late = seen[tenth : 2 * tenth], seen[-tenth:]
     mean = lambda rows, i: sum(row[i] for row in rows) / max(1, len(rows))  # noqa: E731
-    bad = sum(count for status, count in counts.items() if status[:1] == "5" or status.startswith("refused"))
+    bad = sum(count for status, count in counts.items() if status.startswith(("5", "refused", "no answer")))
+    asked, wrong = sum(counts.values()), sum(count for status, count in counts.items() if status[:1] == "4")
     rows = [f"| {status} | {count:,} |" for status, count in sorted(counts.items())]
     return "\n".join(
         [
             "# Soak of the server",
             "",
             f"Written by `make soak-serving MINUTES={minutes:g}` on {date.today()} (seed {seed}): {CLIENTS} clients"
-            f" asked {sum(counts.values()):,} times by all routes. A fifth left in the middle, a tenth was wrong.",
+            f" asked {asked:,} times by all routes. They left {counts['left'] / asked:.0%} of the answers in the"
+            f" middle; {wrong / asked:.0%} of the requests were wrong.",
             "",
             f"Unexpected errors (5xx, or no answer): **{bad}**. Tracebacks in the log: **{len(traces)}**.",
             "",

@@ -194,7 +194,7 @@ def test_a_route_goes_on_as_soon_as_nobody_waits_for_its_memory(f16, modifiers, 
             asked = asyncio.create_task(events_of(engine, "base", ids[1]))
             while not engine.pending["base"]:
                 await asyncio.sleep(0)
-        engine.tell()
+        engine.wake()
         answer = await asyncio.wait_for(asked, 20)
         await engine.close()
         return answer

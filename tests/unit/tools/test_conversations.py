@@ -89,6 +89,7 @@ def test_a_mark_is_a_line_that_a_build_can_read(folder):
         ),
         ({"route": "base", "reason": "named"}, "answered by base: you chose it"),
         ({"route": "base", "reason": "new kind"}, "answered by base: new kind"),
+        ({"route": "base", "reason": ["of an", "import"]}, "answered by base: ['of an', 'import']"),
     ],
 )
 def test_who_answered_is_said_in_words(told, said):
