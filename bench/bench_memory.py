@@ -113,7 +113,8 @@ def jobs(folder: Path) -> dict[str, tuple[str, dict[str, Any]]]:
         "convert": ("gguf/convert", {
             "input": {"model": at["merged"]}, "output": {"gguf": at["F16.gguf"]}, "params": {"name": "bench"}}),
         "quantize": ("gguf/quantize", {
-            "input": {"gguf": at["F16.gguf"], "matrix": []}, "output": {"quantized": at["quantized.gguf"]},
+            "input": {"gguf": at["F16.gguf"], "matrix": [], "sensitivity": []},
+            "output": {"quantized": at["quantized.gguf"]},
             "params": {"quant": QUANT, "threads": 2}}),
         "pack": ("gguf/pack", {
             "input": {"model": at["quantized.gguf"]},
