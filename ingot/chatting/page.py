@@ -73,7 +73,14 @@ class Page:
         except InputError as error:
             gr.Warning(html.escape(str(error)), duration=None)
             routes = []
-        return *self.view(self.folder.latest()), gr.Dropdown(choices=routes, value=next(iter(routes), None))
+        view: tuple[Any, ...]
+        try:
+            view = self.view(self.folder.latest())
+        except (OSError, ValueError, TypeError) as error:  # a file that is gone meanwhile, a full disk
+            gr.Warning(html.escape(f"what was said before cannot be shown: {error}"), duration=None)
+            view = "", [], gr.Radio(choices=[], value=None), gr.DownloadButton(value=None, interactive=False)
+        choice = gr.Dropdown(choices=routes, value=next(iter(routes), None))
+        return *view, choice, gr.Textbox(visible=True)
 
     def begin(self) -> tuple[Any, ...]:
         """Show a new conversation."""
@@ -181,8 +188,7 @@ def blocks(client: Client, folder: Folder) -> gr.Blocks:
             visible=False,  # until the page is loaded: what is loaded would be written over an answer
         )
         view = [name, chat, chosen, export]
-        loaded = whole.load(does.load, None, [*view, route], api_visibility="private")
-        loaded.then(lambda: gr.Textbox(visible=True), None, [asked], api_visibility="private")
+        whole.load(does.load, None, [*view, route, asked], api_visibility="private")
         answering = asked.submit(does.ask, [asked, name, route], [asked, *view], api_visibility="private")
         # An answer that still grows would be written over what is shown next.
         begin.click(does.begin, None, view, cancels=[answering], api_visibility="private")
