@@ -182,4 +182,7 @@ class Shares(Section):
 class Split(Section):
     """Records are split by the hash of their prompt, so that a prompt is always on the same side."""
 
+    offset: Annotated[float, Field(ge=0, lt=1)] = setting(
+        "How far the sides are moved along the hashes, from 0 to 1, where they start again from 0"
+    )
     shares: Shares

@@ -20,9 +20,9 @@ def edges_of(shares: Shares) -> dict[str, float]:
     return edges
 
 
-def side_of(prompt: str, edges: dict[str, float]) -> str:
-    """Return the side that a prompt is on."""
-    position = unit_hash(prompt)
+def side_of(prompt: str, edges: dict[str, float], offset: float = 0) -> str:
+    """Return the side that a prompt is on, if the sides are moved by `offset` along the circle of hashes."""
+    position = (unit_hash(prompt) - offset) % 1
     return next((side for side, edge in edges.items() if position < edge), list(edges)[-1])
 
 
@@ -47,7 +47,7 @@ def split(
     with contextlib.ExitStack() as stack:
         files = {side: stack.enter_context(open(path, "wb")) for side, path in paths.items()}
         for line, record in progress(parsed(records), "split", "record"):
-            side = side_of(record["instruction"], edges)
+            side = side_of(record["instruction"], edges, settings.offset)
             files[side].write(line)
             by_domain[side][record["metadata"]["domain"]] += 1
     for side in ("train", "valid"):

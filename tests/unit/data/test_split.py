@@ -3,9 +3,10 @@ import pytest
 from ingot.errors import InputError
 from ingot.io.records import read_json, read_records, write_records
 from ingot.settings.data import Split
+from ingot.text.forms import unit_hash
 from workflow_scripts.data.split import edges_of, side_of, split
 
-SETTINGS = Split(shares={"valid": 0.1, "routing": 0.2, "test": 0.1})
+SETTINGS = Split(offset=0, shares={"valid": 0.1, "routing": 0.2, "test": 0.1})
 EDGES = edges_of(SETTINGS.shares)
 
 
@@ -30,6 +31,14 @@ def test_a_domain_without_records_is_named_before_anything_is_trained(tmp_path, 
 
 def test_a_prompt_stays_where_it_is_however_it_is_written():
     assert side_of("Sort: 3 1 2", EDGES) == side_of("  sort: 3  1 2", EDGES)
+
+
+def test_an_offset_moves_all_sides_along_the_hashes():
+    prompts = [f"question {i}" for i in range(1000)]
+    assert not any(side_of(p, EDGES) == side_of(p, EDGES, 0.5) == "test" for p in prompts)
+    moved = [unit_hash(p) for p in prompts if side_of(p, EDGES, 0.5) == "test"]  # [0.9, 1) moved by a half
+    assert 60 < len(moved) < 140
+    assert all(0.4 <= place < 0.5 for place in moved)
 
 
 def test_the_benchmark_of_the_world_lies_on_the_test_side():
