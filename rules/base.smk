@@ -84,7 +84,7 @@ elif SETTINGS.base.kind == "gguf":
     rule read_gguf:
         input:
             gguf=BUILD.gguf_of_base,
-            code=code("gguf", "base/read_gguf", "ingot/converting/probe.py"),
+            code=code("gguf", "base/read_gguf", PROBE),
         output:
             base=directory(BUILD.received),
             report=REPORT_OF_RECEIVED,
@@ -151,7 +151,9 @@ if BUILD.base_gate:
         input:
             base=BUILD.received,
             # Only GGUF files need what llama.cpp knows.
-            code=code("gguf" if BUILD.types else "data", "base/check_base"),
+            code=code("gguf", "base/check_base", CONVERTER, PROBE)
+            if BUILD.types
+            else code("data", "base/check_base"),
         output:
             verdict="results/gates/base/verdict.json",
         log:
@@ -164,6 +166,8 @@ if BUILD.base_gate:
                 context=SETTINGS.context,
                 types=BUILD.types,
                 most_tokens=SETTINGS.cut_vocabulary and SETTINGS.cut_vocabulary.most,
+                # read_gguf has done it for what it made.
+                probe_tokenizer=SETTINGS.base.kind != "gguf",
             ),
         message:
             "Check that the shape of the base allows what the settings ask for"

@@ -28,6 +28,9 @@ SETTINGS, CHAIN = BUILD.settings, BUILD.chain
 LONG_WAY = 1
 SHARED = {"seed": SETTINGS.seed, "threads": SETTINGS.threads}
 LARGE = SETTINGS.resources.memory_mb
+# These modules run in processes of their own.
+CONVERTER = "ingot/converting/convert_own_tokenizer.py"
+PROBE = "ingot/converting/probe.py"
 
 
 def here(path):

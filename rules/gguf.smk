@@ -9,9 +9,6 @@ Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`;
 
 from ingot.settings.gguf import bits_of
 
-# These run in processes of their own.
-CONVERTER = "ingot/converting/convert_own_tokenizer.py"
-PROBE = "ingot/converting/probe.py"
 SERVED = f"results/gguf/{BUILD.served}.gguf"
 
 

@@ -69,7 +69,25 @@ def convert(script: str, model: Path, outfile: Path, *arguments: str) -> None:
     sys.stderr.write(finished.stderr)
     if finished.returncode:
         last_line = (finished.stderr.strip() or "no message").splitlines()[-1]
+        if "pre-tokenizer was not recognized" in last_line:
+            last_line = "llama.cpp does not know how its tokenizer splits texts; take another base, or set `gguf: null`"
         raise InputError(f"{script} cannot convert {model}: {last_line}")
+
+
+def strips_what_follows(folder: Path) -> bool:
+    """Tell whether a checkpoint is a Phi 3 whose special tokens swallow the blanks and line breaks after them."""
+    if read_json(folder / "config.json").get("model_type") != "phi3":
+        return False
+    return any(token["special"] and token["rstrip"] for token in read_json(folder / "tokenizer.json")["added_tokens"])
+
+
+def convert_model(model: Path, gguf: Path, name: str, *arguments: str) -> None:
+    """Convert a checkpoint to GGUF in F16, with the model's `name` in it. InputError if the converter refuses it.
+
+    A GGUF file does not say that special tokens swallow what follows. llama.cpp goes by the name of the model.
+    """
+    known = f"phi-3-{name}" if strips_what_follows(model) else name
+    convert("convert_hf_to_gguf.py", model, gguf, "--outtype", "f16", "--model-name", known, *arguments)
 
 
 def convert_lora(adapter: Path, base: Path, lora: Path, outtype: str) -> None:

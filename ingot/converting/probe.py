@@ -1,8 +1,9 @@
 """Compare a GGUF file with the checkpoint that it belongs to, in a process of its own: llama.cpp may abort.
 
-    python -m ingot.converting.probe GGUF CHECKPOINT [--answers]
+    python -m ingot.converting.probe GGUF CHECKPOINT [--answers | --vocabulary]
 
-Both must turn texts of many kinds into the same tokens. With `--answers`, both must also go on with them alike.
+Both must turn texts of many kinds into the same tokens. With `--answers`, both must also go on with them alike. With
+`--vocabulary`, the file has no weights.
 """
 
 import json
@@ -48,8 +49,8 @@ LEAST_AGREEMENT = 0.9
 """The share of next tokens that both must predict alike. Quantised files of one model reach .95 and more."""
 
 
-def compare_tokens(model: Any, tokenizer: Any) -> list[str]:
-    """List the texts that the two turn into different tokens.
+def compare_tokens(llama: Any, tokenizer: Any) -> list[str]:
+    """List the texts that llama.cpp and a tokenizer turn into different tokens.
 
     Some tokenizers, such as Qwen's, bring texts to Unicode's form NFC first. llama.cpp never does, so it gets them so.
     """
@@ -58,6 +59,9 @@ def compare_tokens(model: Any, tokenizer: Any) -> list[str]:
     def tokens(text: str) -> Any:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def tokens_of_file(text: str) -> Any:
+        return llama.tokenize(text.encode(), add_bos=False, special=True)
+
     normalising = tokens(DECOMPOSED) == tokens(unicodedata.normalize("NFC", DECOMPOSED))
     if normalising:
         sys.stderr.write("texts that are not in Unicode's form NFC become other tokens in llama.cpp\n")
@@ -65,7 +69,7 @@ def compare_tokens(model: Any, tokenizer: Any) -> list[str]:
     return [
         text
         for text in (*TEXTS, *prompts)
-        if model.tokenize(unicodedata.normalize("NFC", text) if normalising else text) != tokens(text)
+        if tokens_of_file(unicodedata.normalize("NFC", text) if normalising else text) != tokens(text)
     ]
 
 
@@ -89,8 +93,8 @@ def compare_answers(model: Any, network: Any, tokenizer: Any) -> dict[str, Any]:
     return {"same": same, "of": of, "answers": answers}
 
 
-def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]:
-    """Compare a GGUF file with a checkpoint, in another process; return what came of it.
+def probe(gguf: Path, checkpoint: Path, *options: str) -> dict[str, Any]:
+    """Compare a GGUF file with a checkpoint, in another process; return what came of it. The options are those above.
 
     InputError if they differ, or if llama.cpp crashes.
     """
@@ -101,7 +105,7 @@ def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]
         "ingot.converting.probe",
         str(gguf),
         str(checkpoint),
-        *(["--answers"] if answers else []),
+        *options,
     ]
     # Else llama.cpp, where it crashes, would let gdb write a trace of its calls first, which takes ten seconds.
     quiet = {"GGML_NO_BACKTRACE": "1"}
@@ -127,7 +131,7 @@ def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]
             f"{gguf}: llama.cpp turns {len(found['other_tokens'])} of {found['texts']} texts into other tokens than"
             f" {checkpoint}, such as {found['other_tokens'][0][:60]!r}; answers would not be those of the model"
         )
-    if answers and found["same"] < LEAST_AGREEMENT * found["of"]:
+    if "--answers" in options and found["same"] < LEAST_AGREEMENT * found["of"]:
         raise InputError(
             f"{gguf}: llama.cpp and {checkpoint} predict only {found['same']} of {found['of']} tokens alike"
         )
@@ -137,25 +141,30 @@ def probe(gguf: Path, checkpoint: Path, answers: bool = False) -> dict[str, Any]
 def main() -> None:
     """Compare the two that the command line names, and print what came of it as JSON."""
     import_light()
+    import llama_cpp
     from transformers import AutoTokenizer
 
     from ingot.inference.gguf_model import GgufModel
 
-    gguf, checkpoint = Path(sys.argv[1]), Path(sys.argv[2])
+    gguf, checkpoint, options = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     try:
-        model = GgufModel(gguf, tokenizer, 256, 1, {})
+        if "--vocabulary" in options:
+            model, llama = None, llama_cpp.Llama(str(gguf), vocab_only=True, verbose=False)
+        else:
+            model = GgufModel(gguf, tokenizer, 256, 1, {})
+            llama = model.llama
     except (InputError, ValueError) as error:
         raise SystemExit(f"ingot: {error}") from None
-    found: dict[str, Any] = {"texts": 2 * len(TEXTS) + len(QUESTIONS), "other_tokens": compare_tokens(model, tokenizer)}
-    if "--answers" in sys.argv[3:]:
+    found: dict[str, Any] = {"texts": 2 * len(TEXTS) + len(QUESTIONS), "other_tokens": compare_tokens(llama, tokenizer)}
+    if "--answers" in options:
         import torch
         from transformers import AutoModelForCausalLM
 
         network = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32).eval()
         found |= compare_answers(model, network, tokenizer)
     print(json.dumps(found))  # noqa: T201
-    del model  # before the interpreter takes llama.cpp's functions away
+    del llama, model  # before the interpreter takes llama.cpp's functions away
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from ingot.converting.llama_cpp_tools import SOURCES
+from ingot.converting.llama_cpp_tools import SOURCES, convert_model
+from ingot.converting.probe import probe
 from ingot.converting.shape import fallbacks, problems, shape_of, unknown_to_llama_cpp
 from ingot.errors import InputError
 from ingot.io.records import read_json, write_json
@@ -26,6 +27,7 @@ def cutting_problems(base: Path, most: int) -> list[str]:
 def check_base(
     base: Path,
     verdict: Path,
+    work: Path,
     *,
     chain: list[str],
     group: str | int,
@@ -33,8 +35,12 @@ def check_base(
     context: int,
     types: list[Quant],
     most_tokens: int | None,
+    probe_tokenizer: bool,
 ) -> None:
-    """Write the shape of the base, and say what must be known about it. InputError lists what it rules out."""
+    """Write the shape of the base, and say what must be known about it. InputError lists what it rules out.
+
+    With `probe_tokenizer`, llama.cpp gets the vocabulary of the base and must read texts as its tokenizer does.
+    """
     config = base / "config.json"
     try:
         shape = shape_of(read_json(config))
@@ -49,6 +55,10 @@ def check_base(
         found.append(line)
     if found:
         raise InputError(f"{config}: this base does not allow what the settings ask for:\n  " + "\n  ".join(found))
+    if types and probe_tokenizer:
+        vocabulary = work / "vocabulary.gguf"
+        convert_model(base, vocabulary, "base", "--vocab-only")
+        probe(vocabulary, base, "--vocabulary")
     notes = fallbacks(shape, types)
     sys.stderr.writelines(f"{note}\n" for note in notes)
     # Nothing of the settings is in the verdict: it is an input of what comes after, and stays as it is.

@@ -22,7 +22,7 @@ def read_gguf(gguf: Path, base: Path, report: Path, *, template: str | None, dty
     set_special_tokens(network, tokenizer)
     network.save_pretrained(base)
     tokenizer.save_pretrained(base)
-    found = probe(gguf, base, answers=True)
+    found = probe(gguf, base, "--answers")
     write_json(
         report,
         {

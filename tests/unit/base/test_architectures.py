@@ -7,7 +7,7 @@ import pytest
 from helpers.records import make_record
 from helpers.settings import MEASURE, TRAINING, changed
 from ingot.errors import InputError
-from ingot.io.records import read_json, write_records
+from ingot.io.records import read_json, write_json, write_records
 from ingot.settings.adapter import Adapt, Merge
 from ingot.settings.compress import Prune
 from ingot.settings.gguf import Importance
@@ -54,13 +54,17 @@ ARCHITECTURES = {
     "mistral": ("MistralConfig", {**WIDTHS, "sliding_window": 64}, "bytes"),
     "gemma2": ("Gemma2Config", {**WIDTHS, **GEMMA}, "pieces"),
     "gemma3": ("Gemma3TextConfig", {**WIDTHS, **GEMMA}, "bytes"),
-    "phi3": ("Phi3Config", WIDTHS, "pieces"),
+    "phi3": ("Phi3Config", {**WIDTHS, "original_max_position_embeddings": 256}, "spaced pieces"),
     "gpt2": ("GPT2Config", GPT2, "no template"),
 }
 TURNS = (
     "{% for message in messages %}"
     "{{ '<start_of_turn>' + message['role'] + '\n' + message['content'] + '<end_of_turn>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+TURNS_OF_PHI = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\n' + message['content'] + '<|end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
 )
 
 
@@ -73,23 +77,61 @@ def texts():
     return [f"{task.instruction}\n{task.response}" for task in some]
 
 
-def write_pieces(texts, folder):
-    """A SentencePiece tokenizer with bytes to fall back on, in the files in which Gemma has it."""
+def train_pieces(texts, folder, **options):
+    """A SentencePiece vocabulary with bytes to fall back on, which leaves texts as they are."""
     import sentencepiece
+
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_prefix=str(folder / "tokenizer"), vocab_size=600, model_type="bpe",
+        byte_fallback=True, split_digits=True, minloglevel=2, normalization_rule_name="identity",
+        remove_extra_whitespaces=False, allow_whitespace_only_pieces=True, hard_vocab_limit=False, **options,
+    )  # fmt: skip
+
+
+def write_pieces(texts, folder):
+    """A SentencePiece tokenizer in the files in which Gemma has it."""
     from transformers import GemmaTokenizer
 
     turns = ["<start_of_turn>", "<end_of_turn>"]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_prefix=str(folder / "tokenizer"), vocab_size=600, model_type="bpe",
-        byte_fallback=True, pad_id=0, eos_id=1, bos_id=2, unk_id=3, pad_piece="<pad>", eos_piece="<eos>",
-        bos_piece="<bos>", split_digits=True, minloglevel=2, normalization_rule_name="identity",
-        remove_extra_whitespaces=False, add_dummy_prefix=False, allow_whitespace_only_pieces=True,
-        hard_vocab_limit=False, user_defined_symbols=[*turns, "<mask>", "\n", *("\u2581" * n for n in range(2, 8))],
+    train_pieces(
+        texts, folder, pad_id=0, eos_id=1, bos_id=2, unk_id=3, pad_piece="<pad>", eos_piece="<eos>", bos_piece="<bos>",
+        add_dummy_prefix=False,
+        user_defined_symbols=[*turns, "<mask>", "\n", *("\u2581" * n for n in range(2, 8))],
     )  # fmt: skip
     tokenizer = GemmaTokenizer.from_pretrained(folder, add_bos_token=False)
     tokenizer.add_special_tokens({"additional_special_tokens": turns})
     tokenizer.chat_template = TURNS
     tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def write_spaced_pieces(texts, folder):
+    """A SentencePiece tokenizer in the files in which Phi 3 has it.
+
+    It puts a space before every text, and its special tokens swallow the blanks and line breaks after them.
+    """
+    from tokenizers import AddedToken, normalizers
+    from transformers import LlamaTokenizer, TokenizersBackend
+
+    train_pieces(texts, folder, unk_id=0, bos_id=1, eos_id=2, pad_id=-1, add_dummy_prefix=True)
+    rules = LlamaTokenizer.from_pretrained(folder).backend_tokenizer
+    rules.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    rules.pre_tokenizer = rules.post_processor = None
+    end = AddedToken("<|endoftext|>", normalized=False)
+    names = ("assistant", "system", "end", "user")
+    turns = [AddedToken(f"<|{name}|>", normalized=False, rstrip=True) for name in names]
+    rules.add_special_tokens([end, *turns])
+    special = {"bos_token": "<s>", "unk_token": "<unk>", "eos_token": end, "pad_token": end}
+    tokenizer = TokenizersBackend(tokenizer_object=rules, **special)
+    tokenizer.chat_template = TURNS_OF_PHI
+    tokenizer.save_pretrained(folder)
+    flags = ("content", "lstrip", "rstrip", "normalized", "single_word", "special")
+    added = {
+        place: {flag: getattr(token, flag) for flag in flags} for place, token in tokenizer.added_tokens_decoder.items()
+    }
+    config = read_json(folder / "tokenizer_config.json")
+    theirs = {"tokenizer_class": "LlamaTokenizer", "legacy": False, "add_bos_token": False}
+    write_json(folder / "tokenizer_config.json", {**config, **theirs, "added_tokens_decoder": added})
     return tokenizer
 
 
@@ -106,6 +148,8 @@ def model(request, texts, tmp_path):
     folder.mkdir()
     if kind == "pieces":
         tokenizer = write_pieces(texts, folder)
+    elif kind == "spaced pieces":
+        tokenizer = write_spaced_pieces(texts, folder)
     else:
         tokenizer = learn(iter(texts), 512)
         tokenizer.add_special_tokens({"additional_special_tokens": ["<|endoftext|>"]})
@@ -135,11 +179,12 @@ def test_it_goes_through_the_chain(model, tmp_path):
     compressed = source_name != "gpt2"
     chain = ["adapt", "merge", *(["prune", "quantize_awq"] if compressed else [])]
     types = ["F16", "Q4_K_M", "IQ4_XS"]
-    shape = {"group": "auto", "structure": "2:4", "context": 256, "types": types, "most_tokens": None}
-    check_base(base, tmp_path / "verdict.json", chain=chain, **shape)
+    shape = {"group": "auto", "pruned": {"prune": "2:4"} if compressed else {}, "context": 256, "types": types}
+    shape |= {"most_tokens": None, "probe_tokenizer": True}
+    check_base(base, tmp_path / "verdict.json", tmp_path, chain=chain, **shape)
     if not compressed:
         with pytest.raises(InputError, match="cannot treat a gpt2"):
-            check_base(base, tmp_path / "verdict.json", chain=[*chain, "prune"], **shape)
+            check_base(base, tmp_path / "verdict.json", tmp_path, chain=[*chain, "prune"], **shape)
     for name, quantization in (("adapter4", {"type": "nf4", "double": True}), ("adapter", None)):
         training = changed(TRAINING, max_steps=2, evaluate_every=2, quantization=quantization)
         settings = Adapt(backend="trl", difficulties=["easy"], training=training)
@@ -158,8 +203,6 @@ def test_it_goes_through_the_chain(model, tmp_path):
         last = tmp_path / "scaled"
         quantize_awq(tmp_path / "pruned", train, tmp_path / "awq", last, tmp_path / "awq.json", tmp_path / "v", **awq)
         assert read_json(tmp_path / "awq.json")["group"] == 64
-    if source_name == "phi3":
-        return  # its SentencePiece tokenizer puts a space before every text, and none as small is made here so far
     convert(last, tmp_path / "F16.gguf", name="small")
     importance(last, train, tmp_path / "matrix", tmp_path / "u", settings=Importance(records=8, length=32), threads=1)
 

