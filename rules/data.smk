@@ -321,7 +321,13 @@ rule split:
     resources:
         mem_mb=2000,
     params:
-        **step(settings=SETTINGS.split, domains=BUILD.domains),
+        **step(
+            settings=SETTINGS.split,
+            domains=BUILD.domains,
+            least_failures=SETTINGS.modifiers.collect_failures.least_failures
+            if SETTINGS.modifiers
+            else 0,
+        ),
     message:
         "Split the records by the hash of their prompt"
     shell:
@@ -345,6 +351,7 @@ rule gate_data:
     params:
         **step(
             settings=SETTINGS.decontaminate,
+            domains=BUILD.domains,
             right_answers=any(
                 BUILD.limits_of(model).counts_right_answers for model in BUILD.gated
             ),

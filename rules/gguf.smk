@@ -7,7 +7,7 @@ Outputs:  results/gguf/{quant}.gguf        a file for each type of `gguf.types`;
           results/types/distil/{quant}.gguf    the same of the last model before compression, trained for the type
 """
 
-from ingot.settings.gguf import bits_of
+from ingot.quantities import bits_of
 
 SERVED = f"results/gguf/{BUILD.served}.gguf"
 

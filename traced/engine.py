@@ -8,10 +8,13 @@ This replaces four things of Snakemake: which jobs must run (`DAG.update_needrun
 import gc
 import hashlib
 import logging
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import snakemake.workflow
@@ -36,11 +39,22 @@ __all__ = ["install", "params", "prefix", "runner"]
 
 SNAKEMAKE = "9.27."
 MARK = ": THE STEP"
+OF_JOB = {"input", "output", "params", "wildcards", "log", "rule", "threads", "resources", "benchmark", "jobid"}
+"""What a shell command may name of its job."""
 
 
-def shell_digest(command: str) -> str:
-    """Return a digest of a rule's shell command, whichever Python this machine has."""
-    return hashlib.sha256(command.replace(f"{sys.executable} ", "").encode()).hexdigest()[:12]
+def shell_digest(command: str, names: Mapping[str, Any], basedir: str) -> str:
+    """Return a digest of a rule's shell command, whichever Python this machine has, and wherever the Snakefile is.
+
+    What the Snakefile puts into it, such as {EPOCHS} or {config[epochs]}, counts by the value that it has among the
+    Snakefile's `names`. What belongs to a job counts elsewhere in the trace.
+    """
+    text = command.replace(f"{sys.executable} ", "")
+    for _, field, _, _ in Formatter().parse(command):
+        if field and re.split(r"[.\[]", field)[0] not in OF_JOB:
+            with suppress(LookupError, AttributeError):  # Snakemake will say what is wrong with it
+                text += f"\n{field}: {Formatter().get_field(field, (), names)[0]}".replace(basedir, "")
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def runner(root: str = "") -> str:
@@ -190,7 +204,7 @@ def install(
     for rule in workflow.rules:
         trace = rule.params.get("trace")
         if isinstance(trace, Trace) and rule.shellcmd:
-            trace.shell = shell_digest(rule.shellcmd)
+            trace.shell = shell_digest(rule.shellcmd, workflow.globals, str(workflow.basedir))
     try:
         workflow.tracer = Tracer(workflow, list(settings_files), list(plots), refresh)
     except DamagedLockError as error:

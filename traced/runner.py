@@ -26,6 +26,7 @@ if __name__ == "__main__":
 
 from traced import hermetic
 from traced.lock import Work, note, noted, open_lock, try_lock
+from traced.remote import UnreachableError
 from traced.step import Step
 from traced.store import Entry, key_of
 from traced.workspace import Workspace, scratch_of
@@ -78,10 +79,13 @@ def run_held(workspace: Workspace, step: Step, before: Entry, command: list[str]
     """Run a step whose lock is held, record it, and return the exit status. `before` is what it reads."""
     if waited:
         for entry in workspace.store.lookup(key_of(before)):
-            if workspace.available(entry):
-                workspace.restore(entry)
-                say(step, "done by the other process, restored")
-                return 0
+            try:
+                if workspace.available(entry):
+                    workspace.restore(entry)
+                    say(step, "done by the other process, restored")
+                    return 0
+            except UnreachableError as error:
+                say(step, f"done by the other process, but it cannot be restored, so it runs again: {error}")
     try:
         if workspace.is_finished(step, before) and not hermetic.is_wanted():
             say(step, "an earlier run had finished this, and was stopped while storing it: it is stored now")

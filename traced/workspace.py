@@ -15,6 +15,8 @@ from traced.step import Step
 from traced.store import LOCK_FILE, Entry, Run, Store, hash_of, key_of, new_entry, outs_of
 
 DVC = Path(".dvc")
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Linux's name for the time since the machine was started."""
 
 
 class Workspace:
@@ -89,24 +91,35 @@ class Workspace:
             raise RuntimeError(f"{', '.join(changed)} changed while the step was running: its result is not kept")
         if missing := [path for path in step.outs if not Path(path).exists()]:
             raise RuntimeError(f"the step ended without writing {', '.join(missing)}")
-        if unreadable := [path for path, content in self.digests.of_all(step.outs).items() if content is None]:
+        if unreadable := [path for path in step.outs if self.digests.examine_path(path) is None]:
             raise RuntimeError(f"{', '.join(unreadable)} cannot be stored: a link in it leads nowhere")
+        # At once: whatever takes long, such as hashing, can be stopped, and what has no such name is lost then.
         for path in step.outs:
-            for place in (places_of(path) or {}).values():
-                flush(place)  # before the name says that it is finished
-            finished = finished_name(path, key_of(before))
-            remove(finished)
-            Path(path).rename(finished)
+            ended = ended_name(path, key_of(before))
+            remove(ended)
+            Path(path).rename(ended)
 
     def is_finished(self, step: Step, before: Entry) -> bool:
         """Tell whether an earlier run was stopped after the step had ended, and before its trace was stored."""
-        return all(finished_name(path, key_of(before)).exists() for path in step.outs)
+        key = key_of(before)
+        return all(finished_name(path, key).exists() or ended_name(path, key).exists() for path in step.outs)
+
+    def settle(self, step: Step, before: Entry) -> None:
+        """See to it that what has ended survives a power cut, and let its name say so."""
+        for path in step.outs:
+            ended, finished = (name(path, key_of(before)) for name in (ended_name, finished_name))
+            if ended.exists():
+                for place in (places_of(str(ended)) or {}).values():
+                    flush(place)
+                remove(finished)
+                ended.rename(finished)
 
     def record(self, step: Step, before: Entry, seconds: float | None = None, peak_bytes: int | None = None) -> None:
         """Store what a step has finished, then its trace. Then put it in its place. `seconds` is what it took.
 
         It can be stopped at any moment and called again. RuntimeError if a file changes meanwhile.
         """
+        self.settle(step, before)
         finished = {path: str(finished_name(path, key_of(before))) for path in step.outs}
         found = self.digests.of_all(finished.values())
         outs = {path: content for path, name in finished.items() if (content := found[name])}
@@ -143,6 +156,11 @@ def finished_prefix(path: Path) -> str:
 def finished_name(path: str, key: str) -> Path:
     """Return the name of finished work that is not stored yet. Its key tells what it was made from."""
     return Path(path).with_name(f"{finished_prefix(Path(path))}{key[:32]}")
+
+
+def ended_name(path: str, key: str) -> Path:
+    """Return the name of finished work that only the memory of the machine may hold: it is none after a restart."""
+    return Path(path).with_name(f"{finished_name(path, key).name}-{BOOT.read_text(encoding='ascii').strip()}")
 
 
 def scratch_of(step: Step) -> Path:

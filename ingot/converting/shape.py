@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ingot.settings.gguf import Quant, bits_of
+from ingot.quantities import bits_of
+from ingot.settings.gguf import Quant
 
 AWQ_GROUPS = (128, 64, 32)
 """How many weights of a row may share a scale, the smallest files first."""

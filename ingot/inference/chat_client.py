@@ -56,7 +56,7 @@ def most_tokens_in(request: Request) -> int:
 def fill(template: str, **texts: str) -> str:
     """Put texts into a template. A text cannot close or open the tags that the template stands them in."""
     tags = "|".join(sorted(set(re.findall(r"</(\w+)>", template))))
-    safe = {name: re.sub(rf"<(\s*/?\s*(?:{tags})\s*)>", r"(\1)", text, flags=re.I) for name, text in texts.items()}
+    safe = {name: re.sub(rf"<(\s*/?\s*(?:{tags})\b[^>]*)>", r"(\1)", text, flags=re.I) for name, text in texts.items()}
     return template.format(**safe)
 
 
@@ -191,7 +191,10 @@ class ChatClient:
         return answer
 
     async def send(self, request: Request) -> tuple[str, dict[str, int]]:
-        """Ask the endpoint, and pay; return the answer and its tokens."""
+        """Ask the endpoint, and pay; return the answer and its tokens.
+
+        BudgetSpentError if the budget does not cover another try: what is reserved for a request covers one.
+        """
         import openai
 
         client = self.open()
@@ -222,6 +225,8 @@ class ChatClient:
                 if attempt == self.settings.retries:
                     raise EndpointError(f"garbage: {type(error).__name__}") from None
                 self.paid["garbage"] += 1
+                if not self.spending.allows(Amount()):
+                    raise BudgetSpentError from None
                 await asyncio.sleep(min(8, 0.5 * 2**attempt))
         self.used.update(answers=1, tokens_in=usage["in"], tokens_out=usage["out"])
         self.paid["answers"] += 1
@@ -232,11 +237,11 @@ class ChatClient:
 
         An endpoint that does not tell them may have counted the most that is possible.
         """
-        told = completion.usage
-        if told is None:
-            usage = {"in": most_tokens_in(request), "out": int(request["max_tokens"])}
-        else:
-            usage = {"in": told.prompt_tokens, "out": told.completion_tokens}
+        told = getattr(completion, "usage", None)
+        counts = [getattr(told, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        if not all(isinstance(count, int) and count >= 0 for count in counts):
+            counts = [most_tokens_in(request), request["max_tokens"]]
+        usage = dict(zip(("in", "out"), counts, strict=True))
         self.spending.add(self.spending.amount(usage["in"], usage["out"]))
         self.paid.update(tokens_in=usage["in"], tokens_out=usage["out"])
         return usage

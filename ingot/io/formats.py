@@ -268,7 +268,9 @@ def read_csv(path: Path, settings: Read, part: Part) -> Iterator[Row]:
     csv.field_size_limit(settings.row_bytes)
     with open_source(path, settings.unpacking) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        header = text.readline()
+        header = text.readline(settings.row_bytes)
+        if len(header) == settings.row_bytes:
+            raise InputError(f"{path}: its first line, with the names of the columns, is longer than read.row_bytes")
         delimiter = max("\t;,", key=header.count)
         names = next(csv.reader([header], delimiter=delimiter))
         if len(set(names)) < len(names):
@@ -317,7 +319,8 @@ def read_parquet(path: Path, settings: Read, part: Part) -> Iterator[Row]:
             unpacked.flush()
             plain = Path(unpacked.name)
         try:
-            table = pyarrow.parquet.ParquetFile(plain)
+            # A text that stands in many rows is in the file once, and stays so.
+            table = pyarrow.parquet.ParquetFile(plain, read_dictionary=flat_texts(plain))
             groups = map(table.metadata.row_group, range(table.metadata.num_row_groups))
             unpacked_bytes = sum(group.total_byte_size for group in groups)
             if unpacked_bytes > (most := max(ALWAYS_ALLOWED, settings.unpacking * plain.stat().st_size)):
@@ -326,7 +329,7 @@ def read_parquet(path: Path, settings: Read, part: Part) -> Iterator[Row]:
             for batch in table.iter_batches(batch_size=BLOCK):
                 # A batch is no longer than a block, so it lies in two blocks at most.
                 if part.has(number) or part.has(number + batch.num_rows - 1):
-                    for place, value in enumerate(batch.to_pylist(), number):
+                    for place, value in enumerate(values_of(batch), number):
                         if not part.has(place):
                             continue
                         if size_of(value) > settings.row_bytes:
@@ -336,6 +339,27 @@ def read_parquet(path: Path, settings: Read, part: Part) -> Iterator[Row]:
                 number += batch.num_rows
         except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from None
+
+
+def flat_texts(path: Path) -> list[str]:
+    """List the columns of a Parquet file that are texts or bytes, not lists or records of them."""
+    import pyarrow.parquet
+
+    columns = pyarrow.parquet.ParquetFile(path).schema
+    found = (columns.column(place) for place in range(len(columns)))
+    return [one.path for one in found if one.physical_type == "BYTE_ARRAY" and one.path == one.name]
+
+
+def values_of(batch: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a batch: one by one if all together might be too much for the memory."""
+    import pyarrow
+    from pyarrow import compute
+
+    texts = [one.dictionary for one in batch.columns if isinstance(one, pyarrow.DictionaryArray) and one.dictionary]
+    longest = sum(compute.max(compute.binary_length(one)).as_py() or 0 for one in texts)
+    step = 1 if longest * batch.num_rows > ALWAYS_ALLOWED else max(1, batch.num_rows)
+    for start in range(0, batch.num_rows, step):
+        yield from batch.slice(start, step).to_pylist()
 
 
 READERS = {"jsonl": read_jsonl, "json": read_json_list, "csv": read_csv, "parquet": read_parquet}

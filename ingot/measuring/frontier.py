@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingot.settings.frontier import Budget, bytes_of
+from ingot.quantities import bytes_of
+from ingot.settings.frontier import Budget
 
 STRETCH = 16
 """Tokens that count as one where an interval is computed: neighbours are alike."""
@@ -122,7 +123,7 @@ def choose(
 
 def why_none(points: Sequence[Point], candidates: Sequence[Candidate], budget: Budget | None, asked: int) -> str:
     """Say why there is nothing to choose among; "" if there is."""
-    if not budget or not budget.is_set:
+    if not budget or all(value is None for value in budget.model_dump().values()):
         return "no budget is set, so nothing is chosen; set `budget`, such as {memory: 90MB, loss: 2}"
     if not asked:
         return "no validation prompt has an answer that a checker can check; see docs/data.md on checkers"

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ingot.settings.gguf import bits_of
+from ingot.quantities import bits_of
 
 FILE = Path(__file__).with_name("compression.json")
 BITS = (1.5, 6.0)

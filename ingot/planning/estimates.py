@@ -12,8 +12,10 @@ from typing import Any
 from ingot.inference.divergence import LIKELIEST
 from ingot.io.tensors import SHARD_BYTES
 from ingot.planning.weights import BYTES, Weights
-from ingot.settings.compress import Gradual, Prune, blocks_dropped
-from ingot.settings.training import Calibration, FullTraining, LoraTraining, steps_of
+from ingot.quantities import blocks_dropped, steps_of
+from ingot.settings.compress import Gradual, Prune
+from ingot.settings.training import Calibration, FullTraining, LoraTraining
+from ingot.training.lora import quantization_of
 from ingot.workflow.build import Build
 
 Wildcards = tuple[str, ...]
@@ -114,7 +116,7 @@ def lora(s: Situation, settings: LoraTraining, records: float) -> Estimate:
     steps = min(settings.epochs * rows / a_step, settings.max_steps or float("inf"))
     trained = weights.lora(settings.rank, settings.target_modules)
     # What is not in 4 bits is in float32, as the tables of embeddings are.
-    saved = weights.in_blocks * (4 - NF4) if settings.quantized(s.on_gpu) else 0
+    saved = weights.in_blocks * (4 - NF4) if quantization_of(settings, s.on_gpu) else 0
     frozen = 4 * weights.parameters - saved
     # A batch is as long as its longest row.
     longest = settings.length if settings.packing else min(settings.length, 2.5 * s.record_tokens)

@@ -16,7 +16,7 @@ from typing import Any
 from ingot.converting.gguf_types import file_type
 from ingot.converting.mixes import fewest_bits
 from ingot.planning.weights import Weights, weights_of
-from ingot.settings.gguf import bits_of
+from ingot.quantities import bits_of
 
 SAID = re.compile(r"quant size\s*=\s*([\d.]+) MiB")
 ALIGNMENT = 32

@@ -13,9 +13,8 @@ from ingot.errors import InputError
 from ingot.planning.estimates import Situation, estimate
 from ingot.planning.experience import Experience, Needs, needs_of
 from ingot.planning.weights import weights_of
-from ingot.settings.compress import blocks_dropped
+from ingot.quantities import blocks_dropped, bytes_of
 from ingot.settings.data import Source
-from ingot.settings.frontier import bytes_of
 from ingot.settings.gguf import GgufType
 from ingot.workflow.build import Build
 from ingot.workflow.environments import python_of

@@ -17,11 +17,6 @@ class Ratios(Section):
     blocks: float = setting("Share of the blocks that are dropped", default=0, ge=0, lt=1)
 
 
-def blocks_dropped(share: float, blocks: int) -> int:
-    """Return how many of so many blocks a share of them is."""
-    return round(share * blocks)
-
-
 class Prune(Section):
     """One-shot pruning: weights that matter least become zero, or whole blocks are dropped."""
 

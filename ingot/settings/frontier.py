@@ -1,25 +1,15 @@
 """Settings of the search for a smaller base, and what that may take and lose."""
 
-import re
 from typing import Annotated
 
 from pydantic import Field
 
+from ingot.quantities import SIZE
 from ingot.settings.compress import Pruning
 from ingot.settings.gguf import Quant
 from ingot.settings.section import Distinct, FileName, Section, setting
 
-SIZE = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(KB|MB|GB|KiB|MiB|GiB)$")
-UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 Size = Annotated[str, Field(pattern=SIZE.pattern, json_schema_extra={"form": "a size such as 60MB or 1.5GB"})]
-
-
-def bytes_of(size: str) -> int:
-    """Return the bytes of a size."""
-    found = SIZE.match(size)
-    assert found  # the settings are checked
-    number, unit = found.groups()
-    return round(float(number) * UNITS[unit])
 
 
 class Budget(Section):
@@ -30,11 +20,6 @@ class Budget(Section):
     loss: float | None = setting(
         "What its answers may lose against the last model before compression", default=None, unit="points", ge=0
     )
-
-    @property
-    def is_set(self) -> bool:
-        """Whether anything is asked for. A loss of 0 is."""
-        return any(value is not None for value in self.model_dump().values())
 
 
 class Frontier(Section):

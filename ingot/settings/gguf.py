@@ -1,10 +1,10 @@
 """Settings of the GGUF files and of packing."""
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from ingot.quantities import MIX, bits_of
 from ingot.settings.section import Distinct, Section, problem, setting
 from ingot.settings.training import Calibration
 
@@ -38,7 +38,6 @@ GgufType = Literal[
     "TQ2_0",
     "TQ1_0",
 ]
-MIX = re.compile("^MIX_([0-9])_([0-9]{2})$")
 Mix = Annotated[
     str, Field(pattern=MIX.pattern, json_schema_extra={"form": "a mix such as MIX_2_25: 2.25 bits a weight"})
 ]
@@ -46,12 +45,6 @@ Mix = Annotated[
 Quant = GgufType | Mix
 NEED_IMPORTANCE = {"IQ3_XS", "IQ3_XXS", "Q2_K_S", "IQ2_M", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"}
 """The types that llama.cpp makes only with an importance matrix."""
-
-
-def bits_of(quant: str) -> float:
-    """Return the bits a weight of a mix such as MIX_2_25; 0.0 if it is a type of llama.cpp."""
-    found = MIX.fullmatch(quant)
-    return float(f"{found[1]}.{found[2]}") if found else 0.0
 
 
 def needs_importance(quant: str) -> bool:

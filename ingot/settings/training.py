@@ -1,16 +1,10 @@
 """Settings that several trainings and one-shot steps share."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ingot.settings.section import Pair, Section, Share, Steps, setting
-
-
-def steps_of(wanted: float, steps: int) -> int:
-    """Return a number of steps that is given as such, or as a share of all `steps`. At least one."""
-    return int(wanted) if wanted >= 1 else max(1, math.ceil(wanted * steps))
 
 
 class Calibration(Section):
@@ -40,9 +34,6 @@ class Quantization(Section):
 
     type: Literal["nf4", "fp4"] = setting("4-bit number format")
     double: bool = setting("Whether the scales are quantised, too")
-
-
-NF4 = Quantization(type="nf4", double=True)
 
 
 class LoraTraining(Section):
@@ -78,9 +69,3 @@ class LoraTraining(Section):
     patience: int = setting("Validations without a better loss after which it stops", unit="validations", ge=1)
     explosion: float = setting("How many times the first loss is too much: the training stops", gt=1)
     trainable_share: Pair[Share] = setting("Least and largest share of all weights that may be trained")
-
-    def quantized(self, on_gpu: bool) -> Quantization | None:
-        """Return how the base is held. On a CPU, 4 bits save memory and cost time; `auto` takes them on a GPU alone."""
-        if self.quantization == "auto":
-            return NF4 if on_gpu else None
-        return self.quantization

@@ -8,6 +8,7 @@ import ast
 import json
 import re
 import string
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +25,13 @@ ALONE = re.compile(r"\(?([A-Z])\)?(?:[.:)]\s.*|[.:)]?)", re.DOTALL)
 BARE = re.compile(r"\(?([a-z])\)?")
 THE_ANSWER = re.compile(r"\bthe answer is:?\s*(.+?)\.?\s*$", re.IGNORECASE | re.MULTILINE)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 # A reference of at most so many words is a phrase that another answer can be compared with.
 WORDS_OF_PHRASE = 5
+# Thai, Lao, Burmese, Khmer, Japanese and Chinese are written without spaces. Two of their signs are about a word.
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
 
 
 def same_text(answer: str, reference: str) -> bool:
@@ -75,7 +81,9 @@ def normal(text: str) -> str:
     If the text says what the answer is, the rest of it is left out.
     """
     said = THE_ANSWER.findall(text)
-    plain = (said[-1] if said else text).casefold().translate(str.maketrans("", "", string.punctuation))
+    plain = (said[-1] if said else text).casefold().translate(ASCII_PUNCTUATION)
+    if not plain.isascii():
+        plain = "".join(sign for sign in plain if not unicodedata.category(sign).startswith("P"))
     return " ".join(ARTICLES.sub(" ", plain).split())
 
 
@@ -147,5 +155,5 @@ def implied(instruction: str, response: str) -> str:
         return "number"
     if response[:1] in ("{", "[") and same_json(response, response):
         return "json"
-    is_phrase = len(response.split()) <= WORDS_OF_PHRASE and "\n" not in response and normal(response)
-    return "phrase" if is_phrase else OPEN
+    words = len(UNSPACED.sub(" ", response).split()) + len(UNSPACED.findall(response)) / 2
+    return "phrase" if words <= WORDS_OF_PHRASE and "\n" not in response and normal(response) else OPEN

@@ -9,7 +9,8 @@ from typing import Any
 from ingot.errors import InputError
 from ingot.inference.device import compute_dtype
 from ingot.io.progress import progress
-from ingot.settings.training import FullTraining, steps_of
+from ingot.quantities import steps_of
+from ingot.settings.training import FullTraining
 from ingot.text.chat import Encoded, pack
 from ingot.training.muon import Muon
 from ingot.training.state import TrainingState

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from ingot.errors import InputError
-from ingot.settings.training import LoraTraining
+from ingot.settings.training import LoraTraining, Quantization
+
+NF4 = Quantization(type="nf4", double=True)
+
+
+def quantization_of(settings: LoraTraining, on_gpu: bool) -> Quantization | None:
+    """Return how the base is held. On a CPU, 4 bits save memory and cost time; `auto` takes them on a GPU alone."""
+    if settings.quantization == "auto":
+        return NF4 if on_gpu else None
+    return settings.quantization
 
 
 def matrix_modules(model: Any) -> dict[str, tuple[int, int, bool]]:

@@ -45,7 +45,7 @@ def load_with_trl(base: Path, start: Path | None, settings: LoraTraining, seed: 
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     device_map = {"": device()}
-    quantization = settings.quantized(on_gpu=device() != "cpu")
+    quantization = lora.quantization_of(settings, on_gpu=device() != "cpu")
     if quantization is None:
         model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, device_map=device_map)
     else:
@@ -75,7 +75,7 @@ def load_with_unsloth(base: Path, start: Path | None, settings: LoraTraining, se
     model, _ = FastLanguageModel.from_pretrained(
         model_name=str(base),
         max_seq_length=settings.length,
-        load_in_4bit=settings.quantized(on_gpu=True) is not None,
+        load_in_4bit=lora.quantization_of(settings, on_gpu=True) is not None,
         trust_remote_code=False,
     )
     model = FastLanguageModel.get_peft_model(

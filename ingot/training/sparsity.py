@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from ingot.errors import InputError
+from ingot.quantities import steps_of
 from ingot.settings.compress import Gradual
-from ingot.settings.training import steps_of
 
 PARTS = {"attention": r".*self_attn.*_proj", "feed_forward": r".*mlp.*_proj"}
 """The layers whose weights may become zero, by the part of the model: what their names match."""

@@ -68,7 +68,7 @@ STEPS = {
     "split": (
         {"records": "balanced.jsonl"},
         {name: f"{name}.jsonl" for name in ("train", "valid", "routing", "test")} | {"report": "split.json"},
-        {"settings": SETTINGS.split, "domains": []},
+        {"settings": SETTINGS.split, "domains": [], "least_failures": 0},
     ),
     "gate_data": (
         {
@@ -79,7 +79,7 @@ STEPS = {
             "benchmark": "benchmark.jsonl",
         },
         {"verdict": "verdict.json"},
-        {"settings": SETTINGS.decontaminate, "right_answers": False, "open_answers": False},
+        {"settings": SETTINGS.decontaminate, "domains": [], "right_answers": False, "open_answers": False},
     ),
     "adapt": (
         {"base": "base", "train": "train.jsonl", "valid": "valid.jsonl"},

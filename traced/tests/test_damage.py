@@ -246,11 +246,14 @@ def test_an_edited_shell_command_runs_its_step_again(project):
 
 
 @pytest.mark.graph
-def test_what_a_step_finished_outlives_a_kill_while_it_is_recorded(project):
+@pytest.mark.parametrize(
+    ("module", "function"), [("store", "Store.save"), ("workspace", "flush"), ("cache", "Cache.put")]
+)
+def test_what_a_step_finished_outlives_a_kill_while_it_is_recorded(project, module, function):
     """Finished work has a name of its own until its trace is stored, and another run stores it without the command."""
     runs(project)
     (project / "in").write_text("new\n")
-    crash = "import os, traced.store as s; s.Store.save = lambda *_: os.kill(os.getpid(), 9)\n"
+    crash = f"import os, traced.{module}; traced.{module}.{function} = lambda *_: os.kill(os.getpid(), 9)\n"
     (project / "sitecustomize.py").write_text(
         f"import sys\nif 'traced.runner' in ' '.join(sys.orig_argv):\n    {crash}"
     )
@@ -264,6 +267,39 @@ def test_what_a_step_finished_outlives_a_kill_while_it_is_recorded(project):
     assert (project / "out/total").read_text() == "new\n" * 3 + "two\n"
     assert not list(project.folder.glob("out/.*"))
     assert not list(project.folder.glob(".dvc/tmp/traced/scratch/*"))
+
+
+def test_what_has_ended_before_the_machine_was_started_again_may_be_half_written(tmp_path, monkeypatch):
+    """Its name says that no disk was known to have it. What was flushed has another name, and is used."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").write_text("content")
+    step = Step.of("rule", json.dumps({"wildcards": {}, "deps": ["in"], "outs": ["out"], "settings": {}}))
+    layer = Layer()
+    before = layer.entry_of(step, layer.digests.of_all(step.deps))
+    (tmp_path / "boot").write_text("another\n")
+    for settled in (False, True):
+        (tmp_path / "out").write_text("made")
+        layer.finish(step, before)
+        assert layer.is_finished(step, before)
+        if settled:
+            layer.settle(step, before)
+        with monkeypatch.context() as other:
+            other.setattr("traced.workspace.BOOT", tmp_path / "boot")
+            assert layer.is_finished(step, before) is settled
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("told", ["{EPOCHS}", "{config[epochs]}"])
+def test_what_the_snakefile_puts_into_a_command_counts(project, told):
+    runs(project)
+    settings = "config['epochs'] = EPOCHS = 1\n"
+    (project / "Snakefile").write_text(settings + (project / "Snakefile").read_text())
+    project.edit("Snakefile", "cat {input} {input} >", f"echo {told}; cat {{input}} {{input}} >")
+    project.snakemake("total")
+    assert runs(project) == 1
+    project.edit("Snakefile", "EPOCHS = 1", "EPOCHS = 2")
+    project.snakemake("total")
+    assert runs(project) == 1
 
 
 @pytest.mark.graph

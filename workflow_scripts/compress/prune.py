@@ -5,7 +5,8 @@ from typing import Any
 
 from ingot.inference.device import device
 from ingot.io.records import read_records, write_json
-from ingot.settings.compress import Prune, blocks_dropped
+from ingot.quantities import blocks_dropped
+from ingot.settings.compress import Prune
 from ingot.text.tokenizer_files import copy_tokenizer
 from ingot.training import sparsity
 from ingot.training.depth import drop_blocks

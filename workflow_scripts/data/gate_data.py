@@ -43,19 +43,28 @@ def gate_data(
     verdict: Path,
     *,
     settings: Decontaminate,
+    domains: list[str],
     right_answers: bool,
     open_answers: bool,
 ) -> None:
     """Write the verdict if nothing that is trained on repeats what is asked; else raise InputError that shows both.
 
     `benchmark` is what models are measured by. If gates count `right_answers`, a checker must be able to tell some of
-    them; if they are on `open_answers`, some must be open.
+    them; if they are on `open_answers`, some must be open. Of each of the `domains` that get a modifier, a checker must
+    be able to tell some: else the modifier could not be judged in the end.
 
     Records of `trained` may not repeat a benchmark item in any way that `decontaminate` knows. No question of the test
     set may be in them, and none of the benchmark or the test set in `pretrained`. Near duplicates of the test set need
     no check here: they were dropped before it was split off.
     """
-    checkers = {item["metadata"]["checker"] for item in read_records(benchmark)}
+    kinds = {(item["metadata"]["domain"], item["metadata"]["checker"]) for item in read_records(benchmark)}
+    checkers = {checker for _, checker in kinds}
+    if unasked := [one for one in domains if not any(one == domain and kind != OPEN for domain, kind in kinds)]:
+        raise InputError(
+            f"{benchmark}: none of its questions is of domain {', '.join(unasked)} and has an answer that a checker can"
+            f" check, so the modifier could not be judged; its domains are {sorted({domain for domain, _ in kinds})}. Give"
+            " some questions this `domain`, or leave it out of `modifiers.domains`"
+        )
     if right_answers and not checkers - {OPEN}:
         raise InputError(
             f"{benchmark}: no checker can tell whether an answer to one of its questions is right, but gates count"

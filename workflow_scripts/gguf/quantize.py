@@ -10,7 +10,7 @@ from ingot.converting.gguf_types import file_type, tensor_type
 from ingot.converting.mixes import best_mix, most_frequent
 from ingot.errors import InputError
 from ingot.io.records import read_json
-from ingot.settings.gguf import bits_of
+from ingot.quantities import bits_of
 
 
 def importance_entries(matrix: Path) -> tuple[Any, list[Any]]:

@@ -17,11 +17,12 @@ def files(tmp_path, record):
     return tmp_path
 
 
-def check(files, right=True, opened=False):
+def check(files, right=True, opened=False, domains=()):
     paths = {name: files / f"{name}.jsonl" for name in ("train", "pretraining", "benchmark", "test")}
     lists = {"trained": [paths["train"]], "pretrained": [paths["pretraining"]], "benchmarks": [paths["benchmark"]]}
     lists |= {"test": paths["test"], "benchmark": paths["benchmark"], "verdict": files / "verdict.json"}
-    gate_data(**lists, settings=DECONTAMINATE, right_answers=right, open_answers=opened)
+    told = {"settings": DECONTAMINATE, "right_answers": right, "open_answers": opened}
+    gate_data(**lists, **told, domains=list(domains))
 
 
 def test_the_gate_is_open_where_nothing_is_repeated(files):
@@ -42,6 +43,16 @@ def test_gates_on_right_answers_need_questions_whose_answers_can_be_checked(file
 def test_gates_on_open_answers_need_open_questions(files):
     with pytest.raises(InputError, match=r"benchmark\.jsonl: none of its questions is open"):
         check(files, opened=True)
+
+
+def test_a_domain_with_a_modifier_needs_questions_whose_answers_can_be_checked(files, record):
+    check(files, domains=["code"])
+    with pytest.raises(InputError, match=r"of domain math and has .*could not be judged; its domains are \['code'\]"):
+        check(files, domains=["code", "math"])
+    tale = record("Tell a tale.", "Once upon a time.", checker="open")
+    write_records(files / "benchmark.jsonl", [tale])
+    with pytest.raises(InputError, match="of domain code and has"):
+        check(files, right=False, domains=["code"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from ingot.converting.gguf_types import file_type, tensor_type
 from ingot.converting.mixes import TYPES, best_mix, most_frequent
 from ingot.inference.gguf_model import open_gguf
 from ingot.io.records import read_json, write_json, write_records
-from ingot.settings.gguf import Importance, Sensitivity, bits_of
+from ingot.quantities import bits_of
+from ingot.settings.gguf import Importance, Sensitivity
 from ingot.text import chat
 from workflow_scripts.gguf import sensitivity as script
 from workflow_scripts.gguf.importance import importance

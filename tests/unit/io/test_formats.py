@@ -147,11 +147,35 @@ def test_rows_of_a_table_are_bounded_as_lines_are(tmp_path):
     assert [r["reason"] for r in rejected] == ["row_too_long"]
 
 
+def test_a_first_line_without_end_is_no_header(tmp_path):
+    (tmp_path / "s.csv").write_text("x" * 5000)
+    with pytest.raises(InputError, match="its first line, with the names of the columns, is longer than"):
+        read_file(tmp_path / "s.csv", tmp_path, row_bytes=1024)
+
+
 def test_a_table_that_unpacks_to_too_much_is_refused(tmp_path):
     table = pyarrow.table({"question": ["q" * 1000] * 100_000, "answer": [f"{'a' * 900}{i}" for i in range(100_000)]})
     pyarrow.parquet.write_table(table, tmp_path / "s.parquet", compression="zstd", use_dictionary=False)
     with pytest.raises(InputError, match="unpacks to more than 64 MiB"):
         read_file(tmp_path / "s.parquet", tmp_path, unpacking=2)
+
+
+def test_a_long_text_that_stands_in_many_rows_does_not_fill_the_memory(tmp_path):
+    """Eighty times eight megabytes are 640 MB, in a file of some kilobytes."""
+    import tracemalloc
+
+    texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 80), pyarrow.array(["q" * 8_000_000]))
+    table = pyarrow.table({"question": texts, "answer": [str(i) for i in range(80)]})
+    limits = {"compression": "zstd", "dictionary_pagesize_limit": 1 << 30}
+    pyarrow.parquet.write_table(table, tmp_path / "s.parquet", **limits)
+    assert (tmp_path / "s.parquet").stat().st_size < 200_000
+    before = pyarrow.total_allocated_bytes()
+    tracemalloc.start()
+    with pytest.raises(InputError, match="row_too_long 80 times"):
+        read_file(tmp_path / "s.parquet", tmp_path, row_bytes=1024)
+    assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    tracemalloc.stop()
+    assert pyarrow.total_allocated_bytes() - before < 100_000_000
 
 
 def test_a_hundred_thousand_empty_records_leave_counts_that_add_up(tmp_path):

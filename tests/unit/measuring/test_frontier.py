@@ -7,7 +7,8 @@ from hypothesis import strategies as some
 
 from ingot.measuring.frontier import Candidate, Point, choose, interval_of, why_not_asked
 from ingot.measuring.significance import compare_pairs
-from ingot.settings.frontier import Budget, bytes_of
+from ingot.quantities import bytes_of
+from ingot.settings.frontier import Budget
 
 
 def candidate(name, file_bytes=1000, memory_bytes=2000, lost=0.1, reach=0.01):

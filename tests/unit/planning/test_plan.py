@@ -11,7 +11,7 @@ from ingot.errors import InputError
 from ingot.planning.estimates import ESTIMATES, estimate
 from ingot.planning.experience import Experience, Needs
 from ingot.planning.plan import advice, budget_reasons, config_of, gguf_bytes, lines_of, reasons_against, situation_of
-from ingot.settings.frontier import bytes_of
+from ingot.quantities import bytes_of
 from ingot.workflow.build import open_build
 from ingot.workflow.chain import KINDS
 

@@ -46,6 +46,12 @@ def test_checkers(checker, answer, reference, right):
     assert is_right(checker, answer, reference) is right
 
 
+def test_punctuation_of_other_scripts_does_not_count():
+    assert is_right("phrase", "东京。", "东京")
+    assert is_right("phrase", "«Paris»", "Paris")
+    assert not is_right("phrase", "กา", "ก"), "a vowel sign is no punctuation"
+
+
 def test_an_unknown_checker_is_an_error():
     with pytest.raises(KeyError):
         is_right("vibes", "a", "a")
@@ -68,6 +74,10 @@ def test_what_is_open_is_neither_right_nor_wrong():
         ("Who?", "Ada Lovelace", "phrase"),
         ("Explain it.", "It works because the sun is warm, and water rises.", "open"),
         ("List them.", "one\ntwo", "open"),
+        ("首都是哪里？", "东京", "phrase"),
+        ("首都はどこですか。", "東京タワー", "phrase"),
+        ("解释一下。", "因为太阳很温暖，水就会上升。", "open"),
+        ("อธิบาย", "เพราะดวงอาทิตย์อบอุ่นน้ำจึงลอยขึ้น", "open"),
         ("What?", "...", "open"),
     ],
 )
