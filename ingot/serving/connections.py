@@ -1,6 +1,7 @@
-"""Connections that nobody can hold for ever: the head of a request is bounded in bytes and in time.
+"""Connections that nobody can hold for ever.
 
-uvicorn bounds neither. Bodies and answers are bounded by the gate.
+The head of a request is bounded in bytes and in time, and so is how long nothing of an answer is taken. uvicorn bounds
+neither. Bodies, and how long an answer takes to write, are bounded by the gate.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ LARGEST_HEAD = 1 << 16
 """Bytes of the first line and the headers of a request."""
 PATIENCE = 30.0
 """Seconds in which they must be there."""
+SLOW_READER = 60.0
+"""A client that takes no byte of what waits for it is cut off after half as many seconds, or after as many."""
 REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
@@ -31,11 +34,15 @@ class Connection(HttpToolsProtocol):
     whole: bool = False
     """Whether the last request has been read to its end."""
     timer: asyncio.TimerHandle | None = None
+    watch: asyncio.TimerHandle | None = None
+    unread: int = 0
+    """Bytes that waited for the client when it was last looked at."""
 
     def connection_made(self, transport: Any) -> None:
         """Wait for the first request."""
         super().connection_made(transport)
         self.await_head()
+        self.watch_reader()
 
     def await_head(self) -> None:
         """Wait for the head of a request."""
@@ -76,9 +83,19 @@ class Connection(HttpToolsProtocol):
             if self.head_bytes > LARGEST_HEAD:
                 self.refuse(431, "headers_too_large", f"the headers have more than {LARGEST_HEAD:,} bytes")
 
+    def watch_reader(self) -> None:
+        """Cut the client off if as many bytes wait for it as before. A closed transport, too, waits for it to read."""
+        before, self.unread = self.unread, self.transport.get_write_buffer_size()
+        if self.unread and self.unread == before:
+            self.transport.abort()
+        else:
+            self.watch = self.loop.call_later(SLOW_READER / 2, self.watch_reader)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.stop_timer()
+        if self.watch:
+            self.watch.cancel()
         super().connection_lost(exc)
 
     def give_up(self) -> None:

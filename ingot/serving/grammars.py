@@ -27,7 +27,7 @@ FORMS: dict[str, set[str]] = {
 FORMATS = {"uuid", "uuid1", "uuid2", "uuid3", "uuid4", "uuid5", "date", "time", "date-time"}
 COUNTS = {"minItems", "maxItems", "minLength", "maxLength"}
 DEEPEST, LONGEST, MOST, MOST_PARTS, MOST_REPEATED = 32, 1 << 16, 900, 500, 5000
-"""How deep a schema may be nested, how many characters it may have, how high it may count, how many parts and values it
+"""How deep a schema may be nested, how many bytes it may have, how high it may count, how many parts and values it
 may have with all references in their places, and how high its counts may be together."""
 ANY = {"type": "object"}
 # The converter lets strings have control characters, such as line ends, which JSON does not.
@@ -141,8 +141,8 @@ def grammar_of(schema: Any) -> str:
     from jsonschema.exceptions import SchemaError
 
     try:
-        if len(json.dumps(schema)) > LONGEST:
-            raise InputError(f"the schema has more than {LONGEST} characters")
+        if len(json.dumps(schema, ensure_ascii=False).encode()) > LONGEST:  # ValueError for half a letter
+            raise InputError(f"the schema has more than {LONGEST} bytes")
         if not isinstance(schema, dict):
             raise InputError("a schema must be an object")
         Draft202012Validator.check_schema(schema)

@@ -26,6 +26,7 @@ class Tier(Strict):
 
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
+    requests_at_a_time: int | None = Field(default=None, ge=1)
 
 
 class KeyEntry(Strict):
@@ -78,15 +79,21 @@ class Client:
     name: str
     requests: Bucket | None
     tokens: Bucket | None
+    most_at_a_time: int | None = None
+    under_way: int = 0
+    """Requests that were let in and have not ended."""
 
     def admit(self) -> float:
         """Count a request, and return 0; or return after how many seconds to try again, and count nothing."""
         wait = max(
             self.requests.wait(1) if self.requests else 0.0,
             self.tokens.wait(1) if self.tokens else 0.0,
+            1.0 if self.most_at_a_time and self.under_way >= self.most_at_a_time else 0.0,
         )
-        if not wait and self.requests:
-            self.requests.take(1)
+        if not wait:
+            self.under_way += 1
+            if self.requests:
+                self.requests.take(1)
         return wait
 
     def charge(self, tokens: int) -> None:
@@ -139,7 +146,7 @@ def client_of(name: str, tier: Tier) -> Client:
     """Make a client with full buckets."""
     limits = (tier.requests_per_minute, tier.tokens_per_minute)
     requests, tokens = (Bucket(limit) if limit else None for limit in limits)
-    return Client(name, requests, tokens)
+    return Client(name, requests, tokens, tier.requests_at_a_time)
 
 
 def read_keys(path: Path) -> KeyFile:
@@ -162,7 +169,7 @@ def own_key(path: Path) -> tuple[str | None, str | None]:
 
     Of a new key, only the digest is kept, in `path`. At later starts, (None, None): the digest is there.
     """
-    if given := os.environ.get(VARIABLE):
+    if given := os.environ.get(VARIABLE, "").strip():
         return given, None
     if path.exists():
         return None, None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-LONGEST_TEXT = 1 << 19
+LONGEST_TEXT, DEEPEST = 1 << 19, 64
 MOST_CHOICES, MOST_STOPS, MOST_LOGPROBS, MOST_MESSAGES, MOST_TOOLS = 8, 4, 20, 512, 64
 
 
@@ -19,6 +19,29 @@ def encodable(text: str) -> str:
     return text
 
 
+def is_deep(value: Any) -> bool:
+    """Tell whether a JSON value is nested so deep that those who walk through it might give up."""
+    level = [value]
+    for _ in range(DEEPEST):
+        nested = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        level = [inner for values in nested for inner in values]
+    return bool(level)
+
+
+def shallow(value: Any) -> Any:
+    """Refuse a JSON value that is nested too deep."""
+    if is_deep(value):
+        raise ValueError(f"nested more than {DEEPEST} deep")
+    return value
+
+
+def sound(schema: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a JSON schema that is nested too deep, or that has half a letter in it."""
+    encodable(json.dumps(shallow(schema), ensure_ascii=False))
+    return schema
+
+
+Schema = Annotated[dict[str, Any], AfterValidator(sound)]
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(encodable)]
 
 
@@ -52,7 +75,7 @@ class ToolCall(Given):
     def plain(self) -> dict[str, Any]:
         """Write it as chat templates take it: with the arguments as an object, if they are one."""
         try:
-            arguments = json.loads(self.function.arguments)
+            arguments = shallow(json.loads(self.function.arguments))
         except (ValueError, RecursionError):
             arguments = self.function.arguments
         return {"id": self.id, "type": "function", "function": {"name": self.function.name, "arguments": arguments}}
@@ -90,7 +113,7 @@ class Function(Given):
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
     description: Text | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: Schema | None = None
     strict: bool | None = None
 
 
@@ -119,7 +142,7 @@ class JsonSchema(Given):
 
     name: str = Field("answer", max_length=64)
     description: Text | None = None
-    schema_: dict[str, Any] = Field(alias="schema")
+    schema_: Schema = Field(alias="schema")
     strict: bool | None = None
 
 
@@ -165,6 +188,13 @@ class Asked(Given):
     presence_penalty: Literal[0, None] = None
     logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
 
+    @model_validator(mode="after")
+    def streams(self) -> "Asked":
+        """Refuse what is about streams if there is none."""
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("`stream_options` needs `stream`")
+        return self
+
     @property
     def stops(self) -> list[str]:
         """The texts before which the answer ends."""
@@ -195,6 +225,8 @@ class ChatRequest(Asked):
         names = [tool.function.name for tool in self.tools or ()]
         if isinstance(self.tool_choice, NamedTool) and self.tool_choice.function.name not in names:
             raise ValueError("`tool_choice` names a function that is not among `tools`")
+        if self.tool_choice in (None, "auto") and any(tool.function.strict for tool in self.tools or ()):
+            raise ValueError("`strict` needs a `tool_choice` that asks for a call: else the model is free to write any")
         if self.calls and self.response_format and self.response_format.type != "text":
             raise ValueError("`response_format` and `tools` cannot be asked for together")
         return self

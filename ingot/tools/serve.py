@@ -51,6 +51,13 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields, ensure_ascii=True)
 
 
+def count(text: str) -> int:
+    """Read a number of something that there must be at least one of."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     whole = argparse.ArgumentParser(prog="ingot serve", description=__doc__.splitlines()[0])
@@ -58,14 +65,14 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--host", default="127.0.0.1", help="address to listen on; this machine only if left out")
     whole.add_argument("--port", type=int, default=8080, help="port to listen on; 8080 if left out, 0: any free one")
     whole.add_argument("--keys", type=Path, help="file of keys and tiers; INGOT_HOME/keys.yaml if left out")
-    whole.add_argument("--parallel", type=int, default=8, help="answers that a route writes at a time; 8")
-    whole.add_argument("--context", type=int, help="tokens of a prompt and its answer; that of the build if left out")
-    whole.add_argument("--memory", type=int, help="MiB that the routes may take; half of what is free if left out")
-    whole.add_argument("--waiting", type=int, default=256, help="requests that may be open at a time; 256")
-    whole.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads; all cores")
+    whole.add_argument("--parallel", type=count, default=8, help="answers that a route writes at a time; 8")
+    whole.add_argument("--context", type=count, help="tokens of a prompt and its answer; that of the build if left out")
+    whole.add_argument("--memory", type=count, help="MiB that the routes may take; half of what is free if left out")
+    whole.add_argument("--waiting", type=count, default=256, help="requests that may be open at a time; 256")
+    whole.add_argument("--threads", type=count, default=len(os.sched_getaffinity(0)), help="threads; all cores")
     whole.add_argument("--seconds", type=float, default=600, help="an answer must be whole after so long; 600")
-    whole.add_argument("--most-tokens", type=int, default=4096, help="no answer has more tokens; 4096")
-    whole.add_argument("--largest", type=int, default=1 << 20, help="bytes of the largest request; 1 MiB")
+    whole.add_argument("--most-tokens", type=count, default=4096, help="no answer has more tokens; 4096")
+    whole.add_argument("--largest", type=count, default=1 << 20, help="bytes of the largest request; 1 MiB")
     whole.add_argument("--upstream", help="address of a llama-server that computes instead of this process")
     whole.add_argument("--drain", type=int, default=30, help="seconds that answers get to end when the server ends; 30")
     whole.add_argument(
@@ -115,9 +122,9 @@ def engine_of(release: Release, options: argparse.Namespace) -> Engine:
 def keys_of(options: argparse.Namespace) -> Keys:
     """Read the keys. InputError if there is none for an address that others reach."""
     path = options.keys or home() / "keys.yaml"
-    key, shown = (os.environ.get(VARIABLE), None) if options.keys else own_key(path)
-    if key == "":
-        key = None
+    if options.keys and not path.is_file():
+        raise InputError(f"{path}: there is no such file of keys; make it with `ingot key`")
+    key, shown = (os.environ.get(VARIABLE, "").strip() or None, None) if options.keys else own_key(path)
     if shown:
         sys.stderr.write(f"Your key, shown only now: {shown}\n(its digest is in {path})\n")
     keys = Keys(read_keys(path) if path.exists() else KeyFile(), key)
@@ -131,8 +138,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise InputError(f"{host}:{port}: {error.strerror or error}; choose another with --port or --host") from None
+    except (OSError, OverflowError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"{host}:{port}: {said}; choose another with --port or --host") from None
 
 
 class Reloader:
@@ -228,6 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asyncio.run(serve(options))
     except InputError as error:
         sys.stderr.write(f"ingot: serve: {error}\n")
+        return 1
+    except OSError as error:  # such as a full disk, or a home that cannot be written to
+        sys.stderr.write(f"ingot: serve: {error.filename or home()}: {error.strerror or error}\n")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,5 +1,6 @@
 """A real server on loopback, as its users see it: OpenAI's own client, wrong requests, gone clients, signals."""
 
+import functools
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -149,6 +151,13 @@ def test_a_complaint_goes_to_the_next_best_route(server):
 
 # --- wrong requests ---
 
+DEEP = functools.reduce(lambda inner, _: [inner], range(300), "x")
+
+
+def calling(parameters, **more):
+    return {"type": "function", "function": {"name": "f", "parameters": parameters, **more}}
+
+
 WRONG = {
     "unknown model": ({"model": "gpt-4"}, 404, "gpt-4"),
     "no model": ({"model": None}, 400, "model"),
@@ -170,10 +179,26 @@ WRONG = {
         400,
         "not valid",
     ),
+    "half a letter in a schema": (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"const": "\ud800"}}}},
+        400,
+        "half a letter",
+    ),
+    "half a letter in parameters": ({"tools": [calling({"const": "\ud800"})]}, 400, "half a letter"),
+    "deep parameters": ({"tools": [calling({"const": DEEP})]}, 400, "nested more than 64 deep"),
+    "strict": ({"tools": [calling({}, strict=True)]}, 400, "`strict` needs a `tool_choice`"),
+    "stream_options": ({"stream_options": {"include_usage": True}}, 400, "`stream_options` needs `stream`"),
     "tool": ({"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "other"}}}, 400, "tool_choice"),
     "top_logprobs": ({"top_logprobs": 3}, 400, "logprobs"),
     "seed": ({"seed": 1 << 80}, 400, "seed"),
 }
+
+
+def test_deep_arguments_of_an_earlier_call_are_a_text_like_any_other(server):
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": "[" * 900 + "]" * 900}}
+    messages = [*said("x"), {"role": "assistant", "tool_calls": [call]}, *said("y")]
+    status, _, body = server.call("/v1/chat/completions", {"model": "base", "messages": messages, "max_tokens": 2})
+    assert (status, body.get("error", {}).get("code")) in ((200, None), (400, "context_length_exceeded"))
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -300,8 +325,9 @@ def test_a_tier_limits_requests_and_tokens(served_release, tmp_path):
     from ingot.serving.keys import digest
 
     keys = tmp_path / "keys.yaml"
-    entries = [{"name": name, "sha256": digest(name), "tier": name} for name in ("few", "short")]
+    entries = [{"name": name, "sha256": digest(name), "tier": name} for name in ("few", "short", "single")]
     tiers = {"few": {"requests_per_minute": 2}, "short": {"tokens_per_minute": 10}}
+    tiers |= {"single": {"requests_at_a_time": 1}}
     keys.write_text(json.dumps({"tiers": tiers, "keys": entries}))
     keys.chmod(0o600)
     ask = {"model": "base", "messages": said("x"), "max_tokens": 5}
@@ -315,6 +341,11 @@ def test_a_tier_limits_requests_and_tokens(served_release, tmp_path):
         assert [server.call("/v1/chat/completions", ask, key="short")[0] for _ in range(2)] == [200, 429]
         assert server.call("/v1/chat/completions", ask)[0] == 200  # the owner has no limit
         assert server.metric("ingot_limited_requests_total") == 2
+        with ThreadPoolExecutor() as pool:
+            one = {**ask, "max_tokens": 100}
+            asked = [pool.submit(server.call, "/v1/chat/completions", one, key="single") for _ in range(4)]
+            assert {status.result()[0] for status in asked} == {200, 429}
+        assert server.call("/v1/chat/completions", ask, key="single")[0] == 200
 
 
 # --- start, reload and end ---
@@ -348,6 +379,26 @@ def test_a_port_in_use_stops_the_start(served_release, server, tmp_path):
     status, said = failed_start(served_release, tmp_path, "--port", str(server.port))
     assert status == 1
     assert "in use" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--port", "70000"], "choose another with --port"),
+        (["--threads", "0"], "must be 1 or more"),
+        (["--keys", "none.yaml"], "there is no such file of keys"),
+    ],
+)
+def test_a_command_line_that_cannot_be_is_said_in_a_line(served_release, tmp_path, arguments, said):
+    status, text = failed_start(served_release, tmp_path, *arguments)
+    assert status in (1, 2)
+    assert said in text
+
+
+def test_a_home_that_cannot_be_written_to_is_named(served_release):
+    status, said = failed_start(served_release, "/proc/nowhere")
+    assert status == 1
+    assert "ingot: serve: /proc/nowhere" in said
 
 
 def test_a_folder_that_is_no_release_stops_the_start(tmp_path):

@@ -62,8 +62,8 @@ def gate_data(
     if unasked := [one for one in domains if not any(one == domain and kind != OPEN for domain, kind in kinds)]:
         raise InputError(
             f"{benchmark}: none of its questions is of domain {', '.join(unasked)} and has an answer that a checker can"
-            f" check, so the modifier could not be judged; its domains are {sorted({domain for domain, _ in kinds})}. Give"
-            " some questions this `domain`, or leave it out of `modifiers.domains`"
+            f" check, so the modifier could not be judged; its domains are {sorted({domain for domain, _ in kinds})}."
+            " Give some questions this `domain`, or leave it out of `modifiers.domains`"
         )
     if right_answers and not checkers - {OPEN}:
         raise InputError(

@@ -14,8 +14,15 @@ from ingot.serving.connections import LARGEST_HEAD, Server
 WHOLE = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
+LARGE = 1 << 24
+
+
 async def slow_app(scope, receive, send):
-    """Answer after half a second."""
+    """Answer after half a second; a large answer at once if asked for one."""
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * LARGE})
+        return
     await asyncio.sleep(0.5)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -24,6 +31,7 @@ async def slow_app(scope, receive, send):
 @pytest.fixture
 def address(monkeypatch):
     monkeypatch.setattr(connections, "PATIENCE", 0.3)
+    monkeypatch.setattr(connections, "SLOW_READER", 1.0)
     taken = socket.create_server(("127.0.0.1", 0))
     server = Server(slow_app, 1)
     server.config.lifespan = "off"
@@ -51,6 +59,24 @@ def said(address, *parts, pause=0.0):
             pass
     head, _, body = got.partition(b"\r\n\r\n")
     return int(head.split()[1]) if head else None, body
+
+
+def test_who_takes_nothing_of_an_answer_is_cut_off_and_who_is_slow_is_not(address):
+    ask = WHOLE.replace(b"/ ", b"/large ")
+    for pause, whole in ((2.5, False), (0.3, True)):
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.sendall(ask)
+            got = 0
+            try:
+                while got < LARGE:
+                    time.sleep(pause if got < 4 * pause * 1e6 else 0)
+                    part = connection.recv(1_000_000)
+                    if not part:
+                        break
+                    got += len(part)
+            except ConnectionResetError:
+                pass
+        assert (got >= LARGE) is whole
 
 
 def test_headers_without_end_are_refused_before_they_fill_the_memory(address):

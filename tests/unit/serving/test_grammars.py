@@ -56,7 +56,9 @@ PERSON = {
         ({"type": "strange"}, "not valid"),
         ({"type": "object", "properties": 3}, "not valid"),
         ({"type": "object", "properties": {"a": True}}, "true"),
-        ({"enum": ["x" * 70_000]}, "characters"),
+        ({"enum": ["x" * 70_000]}, "bytes"),
+        ({"const": "\ud800"}, "surrogates not allowed"),
+        ({"type": "object", "properties": {"\ud800": {"type": "null"}}}, "surrogates not allowed"),
         (7, "schema"),
     ],
 )

@@ -2,7 +2,7 @@ import pytest
 
 from ingot.errors import InputError
 from ingot.serving import keys
-from ingot.serving.keys import Bucket, KeyFile, Keys, add_key, own_key, read_keys
+from ingot.serving.keys import Bucket, Client, KeyFile, Keys, add_key, own_key, read_keys
 
 
 class Clock:
@@ -42,6 +42,19 @@ def test_a_bucket_never_holds_more_than_a_minute(clock):
     clock.now = 10_000
     bucket.wait(1)
     assert bucket.level == 60
+
+
+def test_requests_under_way_are_bounded():
+    client = Client("a", None, None, most_at_a_time=2)
+    assert [client.admit() for _ in range(3)] == [0, 0, 1]
+    client.under_way -= 1
+    assert client.admit() == 0
+
+
+def test_white_space_around_a_key_is_none_of_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("INGOT_API_KEY", " mine\n")
+    key, _ = own_key(tmp_path / "keys.yaml")
+    assert Keys(KeyFile(), key).find("Bearer mine")
 
 
 def test_a_key_is_kept_as_its_digest_only(tmp_path):
