@@ -10,6 +10,7 @@ sys.path.insert(0, workflow.basedir)
 from ingot.errors import InputError
 from ingot.workflow import preflight
 from ingot.workflow.build import open_build, plain, settings_files
+from ingot.workflow.machine import shared
 from ingot.workflow.parts import inert
 from snakemake.exceptions import WorkflowError
 from traced import engine
@@ -28,6 +29,11 @@ SETTINGS, CHAIN = BUILD.settings, BUILD.chain
 LONG_WAY = 1
 SHARED = {"seed": SETTINGS.seed, "threads": SETTINGS.threads}
 LARGE = SETTINGS.resources.memory_mb
+# On this machine, jobs share its memory and its GPUs. A cluster knows what its nodes have.
+if workflow.is_main_process and workflow.global_resources["_nodes"].value is None:
+    for name, count in shared(SETTINGS).items():
+        if name not in workflow.global_resources:  # --resources may say something else
+            workflow.register_resource(name, count)
 # These modules run in processes of their own.
 CONVERTER = "ingot/converting/convert_own_tokenizer.py"
 PROBE = "ingot/converting/probe.py"
@@ -98,7 +104,7 @@ def step(network=False, kept_here=(), **values):
 
     values = {name: as_plain(value) for name, value in values.items()}
 
-    def spec(wildcards, input, output):
+    def spec(wildcards, input, output, resources):
         def paths(named):
             return {
                 name: str(value) if isinstance(value, str) else list(value)
@@ -110,11 +116,9 @@ def step(network=False, kept_here=(), **values):
             name: value(wildcards) if callable(value) else value
             for name, value in values.items()
         }
-        return argument(
-            json.dumps(
-                {"input": paths(input), "output": paths(output), "params": params}
-            )
-        )
+        told = {"input": paths(input), "output": paths(output), "params": params}
+        gpu = {"gpu": resources.gpu} if getattr(resources, "gpu", 0) else {}
+        return argument(json.dumps({**told, **gpu}))
 
     unwatched = [*UNWATCHED, *([REMEMBERED] if network else [])]
     return {"spec": spec, "trace": Trace(values, network, unwatched, kept_here)}

@@ -101,6 +101,8 @@ if BUILD.measured:
             report="results/measured/{model}.versus_parent.json",
         log:
             "logs/versus_parent_{model}.log",
+        resources:
+            mem_mb=LARGE,
         params:
             **step(),
         message:

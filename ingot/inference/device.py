@@ -1,13 +1,27 @@
 """Choose the device and the number format in which models are computed."""
 
+import os
 from typing import Any
+
+from ingot.errors import InputError
+
+PROMISED = "INGOT_GPU_IS_PROMISED"
 
 
 def device() -> str:
-    """Return "cuda" if there is a GPU, else "cpu"."""
+    """Return "cuda" if there is a GPU, else "cpu".
+
+    InputError if the job was promised a GPU: a training that takes an hour there takes weeks on a CPU.
+    """
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if os.environ.get(PROMISED):
+        raise InputError(
+            "this job is promised a GPU by `resources.gpu`, and torch sees none; `make doctor` says why"
+        )
+    return "cpu"
 
 
 def make_repeatable(seed: int, threads: int) -> None:

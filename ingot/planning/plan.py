@@ -195,8 +195,8 @@ def reasons_against(situation: Situation, lines: list[Line], free_disk: int, her
                 f"{line.name}: it needs {size(line.needs.memory_bytes)} of memory, more than the {size(declared)} of"
                 f" `resources.memory_mb`; raise that, or {advice(line.rule)}"
             )
-    of_gpu = min((gpu["memory"] for gpu in gpus()), default=0) if here else 0
-    gpu_memory = resources.gpu_memory_mb * 1_000_000 if resources.gpu_memory_mb else of_gpu
+    of_gpus = [gpu["memory"] for gpu in gpus() if gpu["memory"]] if here else []
+    gpu_memory = min([*of_gpus, *([resources.gpu_memory_mb * 1_000_000] if resources.gpu_memory_mb else [])], default=0)
     for line in lines:
         if line.needs.gpu_memory_bytes > gpu_memory > 0:  # of some GPUs it is not told
             reasons.append(

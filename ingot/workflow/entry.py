@@ -26,6 +26,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter
 
 from ingot.errors import InputError
+from ingot.inference.device import PROMISED
 from ingot.inference.light_imports import import_light
 from ingot.io.files import remove
 
@@ -133,7 +134,10 @@ def main() -> None:
     import_light()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     spec = sys.argv[2]
-    run(Path(sys.argv[1]), json.loads(Path(spec[1:]).read_text() if spec.startswith("@") else spec))
+    told = json.loads(Path(spec[1:]).read_text() if spec.startswith("@") else spec)
+    if told.get("gpu"):
+        os.environ[PROMISED] = str(told["gpu"])
+    run(Path(sys.argv[1]), told)
 
 
 if __name__ == "__main__":

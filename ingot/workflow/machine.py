@@ -42,6 +42,7 @@ CLOCK_SLACK = 300
 """Seconds by which clocks may differ before certificates and signatures suffer."""
 ASK_TORCH = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
 CUDA_OF_TORCH = re.compile(r"\+cu(\d+)(\d)")
+CGROUP = Path("/sys/fs/cgroup")
 FICLONE = 0x40049409
 """The request of Linux that makes a copy which shares its blocks with the original (ioctl_ficlone(2))."""
 
@@ -121,10 +122,21 @@ def check_memory(settings: Settings) -> Finding:
 
 
 def memory() -> tuple[int, int]:
-    """Return how many bytes of memory this machine has, and how many of them are free."""
+    """Return how many bytes of memory this machine or container has, and how many of them are free."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     fields = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
-    return fields["MemTotal"], fields["MemAvailable"]
+    whole, free = fields["MemTotal"], fields["MemAvailable"]
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
+        most, taken = (int((CGROUP / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
+        whole, free = min(whole, most), min(free, max(0, most - taken))
+    return whole, free
+
+
+def shared(settings: Settings) -> dict[str, int]:
+    """Return what the jobs on this machine share, as Snakemake's resources. One job may always run, however large."""
+    resources = settings.resources
+    there = {"mem_mb": max(memory()[0] // 1_000_000, resources.memory_mb)}
+    return {**there, "gpu": max(len(gpus()), resources.gpu)} if resources.gpu else there
 
 
 def check_cores(settings: Settings) -> Finding:
@@ -188,8 +200,16 @@ def gpus() -> list[dict[str, Any]]:
 
 def check_gpu(settings: Settings) -> Finding:
     """Compare the GPUs with what a job is promised by the preset."""
-    found, wanted = gpus(), settings.resources.gpu
+    found, wanted, made_for = gpus(), settings.resources.gpu, settings.resources.gpu_memory_mb
     named = ", ".join(f"{gpu['name']} ({size(gpu['memory'])})" for gpu in found) or "none"
+    least = min((gpu["memory"] for gpu in found if gpu["memory"]), default=0)
+    if len(found) >= wanted > 0 and made_for and 0 < least < made_for * 1_000_000:
+        return Finding(
+            "gpu",
+            "fail",
+            f"{named}; the preset is made for {size(made_for * 1_000_000)} on each",
+            f"set `resources.gpu_memory_mb` to {least // 1_000_000}, and see what `make plan` says of each step then",
+        )
     if len(found) >= wanted:
         return ok("gpu", named if found else "none, and the preset needs none")
     return Finding(
@@ -293,12 +313,14 @@ def check_hub(settings: Settings) -> Finding:
     if base.kind != "hub":
         return ok("hub", "not used")
     name, revision = (urllib.parse.quote(str(text)) for text in (base.model, base.revision))
-    url = f"https://huggingface.co/api/models/{name}/revision/{revision}"
-    status, wrong, _ = answer_of(url, token())
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    status, wrong, _ = answer_of(f"{hub}/api/models/{name}/revision/{revision}", token())
+    if status == 200:  # a gated model is listed to everybody, and given to few
+        status, wrong, _ = answer_of(f"{hub}/api/models/{name}/auth-check", token())
     if status == 200:
         return ok("hub", f"{base.model} can be had")
     if status in (401, 403):
-        todo = f"ask for access at https://huggingface.co/{base.model}, and log in with `hf auth login`"
+        todo = f"ask for access at {hub}/{base.model}, and log in with `hf auth login`"
         return Finding("hub", "fail", f"{base.model} is gated, or not there ({status})", todo)
     if status is None:
         todo = "go online, or take a base of the kind `local` or `gguf`; what is in the cache of the hub is used, too"

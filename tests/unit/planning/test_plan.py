@@ -26,6 +26,9 @@ def situation(preset, **given):
     return situation_of(build, config, dict.fromkeys(build.types, 10**9))
 
 
+DEFAULT_MB = 1000  # of profiles/slurm
+
+
 @pytest.mark.parametrize("preset", SHIPPED)
 def test_every_preset_has_a_shape(preset):
     build = open_build({"preset": preset, "sources": [WORLD]}, ROOT)
@@ -80,14 +83,30 @@ def test_steps_that_hold_no_model_are_small():
     assert made.memory_bytes < GIB
 
 
-def test_every_rule_that_holds_a_model_is_estimated():
-    held = set()
+def declared():
+    """{rule: the MB of memory that it declares, None for that of the preset}."""
+    found, like = {}, {}
     for path in ROOT.glob("rules/*.smk"):
-        blocks = re.split(r"^ *(?=rule |use rule )", path.read_text(), flags=re.MULTILINE)
-        for block in blocks:
-            name = re.match(r"(?:use rule \w+ as|rule) (\w+)", block)
-            if name and ("**gpu()" in block or "=LARGE" in block):
-                held.add(name[1])
+        for block in re.split(r"^ *(?=rule |use rule )", path.read_text(), flags=re.MULTILINE):
+            if name := re.match(r"(?:use rule (\w+) as|rule) (\w+)", block):
+                told = re.search(r"\bmem_mb=(\d+),", block)
+                of_preset = "**gpu()" in block or "=LARGE" in block
+                if name[1] and "resources:" not in block:
+                    like[name[2]] = name[1]
+                found[name[2]] = None if of_preset else int(told[1]) if told else DEFAULT_MB
+    return found | {rule: found[other] for rule, other in like.items()}
+
+
+@pytest.mark.parametrize("preset", SHIPPED)
+def test_no_rule_takes_more_memory_than_it_declares(preset):
+    made, most = situation(preset, sources=[WORLD]), declared()
+    for rule in set(ESTIMATES) & set(most) - {"prune_candidate", "recover_candidate", "distil"}:
+        if most[rule] is not None:
+            assert estimate(made, rule, (made.build.served,)).memory_bytes <= 1e6 * most[rule], rule
+
+
+def test_every_rule_that_holds_a_model_is_estimated():
+    held = {rule for rule, most in declared().items() if most is None}
     # These read weights one by one, ask a model that the settings name, or are estimated by what they learn.
     small = {"ledger", "cluster", "teach", "train_router", "compare", "check_base", "fetch_tokenizer"}
     assert held - small - set(ESTIMATES) == set()

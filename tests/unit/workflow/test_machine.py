@@ -30,6 +30,8 @@ def server(monkeypatch):
 
         def do_GET(self):
             right = self.headers["authorization"] == "Bearer right" and self.path == "/v1/models"
+            right |= self.path.startswith("/v1/api/models/team/open/")
+            right |= self.path.startswith("/v1/api/models/team/gated/revision/")
             self.send_response_only(200 if right else 401)
             self.send_header("date", formatdate(machine.datetime.datetime.now().timestamp() + self.ahead, usegmt=True))
             self.end_headers()
@@ -124,6 +126,16 @@ def test_only_endpoints_that_the_build_asks_are_checked():
     assert asked(build_of(judge_open=JUDGED)) == ["judge"]
 
 
+@pytest.mark.parametrize(("model", "state"), [("team/open", "ok"), ("team/gated", "fail"), ("team/none", "fail")])
+def test_a_gated_model_is_listed_to_everybody_and_given_to_few(server, monkeypatch, model, state):
+    monkeypatch.setenv("HF_ENDPOINT", server[0])
+    base = {"kind": "hub", "model": model, "revision": "0" * 40}
+    found = machine.check_hub(build_of(base=build_of().settings.base.model_dump() | base).settings)
+    assert found.state == state
+    if state == "fail":
+        assert "`hf auth login`" in found.todo
+
+
 @pytest.mark.parametrize(("ahead", "state"), [(0, "ok"), (-7200, "fail"), (7200, "fail")])
 def test_a_clock_that_is_off_is_found(server, ahead, state):
     server[1].ahead = ahead
@@ -140,6 +152,28 @@ def test_a_gpu_that_is_promised_must_be_there(with_gpu):
     one, two = (build_of(resources=resources | {"gpu": n}).settings for n in (1, 2))
     assert machine.check_gpu(one) == machine.ok("gpu", "NVIDIA RTX (24.0 GiB)")
     assert machine.check_gpu(two).state == "fail"
+
+
+def test_a_gpu_smaller_than_the_preset_is_made_for_is_named(with_gpu):
+    resources = build_of().settings.resources.model_dump() | {"gpu": 1}
+    large, small = (build_of(resources=resources | {"gpu_memory_mb": n}).settings for n in (80_000, 24_000))
+    found = machine.check_gpu(large)
+    assert (found.state, "`resources.gpu_memory_mb` to 25769" in found.todo) == ("fail", True)
+    assert machine.check_gpu(small).state == "ok"
+
+
+def test_jobs_share_what_the_machine_has_and_one_may_always_run(with_gpu, tmp_path, monkeypatch):
+    resources = build_of().settings.resources.model_dump()
+    whole = machine.memory()[0] // 1_000_000
+    assert machine.shared(build_of().settings) == {"mem_mb": whole}
+    asked = build_of(resources=resources | {"gpu": 2, "memory_mb": 10 * whole}).settings
+    assert machine.shared(asked) == {"mem_mb": 10 * whole, "gpu": 2}
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    for name, value in (("max", 1_000_000_000), ("current", 400_000_000)):
+        (tmp_path / f"memory.{name}").write_text(f"{value}\n")
+    assert machine.memory() == (1_000_000_000, 600_000_000)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.memory()[0] > 1_000_000_000
 
 
 def test_a_gpu_that_tells_no_memory_is_one(tmp_path, monkeypatch):
