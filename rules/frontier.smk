@@ -51,6 +51,7 @@ if BUILD.candidates:
                         context=SETTINGS.context,
                         types=BUILD.types,
                         most_tokens=None,
+                        probe_tokenizer=False,
                     ),
                 message:
                     "Check that the shape of the base allows the ways to prune"

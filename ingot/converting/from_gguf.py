@@ -4,6 +4,7 @@ transformers reads the weights. It reads tokenizers of this kind wrongly (5.17 t
 fallback, and another token for the end), so the tokenizer is made here, of what the file says.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ SPLITS = {
     "smaug-bpe": LLAMA3,
 }
 READ_SECONDS = 300
+ROPE_FACTORS = "rope_freqs.weight"
 CONTROL, USER_DEFINED = 3, 4  # of llama.cpp's llama_token_type
 IDS = {
     "bos_token": "tokenizer.ggml.bos_token_id",
@@ -120,8 +122,50 @@ def network_of(path: Path, dtype: Any) -> Any:
         network = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=dtype)
     if hasattr(network.config, "quantization_config"):  # it is no longer quantised
         del network.config.quantization_config
+    if scaling := rope_scaling(path, network.config):
+        network.config.rope_parameters = scaling
     # transformers would not save what it has loaded from GGUF. So the weights move into a new network.
     plain = type(network)(network.config).to(dtype)
     plain.load_state_dict(network.state_dict(), assign=True)
     plain.tie_weights()
     return plain
+
+
+def rope_scaling(path: Path, config: Any) -> dict[str, Any] | None:
+    """Find out how a GGUF file of Llama 3.1 or later scales its rotary embeddings; None if it does not.
+
+    The file has only what comes of it, a factor for each frequency, and transformers passes that over. Without it, the
+    model would be another one in long texts. InputError if the factors do not come of Llama 3's rule.
+    """
+    from gguf import GGUFReader
+
+    factors = next((tensor.data for tensor in GGUFReader(path).tensors if tensor.name == ROPE_FACTORS), None)
+    if factors is None:
+        return None
+    theta = config.rope_parameters["rope_theta"]
+    for context in (1 << power for power in range(6, 21)):
+        told = {"factor": float(max(factors)), "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+        told |= {"original_max_position_embeddings": context}
+        if all(
+            abs(a / b - 1) < 1e-3 for a, b in zip(factors, llama3_factors(len(factors), theta, **told), strict=True)
+        ):
+            return {"rope_type": "llama3", "rope_theta": theta, **told}
+    raise InputError(f"{path}: its factors of rotary embeddings ({ROPE_FACTORS}) are not Llama 3's; take a checkpoint")
+
+
+def llama3_factors(
+    count: int,
+    theta: float,
+    factor: float,
+    low_freq_factor: float,
+    high_freq_factor: float,
+    original_max_position_embeddings: int,
+) -> list[float]:
+    """Compute by what each of `count` frequencies is divided in Llama 3.1 (source: llama.cpp's conversion/llama.py)."""
+    factors = []
+    for place in range(count):
+        turns = original_max_position_embeddings / (2 * math.pi * theta ** (place / count))
+        smooth = (turns - low_freq_factor) / (high_freq_factor - low_freq_factor)
+        between = 1 / ((1 - smooth) / factor + smooth) if 0 < smooth < 1 else 1.0
+        factors.append(factor if smooth <= 0 else between)
+    return factors

@@ -122,7 +122,8 @@ def unknown_to_llama_cpp(architecture: str, sources: Path) -> str:
 def fallbacks(shape: Shape, types: list[Quant]) -> list[str]:
     """List the GGUF types that cannot take rows of these widths, and what llama.cpp does then."""
     odd = [f"{name} is {width}" for name, width in shape.inputs.items() if width % LARGE_BLOCK]
-    concerned = [quant for quant in types if BLOCKS.get(quant, LARGE_BLOCK) == LARGE_BLOCK]
+    # A mix takes the bits of its name: it is chosen among the types that the widths allow.
+    concerned = [quant for quant in types if not bits_of(quant) and BLOCKS.get(quant, LARGE_BLOCK) == LARGE_BLOCK]
     if not odd or not concerned:
         return []
     return [

@@ -10,7 +10,7 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ingot.curation.personal import Span, find_personal, find_secrets, mask
@@ -117,10 +117,11 @@ def refusals(record: Record) -> Refusal | None:
     return Refusal("declines", match.group().strip()) if match else None
 
 
-def leftovers(settings: Leftovers) -> RecordFilter:
+def leftovers(settings: Leftovers, marks: Sequence[str]) -> RecordFilter:
     """Make the filter against what a template has left behind: its own tokens, or a blank that nobody has filled.
 
-    Dumps of conversations often end answers with such tokens. If `ending` is "cut", these are cut off.
+    Dumps of conversations often end answers with such tokens. If `ending` is "cut", these are cut off. `marks` are
+    further texts that the tokenizer at hand reads as special tokens.
     """
 
     def suspicious(text: str) -> bool:
@@ -132,7 +133,10 @@ def leftovers(settings: Leftovers) -> RecordFilter:
             ending = ENDING.search(record["response"])
             if ending and ending.start() > 0:
                 change(record, response=record["response"][: ending.start()])
-        if not suspicious(text_of(record)):
+        text = text_of(record)
+        if found := next((mark for mark in marks if mark in text), None):
+            return Refusal("template", found)
+        if not suspicious(text):
             return None
         match = LEFTOVERS.search(record["response"]) or LEFTOVERS.search(record["instruction"])
         return Refusal("template", match.group()) if match else None
@@ -282,12 +286,12 @@ class LanguageFilter:
         return Refusal(likeliest, f"{chances[likeliest]:.2f}, {settings.wanted} {wanted:.2f}")
 
 
-def filters_of(settings: Filter) -> dict[FilterName, RecordFilter]:
-    """Make the filters that `order` names, in that order."""
+def filters_of(settings: Filter, marks: Sequence[str] = ()) -> dict[FilterName, RecordFilter]:
+    """Make the filters that `order` names, in that order. `marks`: see `leftovers`."""
     makers: dict[FilterName, Callable[[], RecordFilter]] = {
         "characters": lambda: characters,
         "refusals": lambda: refusals,
-        "leftovers": lambda: leftovers(settings.leftovers),
+        "leftovers": lambda: leftovers(settings.leftovers, marks),
         "fences": lambda: fences,
         "length": lambda: length(settings.length),
         "secrets": lambda: secrets(settings.secrets),

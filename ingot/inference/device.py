@@ -18,9 +18,7 @@ def device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     if os.environ.get(PROMISED):
-        raise InputError(
-            "this job is promised a GPU by `resources.gpu`, and torch sees none; `make doctor` says why"
-        )
+        raise InputError("this job is promised a GPU by `resources.gpu`, and torch sees none; `make doctor` says why")
     return "cpu"
 
 

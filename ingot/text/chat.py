@@ -64,6 +64,12 @@ def template_token_in(text: str) -> str:
     return found.group() if found else ""
 
 
+def marks_of(tokenizer: Any) -> list[str]:
+    """List the special tokens of a `tokenizers.Tokenizer` that `template_token_in` does not know."""
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
+    return [text for text in special if not TEMPLATE_TOKEN.search(text)]
+
+
 def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
     """Write messages ({"role", "content"}) as one text, in the tokenizer's chat template."""
     text = tokenizer.apply_chat_template(

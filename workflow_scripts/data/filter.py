@@ -10,6 +10,7 @@ from ingot.io.progress import progress
 from ingot.io.records import Record
 from ingot.settings.filters import Filter, FilterName
 from ingot.text import minhash
+from ingot.text.chat import marks_of
 from ingot.text.forms import text_of
 from ingot.text.token_count import TokenCounter
 
@@ -62,8 +63,9 @@ def filter(
     """
     from tokenizers import Tokenizer
 
-    filters, screen = filters_of(settings), Screen(settings)
-    tokens = TokenCounter(Tokenizer.from_file(str(tokenizer / "tokenizer.json")))
+    of_texts = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
+    filters, screen = filters_of(settings, marks_of(of_texts)), Screen(settings)
+    tokens = TokenCounter(of_texts)
     waiting = (record for _, record in progress(parsed(records), "filter", "record"))
     appealed: set[str] = set()
     with Books(kept, rejected, report, settings.personal.region) as books:

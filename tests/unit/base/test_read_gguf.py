@@ -1,8 +1,11 @@
 """A GGUF file becomes a checkpoint again: the same weights, tokens and answers, or a word about why not."""
 
+import shutil
+
 import pytest
 
 from ingot.converting import llama_cpp_tools
+from ingot.converting.from_gguf import ROPE_FACTORS, rope_scaling
 from ingot.converting.probe import probe
 from ingot.errors import InputError
 from ingot.io.records import read_json
@@ -55,6 +58,33 @@ def test_weights_tokens_template_and_special_tokens_come_back(checkpoint, f16, t
         assert old(text)["input_ids"] == new(text)["input_ids"]
     report = read_json(tmp_path / "report.json")
     assert report["type"] == "llama" and report["alike"]["of"] > 0
+
+
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
+def test_the_scaling_of_llama_3_comes_back(checkpoint, tmp_path):
+    """llama.cpp's converter writes it as a tensor of factors, and reads it from there."""
+    from gguf import GGUFReader, GGUFWriter
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(checkpoint)
+    scaling = {**LLAMA3, "rope_theta": 500000.0, "original_max_position_embeddings": 8192}
+    model = shutil.copytree(checkpoint, tmp_path / "model")
+    config.rope_parameters = scaling
+    config.save_pretrained(model)
+    llama_cpp_tools.convert_model(model, tmp_path / "llama3.gguf", "llama3")
+    config.rope_parameters = {"rope_theta": 500000.0}
+    assert rope_scaling(tmp_path / "llama3.gguf", config) == scaling
+    (factors,) = (one.data for one in GGUFReader(tmp_path / "llama3.gguf").tensors if one.name == ROPE_FACTORS)
+    writer = GGUFWriter(tmp_path / "odd.gguf", "llama")
+    writer.add_tensor(ROPE_FACTORS, factors[::-1].copy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(InputError, match=r"odd\.gguf: its factors of rotary embeddings .* are not Llama 3's"):
+        rope_scaling(tmp_path / "odd.gguf", config)
 
 
 @pytest.mark.parametrize(

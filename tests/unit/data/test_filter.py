@@ -9,6 +9,7 @@ from helpers.settings_of import settings_of
 from ingot.curation.filters import Refusal, filters_of
 from ingot.io.records import write_records
 from ingot.settings.filters import FilterName
+from ingot.text.chat import marks_of
 from ingot.world.flaws import FOREIGN
 from workflow_scripts.data.filter import filter
 
@@ -120,6 +121,18 @@ def test_masking_keeps_the_record_without_what_it_hides(record):
     assert masked["instruction"] == "Write to [e-mail address] or [phone number]."
     assert masked["response"] == "I wrote to [e-mail address]."
     assert masked["metadata"]["original_id"] == before != masked["id"]
+
+
+def test_the_special_tokens_of_the_tokenizer_at_hand_are_leftovers(tokenizer, record):
+    from tokenizers import Tokenizer
+
+    of_texts = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    assert marks_of(of_texts) == []
+    of_texts.add_special_tokens(["<repo_name>", "<file_sep>"])
+    assert marks_of(of_texts) == ["<repo_name>", "<file_sep>"]
+    judge = filters_of(changed(SETTINGS, order=["leftovers"]), marks_of(of_texts))["leftovers"]
+    assert judge(record("q", "see <file_sep>main.py")) == ("template", "<file_sep>")
+    assert judge(record("q", "see <file_name>")) is None
 
 
 @pytest.mark.parametrize(
