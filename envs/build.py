@@ -146,13 +146,19 @@ def lock_entries(name: str) -> list[str]:
 
 
 def compile_wheel(pinned: str, kept: Path, uv: Path, sources: dict[str, str]) -> None:
-    """Fetch the source archive that a pin names, build its wheel, and put both into the folder `kept`."""
+    """Fetch the source archive that a pin names, build its wheel, and put both into the folder `kept`.
+
+    pip runs the backend of an archive that it downloads, to ask for its name. It would install the newest one for that.
+    """
     with tempfile.TemporaryDirectory(dir=kept.parent) as work:
-        requirement = Path(work) / "requirement.txt"
+        requirement, backend = Path(work) / "requirement.txt", Path(work) / "backend/bin/python"
         requirement.write_text(pinned)
-        pip = [PYTHON, "-m", "pip", "-q"]
+        call(PYTHON, "-m", "venv", backend.parent.parent)
+        hashed: list[str | Path] = ["--require-hashes", "-r", HERE / "compile.lock"]
+        call(uv, "pip", "install", "-q", "--python", backend, *hashed, **sources)
+        pip: list[str | Path] = [backend, "-m", "pip", "-q", "download", "--no-build-isolation"]
         source: list[str | Path] = ["--no-deps", "--no-binary=:all:", "--require-hashes", "-r", requirement]
-        call(*pip, "download", *source, "-d", Path(work) / "kept")
+        call(*pip, *source, "-d", Path(work) / "kept")
         archive = next((Path(work) / "kept").glob("*.tar.gz"))
         build: list[str | Path] = [uv, "build", "--wheel", "--build-constraints", HERE / "compile.lock"]
         build += ["--require-hashes", "--python", PYTHON, "-o", archive.parent, archive]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import threading
+import warnings
 import zlib
 from pathlib import Path
 
@@ -135,7 +136,10 @@ class MicroBuild:
 
     def build(self, folder):
         workspace = clone_of(self.start.folder, folder)
-        if os.environ.get("INGOT_HERMETIC") and not why_not():
+        hindrance = why_not() if os.environ.get("INGOT_HERMETIC") else ""
+        if hindrance:
+            warnings.warn(f"INGOT_HERMETIC is set, and the micro build is a plain one: {hindrance}", stacklevel=1)
+        if os.environ.get("INGOT_HERMETIC") and not hindrance:
             workspace.call("python", "-m", "traced.hermetic")
         else:
             workspace.snakemake()
