@@ -1,8 +1,10 @@
 """Write answers and errors as OpenAI's interface does."""
 
+import itertools
 import json
 import secrets
 import time
+from collections import Counter
 from typing import Any
 
 from ingot.serving.pieces import Piece
@@ -58,12 +60,10 @@ def chat_logprobs(texts: Texts, tokens: tuple[Token, ...]) -> Json:
     return {"content": content, "refusal": None}
 
 
-def completion_logprobs(texts: Texts, tokens: tuple[Token, ...]) -> Json:
-    """Write the log-probabilities of some tokens, in the older form."""
+def completion_logprobs(texts: Texts, tokens: tuple[Token, ...], start: int) -> Json:
+    """Write the log-probabilities of some tokens, in the older form. The first one begins at the character `start`."""
     written = [texts.token_text(token.id) for token in tokens]
-    places = [0]
-    for text in written:
-        places.append(places[-1] + len(text))
+    places = list(itertools.accumulate(map(len, written), initial=start))
     return {
         "tokens": written,
         "token_logprobs": [token.logprob for token in tokens],
@@ -138,6 +138,12 @@ class CompletionWriter(ChatWriter):
 
     kind, whole, chunk = "cmpl", "text_completion", "text_completion"
 
+    def __init__(self, model: str, reply: Reply, logprobs: bool) -> None:
+        """Take the model that was asked for, and what to write."""
+        super().__init__(model, reply, logprobs)
+        self.places = Counter[int]()
+        """{answer: where its next token begins}."""
+
     def first(self, choices: int) -> list[Json]:
         """Write the first chunks of a stream: they carry the route."""
         said = [self.said(i, "", (), None) for i in range(choices)]
@@ -145,12 +151,13 @@ class CompletionWriter(ChatWriter):
 
     def said(self, index: int, text: str, tokens: tuple[Token, ...], finish: str | None) -> Json:
         """Write an answer, or a part of one."""
-        logprobs = completion_logprobs(self.texts, tokens) if self.logprobs else None
+        logprobs = completion_logprobs(self.texts, tokens, self.places[index]) if self.logprobs else None
+        self.places[index] += sum(len(self.texts.token_text(token.id)) for token in tokens if self.logprobs)
         return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
 
     def chunks(self, piece: Piece) -> list[Json]:
         """Write the chunks of a piece."""
-        if not (piece.text or piece.finish):
+        if not (piece.text or piece.finish or (piece.tokens and self.logprobs)):
             return []
         return [self.body(self.chunk, [self.said(piece.index, piece.text, piece.tokens, piece.finish)])]
 

@@ -18,9 +18,14 @@ def call_prompt(functions: Any, question: Any) -> str:
     return f"These functions can be called:\n{shown}\n\n{question}\n\n{CALL_WANTED}"
 
 
+def unfenced(answer: str) -> str:
+    """Take an answer out of the fence of a block of code, if it is in one."""
+    return re.sub(r"^```\w*|```$", "", answer.strip()).strip()
+
+
 def call_in(answer: str) -> tuple[str, dict[str, Any]] | None:
     """Read an answer that is one function call, in JSON or in Python: (name, arguments), or None if it is not one."""
-    text = re.sub(r"^```\w*|```$", "", answer.strip()).strip()
+    text = unfenced(answer)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

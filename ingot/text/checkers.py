@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from ingot.text.calls import accepts, call_in
+from ingot.text.calls import accepts, call_in, unfenced
 
 OPEN = "open"
 """The name of what no checker can check."""
@@ -93,9 +93,9 @@ def same_phrase(answer: str, reference: str) -> bool:
 
 
 def same_json(answer: str, reference: str) -> bool:
-    """Compare JSON values. The order of keys and white space do not count."""
+    """Compare JSON values. The order of keys and white space do not count, nor does the fence of a block of code."""
     try:
-        return bool(json.loads(answer) == json.loads(reference))
+        return bool(json.loads(unfenced(answer)) == json.loads(unfenced(reference)))
     except (ValueError, RecursionError):
         return False
 

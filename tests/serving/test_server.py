@@ -127,8 +127,11 @@ def test_a_text_goes_on(client):
     reply = client.completions.create(model="base", prompt="Sort", max_tokens=5, logprobs=1)
     assert reply.choices[0].text
     assert len(reply.choices[0].logprobs.tokens) == reply.usage.completion_tokens
-    streamed = client.completions.create(model="base", prompt="Sort", max_tokens=5, stream=True)
+    streamed = list(client.completions.create(model="base", prompt="Sort", max_tokens=5, logprobs=1, stream=True))
     assert "".join(chunk.choices[0].text for chunk in streamed) == reply.choices[0].text
+    told = [chunk.choices[0].logprobs for chunk in streamed]
+    for of in ("tokens", "text_offset"):
+        assert [one for part in told for one in getattr(part, of)] == getattr(reply.choices[0].logprobs, of)
 
 
 def test_auto_asks_the_router_and_says_so(client, server):

@@ -32,6 +32,7 @@ CASES = [
     ("json", '{"b": 2, "a": 1}', '{"a": 1, "b": 2}', True),
     ("json", '{"a": "1"}', '{"a": 1}', False),
     ("json", "{", "{}", False),
+    ("json", '```json\n{"a": 1}\n```', '{"a": 1}', True),
     ("json", "[" * 100_000, "[]", False),
     ("python", "def f(a):\n  return a+1  # add", "def f(a):\n    return a + 1", True),
     ("python", "def f(a):\n    return 1 + a", "def f(a):\n    return a + 1", False),
