@@ -117,7 +117,8 @@ def check_memory(settings: Settings) -> Finding:
     found = f"{size(total)}, {size(memory()[1])} of them free; a job may take {size(wanted)}"
     if wanted <= total:
         return ok("memory", found)
-    todo = "take a preset for a smaller model, a machine with more memory, or a cluster profile"
+    todo = "take a preset for a smaller model, a machine with more memory, or a cluster profile; or lower"
+    todo += " `resources.memory_mb`, if `make plan` says that no step needs as much"
     return Finding("memory", "fail", found, todo)
 
 
@@ -394,8 +395,9 @@ def all_checks(build: Build, root: Path, profile: str = "") -> list[Callable[[],
 
 def check_before_build(settings: Settings, root: Path) -> None:
     """Raise InputError if this machine lacks what jobs are promised, before the first of them."""
-    for check in (partial(check_gpu, settings), partial(check_clock, root, [])):
-        finding = check()
+    checks = [partial(check_memory, settings), partial(check_gpu, settings), partial(check_clock, root, [])]
+    checks += [partial(check_driver, settings, root)] if settings.resources.gpu else []
+    for finding in (check() for check in checks):
         if finding.state == "fail":
             raise InputError(f"{finding.check}: {finding.found}; {finding.todo}")
 

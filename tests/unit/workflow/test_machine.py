@@ -182,9 +182,25 @@ def test_a_gpu_that_tells_no_memory_is_one(tmp_path, monkeypatch):
     assert machine.gpus() == [{"name": "NVIDIA GB10", "memory": 0}]
 
 
-def test_no_build_begins_where_a_job_would_train_on_a_cpu_instead():
-    settings = build_of(resources=build_of().settings.resources.model_dump() | {"gpu": 64}).settings
-    with pytest.raises(InputError, match=r"gpu: .*a job is promised 64; use a cluster profile"):
+@pytest.mark.parametrize(
+    ("promised", "said"),
+    [
+        ({"gpu": 64}, r"gpu: .*a job is promised 64; use a cluster profile"),
+        ({"memory_mb": 100_000_000}, r"memory: .*a job may take .*; or lower `resources.memory_mb`"),
+    ],
+)
+def test_no_build_begins_where_a_job_would_find_less_than_it_is_promised(promised, said):
+    settings = build_of(resources=build_of().settings.resources.model_dump() | promised).settings
+    with pytest.raises(InputError, match=said):
+        machine.check_before_build(settings, ROOT)
+
+
+def test_no_build_begins_with_a_driver_that_torch_cannot_use(with_gpu, tmp_path, monkeypatch):
+    monkeypatch.setenv("INGOT_VENVS", str(tmp_path / "venvs"))
+    (tmp_path / "venvs/ml-1/bin").mkdir(parents=True)
+    program(tmp_path / "venvs/ml-1/bin", "python", "echo 12.8 False")
+    settings = build_of(resources=build_of().settings.resources.model_dump() | {"gpu": 1}).settings
+    with pytest.raises(InputError, match="driver: .*update the driver"):
         machine.check_before_build(settings, ROOT)
 
 
