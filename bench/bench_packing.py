@@ -119,8 +119,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
         rows = [measured(file, Path(work)) for file in options.files]
-    heads = ("file", "bytes", "packed", "zstd", "xz", "entropy", "packed / entropy", "packed / zstd")
-    heads += ("MB/s", "MB/s of zstd")
+    heads = ["file", "bytes", "packed", "zstd", "xz", "entropy", "packed / entropy", "packed / zstd"]
+    heads += ["MB/s", "MB/s of zstd"]
     table = tabulate(rows, heads, tablefmt="github", disable_numparse=True, colalign=("left", *["right"] * 9))
     page = HEAD.format(date=f"{datetime.now(UTC):%Y-%m-%d}", level=LEVEL) + table + "\n"
     print(page)

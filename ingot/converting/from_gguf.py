@@ -144,7 +144,7 @@ def rope_scaling(path: Path, config: Any) -> dict[str, Any] | None:
         return None
     theta = config.rope_parameters["rope_theta"]
     for context in (1 << power for power in range(6, 21)):
-        told = {"factor": float(max(factors)), "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+        told: dict[str, Any] = {"factor": float(max(factors)), "low_freq_factor": 1.0, "high_freq_factor": 4.0}
         told |= {"original_max_position_embeddings": context}
         if all(
             abs(a / b - 1) < 1e-3 for a, b in zip(factors, llama3_factors(len(factors), theta, **told), strict=True)

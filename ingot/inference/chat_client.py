@@ -238,7 +238,7 @@ class ChatClient:
         An endpoint that does not tell them may have counted the most that is possible.
         """
         told = getattr(completion, "usage", None)
-        counts = [getattr(told, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        counts: list[Any] = [getattr(told, name, None) for name in ("prompt_tokens", "completion_tokens")]
         if not all(isinstance(count, int) and count >= 0 for count in counts):
             counts = [most_tokens_in(request), request["max_tokens"]]
         usage = dict(zip(("in", "out"), counts, strict=True))
