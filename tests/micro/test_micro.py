@@ -86,6 +86,23 @@ def test_everything_planted_was_found(built):
     assert found["contamination"] >= planted["contamination"]
 
 
+def test_no_page_or_report_shows_what_was_planted_of_secrets_and_people(built):
+    """Beside the sources, only files that are kept on this machine hold them."""
+    from ingot.curation.personal import find_personal, find_secrets
+
+    lines = (built / "results/world/alpaca.jsonl").read_bytes().decode(errors="replace").splitlines()
+    truth = map(json.loads, open(built / "results/world/truth.jsonl"))
+    planted = {(row["shape"], row["line"]) for row in truth if row["plant"] in ("secret", "personal")}
+    texts = [text for place, text in enumerate(lines, 1) if ("alpaca", place) in planted]
+    secrets = {t[span.start : span.end] for t in texts for span in [*find_secrets(t), *find_personal(t, "DE")]}
+    assert len(secrets) >= 3
+    shown = [*built.glob("results/*.html"), *built.glob("results/reports/*"), *built.glob("results/*.md")]
+    assert built / "results/curation.html" in shown
+    for page in shown:
+        text = page.read_text()
+        assert [secret for secret in secrets if secret in text] == [], page
+
+
 def test_the_result_does_not_depend_on_the_number_of_parts(built, tmp_path):
     """The rules with four parts of a source, up to what is trained on, beside the build with one of each."""
     from helpers.workspaces import Workspace

@@ -184,6 +184,7 @@ def test_awq_scaling_changes_weights_but_not_what_is_computed_and_keeps_zeros(ch
         logits = [model(ids).logits for model in (plain, scaled, packed)]
     assert (logits[0] - logits[1]).abs().max() < 0.05 * logits[0].abs().max()  # bfloat16 while scaling
     assert 0 < (logits[0] - logits[2]).abs().max() < logits[0].abs().max()
+    assert any((weight != weight.bfloat16()).any() for weight in scaled.state_dict().values()), "rounded to bfloat16"
     report = read_json(tmp_path / "awq.json")
     assert report["zeros_scaled"]["all"] >= report["zeros_before"]["all"] - 1e-4
     assert (tmp_path / "packed/model.safetensors").stat().st_size < (
