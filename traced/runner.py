@@ -14,6 +14,7 @@ the trace is stored.
 import fcntl
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from traced.store import Entry, key_of
 from traced.workspace import Workspace, scratch_of
 
 SCRATCH = "TRACED_SCRATCH"
+CRASHES = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE")
 TRIES = 5
 """How often a lock is asked for before somebody is said to have it."""
 
@@ -39,6 +41,18 @@ TRIES = 5
 def say(step: Step, message: str) -> None:
     """Say something to a person, in the log of the job."""
     print(f"traced: {step.name}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def by_signal(status: int) -> str:
+    """Say by which signal a command was ended, and what that mostly means; "" if by none."""
+    try:
+        name = signal.Signals(status - 128).name
+    except ValueError:
+        return ""
+    hint = "a library that it uses crashed" if name in CRASHES else "somebody ended it"
+    if name == "SIGKILL":
+        hint = "the machine may have had no memory left, which `dmesg` tells, or somebody ended it"
+    return f"the command was ended by {name}: {hint}"
 
 
 def hold(step: Step) -> tuple[TextIO, bool]:
@@ -100,7 +114,10 @@ def run_held(workspace: Workspace, step: Step, before: Entry, command: list[str]
             else:
                 status = subprocess.call(command, stdin=subprocess.DEVNULL, pass_fds=[held.fileno()], env=environment)
             if status:
-                return status if status > 0 else 128 - status
+                status = status if status > 0 else 128 - status  # as a shell has it
+                if ended := by_signal(status):
+                    say(step, ended)
+                return status
             seconds = round(time.monotonic() - began, 3)
             workspace.finish(step, before)
             # Linux tells KiB, of the largest of all processes that have ended.

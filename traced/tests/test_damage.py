@@ -289,6 +289,15 @@ def test_what_has_ended_before_the_machine_was_started_again_may_be_half_written
 
 
 @pytest.mark.graph
+@pytest.mark.parametrize(("name", "hint"), [("ABRT", "a library that it uses crashed"), ("KILL", "no memory left")])
+def test_a_command_that_crashes_or_is_killed_is_said_to_be(project, name, hint):
+    project.edit("Snakefile", "cat {input} {input} >", f"kill -{name} $$; cat {{input}} {{input}} >")
+    said = project.snakemake("out/doubled", check=False)
+    assert f"double: the command was ended by SIG{name}" in said
+    assert hint in said
+
+
+@pytest.mark.graph
 @pytest.mark.parametrize("told", ["{EPOCHS}", "{config[epochs]}"])
 def test_what_the_snakefile_puts_into_a_command_counts(project, told):
     runs(project)
