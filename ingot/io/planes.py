@@ -85,19 +85,21 @@ def tables() -> dict[str, Any]:
         if fitting:
             pattern_of[zeros] = fitting[0]
     first, second = (np.array([places[i] for places in PLACES]) for i in range(2))
-    return {"pattern_of": pattern_of, "first": first, "second": second}
+    together = itertools.product(range(len(PLACES)), repeat=TOGETHER)
+    of_byte = np.array([three[::-1] for three in together], np.uint16) << 8
+    return {"pattern_of": pattern_of, "first": first, "second": second, "patterns_of_byte": of_byte}
 
 
 @functools.cache
-def spread(zero: int) -> Any:
-    """Make the table [pattern, two codes] -> four codes of 4 bits in the low halves of four bytes."""
+def spread(zero: int) -> tuple[Any, Any]:
+    """Make the tables [pattern, two codes] -> four codes of 4 bits in the low halves of four bytes, and in the high."""
     import numpy as np
 
     table = np.full((len(PLACES), 256, FOURS), zero, np.uint8)
     codes = np.arange(256)
     for number, (first, second) in enumerate(PLACES):
         table[number, :, first], table[number, :, second] = codes & 15, codes >> 4
-    return table.reshape(-1, FOURS).view(np.uint32)[:, 0]
+    return table.reshape(-1, FOURS).view(np.uint32)[:, 0], (table << 4).reshape(-1, FOURS).view(np.uint32)[:, 0]
 
 
 def fours_of(codes: Any, bits: int) -> Any:
@@ -179,14 +181,14 @@ def join(kind: str, data: bytes, count: int) -> bytes:
     places, kept = rest[: -(-fours // TOGETHER)], rest[-(-fours // TOGETHER) :]
     if len(places) and places.max() >= len(PLACES) ** TOGETHER:
         raise InputError(f"a pattern of zeros is {places.max()}, and there are {len(PLACES) ** TOGETHER}")
-    by_byte = np.array(list(itertools.product(range(len(PLACES)), repeat=TOGETHER)), np.uint8)[:, ::-1]
-    patterns = by_byte[places].reshape(-1)[:fours]
+    patterns = tables()["patterns_of_byte"].take(places, axis=0).reshape(-1)[:fours]  # times 256
     if layout.bits == 4:
-        numbers = patterns.astype(np.uint16) << 8 | kept
-        codes = spread(layout.zero)[numbers]
-        halves = codes.reshape(2, -1)
-        whole[:, layout.scales :] = (halves[0] | halves[1] << 4).view(np.uint8).reshape(blocks, layout.codes)
+        low, high = (patterns | kept).reshape(2, -1)
+        for_low, for_high = spread(layout.zero)
+        codes = for_low.take(low) | for_high.take(high)
+        whole[:, layout.scales :] = codes.view(np.uint8).reshape(blocks, layout.codes)
     else:
+        patterns >>= 8
         codes = np.full((fours, FOURS), layout.zero, np.uint8)
         rows = np.arange(fours)
         for which, values in zip(("first", "second"), kept.reshape(2, -1), strict=True):
