@@ -80,9 +80,10 @@ def chunks(segments: list[Segment]) -> Iterator[Segment]:
 def read_header(packed: Path) -> Header:
     """Read what a packed file says of its content. InputError if that cannot be."""
     with open(packed, "rb") as file:
-        start = file.read(8)
+        start, end = file.read(8), 8
         try:
             magic, length = struct.unpack("<II", start)
+            end += length if magic == MAGIC and length < BLOCK else 0
             facts = json.loads(file.read(length)) if magic == MAGIC and length < BLOCK else None
         except (struct.error, ValueError):
             facts = None
@@ -92,7 +93,7 @@ def read_header(packed: Path) -> Header:
             segments = [(kind, count) for kind, count in named if planes.is_kind(kind, count)]
             if len(segments) == len(named) and sum(count for _, count in segments) == facts["bytes"]:
                 return Header(str(facts["sha256"]), facts["bytes"], segments, 8 + length)
-    raise InputError(f"{packed}: not packed by Ingot, or damaged in its first {8 + len(start)} bytes")
+    raise InputError(f"{packed}: not packed by Ingot, or damaged in its first {end} bytes")
 
 
 def blocks(packed: Path, start: int) -> Iterator[bytes]:
@@ -119,17 +120,19 @@ def turned_back(unpacked: Iterator[bytes], header: Header, packed: Path) -> Iter
     if all(kind == planes.RAW for kind, _ in header.segments):
         yield from unpacked
         return
-    waiting = bytearray()
+    waiting, made = bytearray(), 0
     for kind, count in chunks(header.segments):
         needed = planes.split_size(kind, count)
         while len(waiting) < needed and (more := next(unpacked, None)) is not None:
             waiting += more
         if len(waiting) < needed:
-            raise InputError(f"{packed}: cut off: a part of {kind} weights has {len(waiting)} of {needed} bytes")
+            raise InputError(f"{packed}: cut off before byte {made + count} of its content; fetch it again")
         try:
             yield planes.join(kind, bytes(waiting[:needed]), count)
         except InputError as error:
-            raise InputError(f"{packed}: damaged: {error}; fetch it again") from None
+            where = f"bytes {made} to {made + count} of its content"
+            raise InputError(f"{packed}: damaged in {where}: {error}; fetch it again") from None
+        made += count
         del waiting[:needed]
     yield from ([bytes(waiting)] if waiting else [])
     yield from unpacked
