@@ -83,6 +83,12 @@ class Client:
     under_way: int = 0
     """Requests that were let in and have not ended."""
 
+    @property
+    def terms(self) -> tuple[str, float | None, float | None, int | None]:
+        """Its name and limits."""
+        rates = [bucket and bucket.per_minute for bucket in (self.requests, self.tokens)]
+        return self.name, rates[0], rates[1], self.most_at_a_time
+
     def admit(self) -> float:
         """Count a request, and return 0; or return after how many seconds to try again, and count nothing."""
         wait = max(
@@ -135,6 +141,13 @@ class Keys:
             self.clients[entry.sha256] = client_of(entry.name, tiers[entry.tier])
         if key:
             self.clients[digest(key)] = client_of("owner", Tier())
+
+    def take_over(self, old: "Keys") -> None:
+        """Go on with what is left to those whose limits are as before."""
+        for key, client in self.clients.items():
+            before = old.clients.get(key)
+            if before and before.terms == client.terms:
+                self.clients[key] = before
 
     def find(self, header: str | None) -> Client | None:
         """Find who sent an `Authorization` header. Digests are compared, so the time tells nothing of a key."""

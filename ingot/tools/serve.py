@@ -172,6 +172,8 @@ class Reloader:
             except Exception:
                 LOG.exception("the release was not loaded again")
                 return
+            if self.gate.keys:
+                keys.take_over(self.gate.keys)
             old, self.service.loaded, self.gate.keys = self.service.loaded, new, keys
             self.gate.metrics.reloads.inc()
             LOG.info("loaded", extra={"fields": {"release": new.release.name, "version": new.release.version}})

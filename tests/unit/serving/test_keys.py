@@ -2,7 +2,7 @@ import pytest
 
 from ingot.errors import InputError
 from ingot.serving import keys
-from ingot.serving.keys import Bucket, Client, KeyFile, Keys, add_key, own_key, read_keys
+from ingot.serving.keys import Bucket, Client, KeyFile, Keys, add_key, digest, own_key, read_keys
 
 
 class Clock:
@@ -49,6 +49,21 @@ def test_requests_under_way_are_bounded():
     assert [client.admit() for _ in range(3)] == [0, 0, 1]
     client.under_way -= 1
     assert client.admit() == 0
+
+
+def test_keys_that_are_loaded_again_keep_what_is_left_of_limits_that_are_the_same():
+    entries = [{"name": name, "sha256": digest(name), "tier": name} for name in ("a", "b")]
+
+    def keys(of_b):
+        tiers = {"a": {"requests_per_minute": 3, "requests_at_a_time": 2}, "b": {"requests_per_minute": of_b}}
+        return Keys(KeyFile(tiers=tiers, keys=entries))
+
+    old, new = keys(3), keys(4)
+    for name in ("a", "b"):
+        assert old.find(f"Bearer {name}").admit() == 0
+    new.take_over(old)
+    assert [new.find(f"Bearer {name}").left()["x-ratelimit-remaining-requests"] for name in ("a", "b")] == [2, 4]
+    assert new.find("Bearer a").under_way == 1
 
 
 def test_white_space_around_a_key_is_none_of_it(monkeypatch, tmp_path):
