@@ -86,7 +86,7 @@ class Client:
     @property
     def terms(self) -> tuple[str, float | None, float | None, int | None]:
         """Its name and limits."""
-        rates = [bucket and bucket.per_minute for bucket in (self.requests, self.tokens)]
+        rates = [bucket.per_minute if bucket else None for bucket in (self.requests, self.tokens)]
         return self.name, rates[0], rates[1], self.most_at_a_time
 
     def admit(self) -> float:
