@@ -180,8 +180,10 @@ class Reloader:
             self.keep(asyncio.create_task(self.close_later(old)))
 
     async def close_later(self, old: Loaded) -> None:
-        """Free a release once its last answer has ended."""
-        while old.preparing or old.engine.figures()["open"]:
+        """Free a release once its last answer has ended, and nothing has begun for a second."""
+        idle = 0
+        while idle < 10:  # a request that is prepared takes a moment to begin
+            idle = 0 if old.preparing or old.engine.figures()["open"] else idle + 1
             await asyncio.sleep(0.1)
         await old.engine.close()
 
