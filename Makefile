@@ -73,7 +73,7 @@ help:
 ## Build TARGET; this is what make does without a word after it
 build: envs
 	@build() { "$(call BIN,workflow)/snakemake" --cores $(CORES) $(if $(PROFILE),--profile $(PROFILE)) "$$@" \
-	    $(if $(PRESET),--config preset=$(PRESET) --) $(TARGET); }; \
+	    $(if $(PRESET),--config preset=$(PRESET)) -- $(TARGET); }; \
 	  if [ -t 2 ]; then INGOT_LINE=1 PYTHONPATH=.:ingot/workflow/terminal build --logger line > /dev/null; else build; fi
 
 ## Set up the locked environments, once

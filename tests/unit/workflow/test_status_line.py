@@ -129,13 +129,17 @@ rule c:
 
 def in_a_terminal(folder, *arguments):
     """Run Snakemake with the line in a pseudo-terminal; return (exit status, all that was shown)."""
-    shown = b""
     paths = f"{ROOT}:{ROOT / 'ingot/workflow/terminal'}"
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--logger", "line", *arguments]
+    return called_in_a_terminal(folder, command, {**ENVIRONMENT, "PYTHONPATH": paths})
+
+
+def called_in_a_terminal(folder, command, environment):
+    shown = b""
     process, screen = pty.fork()
     if not process:
         os.chdir(folder)
-        os.execve(sys.executable, command, {**ENVIRONMENT, "PYTHONPATH": paths, "TERM": "xterm", "COLUMNS": "90"})
+        os.execvpe(command[0], command, {**environment, "TERM": "xterm", "COLUMNS": "90"})
     try:
         while read := os.read(screen, 65536):
             shown += read
@@ -159,6 +163,26 @@ def test_in_a_terminal_a_build_is_one_line_and_a_failure_is_said_last(tmp_path):
     status, shown = in_a_terminal(tmp_path)
     assert status == 0
     assert "Nothing to be done" in shown and "steps" not in shown
+
+
+def test_what_is_wrong_before_the_first_job_is_shown(tmp_path):
+    (tmp_path / "Snakefile").write_text("raise WorkflowError('the key spoon is unknown')\n")
+    status, shown = in_a_terminal(tmp_path)
+    assert status == 1
+    assert "the key spoon is unknown" in shown
+    (tmp_path / "Snakefile").write_text("rule a:\n    input: 'spoon.txt'\n    output: 'a.txt'\n    shell: ''\n")
+    status, shown = in_a_terminal(tmp_path)
+    assert status == 1
+    assert "spoon.txt" in shown
+
+
+@pytest.mark.graph
+def test_make_builds_in_a_terminal(start):
+    """All of it but the building: Snakemake must understand what `make` tells it."""
+    for command in (["make"], ["make", "PRESET=tests/micro/preset.yaml"]):
+        status, shown = called_in_a_terminal(start.folder, [*command, "TARGET=no/spoon"], start.environment)
+        assert status == 2
+        assert "No rule to produce no/spoon" in shown
 
 
 def test_a_dry_run_is_as_ever(tmp_path):

@@ -80,7 +80,7 @@ class LogHandler(LogHandlerBase):  # type: ignore[misc]
         elif event == LogEvent.JOB_ERROR:
             job = self.line.fail(given["jobid"])
             return f"failed: {job.title}\n{last_lines(job.log)}" if job else ""
-        elif event is None and is_worth_it(record.getMessage(), record.levelno):
+        elif event in (None, LogEvent.ERROR) and is_worth_it(record.getMessage(), record.levelno):
             return str(self.plain.format(record))
         return ""
 
