@@ -211,9 +211,12 @@ def standardise(value: Any, labels: Labels, shape: Shape | None) -> tuple[Record
 
 
 def seen(row: Row, reason: str, shape: Shape | None, labels: Labels) -> str:
-    """Say what about a row that is no record a person can mend: which fields are there, or what kind of value."""
+    """Say what about a row that is no record a person can mend: its fields or columns, or the kind of a value.
+
+    Nothing of the row itself is shown: half of a secret is not recognised as one.
+    """
     if not isinstance(row.value, dict):
-        return ""
+        return row.excerpt.decode() if reason in ("invalid_csv", "wrong_number_of_columns") else ""
     if reason == "missing_fields":
         wanted = (shape.instruction, shape.response) if isinstance(shape, Fields) else ()
         lacking = ", ".join(name for name in wanted if name not in row.value)

@@ -271,6 +271,10 @@ def read_csv(path: Path, settings: Read, part: Part) -> Iterator[Row]:
         header = text.readline(settings.row_bytes)
         if len(header) == settings.row_bytes:
             raise InputError(f"{path}: its first line, with the names of the columns, is longer than read.row_bytes")
+        if badly_encoded(header):
+            raise InputError(
+                f"{path}: its first line, with the names of the columns, is not UTF-8; save the file as UTF-8"
+            )
         delimiter = max("\t;,", key=header.count)
         names = next(csv.reader([header], delimiter=delimiter))
         if len(set(names)) < len(names):
@@ -297,7 +301,8 @@ def read_csv(path: Path, settings: Read, part: Part) -> Iterator[Row]:
 def row_of(names: list[str], fields: list[str], raw: bytes) -> tuple[Any, str, bytes]:
     """Make a row of a table into (value, reason, excerpt)."""
     if len(fields) != len(names):
-        return None, "wrong_number_of_columns", raw
+        said = f"{len(fields)} columns, and the first line names {len(names)}"
+        return None, "wrong_number_of_columns", said.encode()
     if b"\x00" in raw:
         return None, "nul_byte", raw
     if any(map(badly_encoded, fields)):

@@ -22,6 +22,7 @@ from ingot.text.compiled_forms import normal_pairs
 from ingot.text.signatures import Signatures
 
 EXAMPLES = 20  # pairs of duplicates shown in the report
+SHOWN_PAIRS, LONGEST_SHOWN = 3, 80  # pairs, and characters of each, in a message
 TOGETHER = 10_000  # records whose places or normal forms are looked up in one call
 Numbers = NDArray[np.int64]
 
@@ -230,11 +231,19 @@ def deduplicate(
             "examples": examples(lines, shown, original[shown], nearest[shown]),
         }
         if problems := moved_too_far(books.read, books.kept, settings.limits):
+            pairs_shown = map(pair_of, books.details["examples"][:SHOWN_PAIRS])
             raise InputError(
                 "removing duplicates changes the mix too much:\n  "
-                + "\n  ".join(problems)
-                + "\nlook at the duplicates, or raise deduplicate.limits"
+                + "\n  ".join([*problems, *pairs_shown])
+                + "\nif these are no duplicates, as where questions are made of a template, raise `sign.threshold`;"
+                " else raise `deduplicate.limits`"
             )
+
+
+def pair_of(example: dict[str, Any]) -> str:
+    """Show how a duplicate ends, beside what is kept instead of it: questions of one template differ there."""
+    dropped, kept = (example[name]["instruction"][-LONGEST_SHOWN:] for name in ("dropped", "kept"))
+    return f"{dropped!r} repeats {kept!r} (Jaccard {example['jaccard']})"
 
 
 def order_of(order: Numbers) -> Numbers:

@@ -17,6 +17,8 @@ from ingot.text.forms import unit_hash
 
 LEAST_ROWS = 10
 """Rows of a part, all of them no records, that are no accident."""
+MOST_OPTIONLESS = 0.1
+"""The share of answers that may name no option before the way in which they name options is doubted."""
 
 
 def optional_fields(shape: Shape | None) -> list[str]:
@@ -79,7 +81,7 @@ def read(
     fields of the object with its `id` in the files of `answers`.
     """
     known = by_id(answers, settings, format)
-    usable, unseen, hint = False, set(optional_fields(shape)), ""
+    usable, unseen, hint, no_option = False, set(optional_fields(shape)), "", ""
     with Books(records, rejected, report, region) as books:
         for row in progress(rows(source, format, settings, part), source.name, "row"):
             whole = with_answer(row, known)
@@ -90,6 +92,7 @@ def read(
                 clear(record, region)
             if record is None:
                 hint = seen(whole, reason, shape, labels)
+                no_option = hint if reason == "answer_is_no_option" else no_option
                 books.reject(place_of(row, source), "read", reason, hint, len(row.excerpt))
             elif sample < 1 and unit_hash(record["id"]) >= sample:
                 books.reject(record, "read", "not_sampled")
@@ -97,5 +100,12 @@ def read(
                 books.keep(record)
         if usable and unseen:
             raise InputError(f"{source}: no row has the field {min(unseen)!r}, which the `shape` of its source names")
+        optionless = books.reasons["read"]["answer_is_no_option"]
+        if usable and optionless > MOST_OPTIONLESS * (books.kept.records + books.rejected):
+            such_as = redacted(no_option, region)
+            raise InputError(
+                f"{source}: {optionless} answers name no option, such as: {such_as}. If `first_choice` of its `shape`"
+                " is wrong, the others name wrong ones; if it is right, drop these rows"
+            )
         if not usable and books.rejected >= LEAST_ROWS:
             raise InputError(no_record(source, books, redacted(hint, region)))

@@ -86,3 +86,13 @@ def test_no_part_of_a_long_answer_is_shown(tmp_path):
     secret = "token ghp_" + "a1B2" * 9
     (tmp_path / "s.jsonl").write_text(json.dumps({"question": "Q", "choices": TOWNS, "answer": secret}) + "\n")
     assert "ghp_" not in read_file(tmp_path / "s.jsonl", tmp_path, shape=LISTED)[1][0]["evidence"]
+
+
+def test_a_first_option_of_another_number_is_doubted(tmp_path):
+    """Where one in four answers is 0, the options are not numbered from 1: then the others name wrong ones."""
+    rows = [{"question": f"Where is {i}?", "choices": TOWNS, "answer": i % 3} for i in range(30)]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert len(read_file(path, tmp_path, shape=FROM_ZERO)[0]) == 30
+    with pytest.raises(InputError, match="10 answers name no option, such as: .*'0', .*If `first_choice`"):
+        read_file(path, tmp_path, shape=FROM_ONE)

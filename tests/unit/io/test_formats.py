@@ -84,6 +84,8 @@ def test_broken_rows_of_a_table_are_named(tmp_path):
         (3, "invalid_utf8"),
         (4, "invalid_csv"),
     ]
+    assert rejected[0]["evidence"] == "1 columns, and the first line names 2"
+    assert "expected after" in rejected[2]["evidence"]
 
 
 def test_a_list_of_records_may_hold_bad_ones(tmp_path):
@@ -121,6 +123,7 @@ def test_a_bomb_is_refused_before_it_fills_memory_or_disk(tmp_path, suffix):
         ("s.json", b'{"question": {"a": [1]}}', "must be a list of records"),
         ("s.json", b'[{"question": "Q", "answer": ', "record 1: not valid JSON"),
         ("s.csv", b"a,a\n1,2\n", "two columns have the same name"),
+        ("s.csv", "Aufgabe;Lösung\nx?;y\n".encode("cp1252"), "names of the columns, is not UTF-8"),
         ("s.parquet", b"PAR1 and nothing else", "not a whole Parquet file"),
         ("s.bin", b"hello", "its format is not known"),
     ],
