@@ -8,6 +8,7 @@ import ctypes
 import datetime
 import email.utils
 import fcntl
+import glob
 import http.client
 import json
 import os
@@ -308,6 +309,16 @@ def check_endpoint(path: str, endpoint: Endpoint) -> Finding:
     return ok(check, f"{address} answers")
 
 
+def check_files(settings: Settings) -> Finding:
+    """Check that the files of sources and benchmarks are there. What a build makes is in results/."""
+    named = [*(one.path for one in settings.sources if one.path), *settings.benchmarks]
+    brought = [path for path in named if not path.startswith("results/")]
+    gone = [path for path in brought if not Path(path).is_file() and not glob.glob(path)]  # noqa: PTH207
+    if gone:
+        return Finding("files", "fail", f"no such file: {', '.join(gone)}", "correct the path, or fetch the file")
+    return ok("files", f"{len(brought)} of sources and benchmarks are there")
+
+
 def check_hub(settings: Settings) -> Finding:
     """Check that the hub gives the base."""
     base = settings.base
@@ -387,6 +398,7 @@ def all_checks(build: Build, root: Path, profile: str = "") -> list[Callable[[],
         partial(check_reflinks, folder),
         check_sandbox,
         partial(check_slurm, profile),
+        partial(check_files, settings),
         partial(check_hub, settings),
         *(partial(check_endpoint, path, endpoint) for path, endpoint in endpoints.items()),
         partial(check_clock, root, servers),

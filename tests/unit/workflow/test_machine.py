@@ -223,6 +223,14 @@ def test_less_memory_or_cores_than_a_job_takes_is_said():
     assert machine.check_memory(build_of().settings).state == "ok"
 
 
+def test_sources_and_benchmarks_must_be_there(tmp_path):
+    (tmp_path / "here [1].jsonl").write_text("{}\n")
+    there = {"name": "a", "path": str(tmp_path / "here [1].jsonl"), "domain": "code"}
+    assert machine.check_files(build_of(sources=[there]).settings).state == "ok"
+    found = machine.check_files(build_of(sources=[there | {"path": "none.jsonl"}], benchmarks=["gone.csv"]).settings)
+    assert (found.state, found.found) == ("fail", "no such file: none.jsonl, gone.csv")
+
+
 def test_locks_and_disk_of_this_folder(tmp_path):
     assert machine.check_locks(tmp_path).state == "ok"
     assert machine.check_reflinks(tmp_path).state in ("ok", "note")
