@@ -112,7 +112,7 @@ def jobs(preset: str, records: Path, folder: Path, steps: int) -> dict[str, Job]
             {"model": [base], "tokenizer": base, "texts": few, "benchmark": str(folder / "asked.jsonl")},
             {"report": str(folder / "measured.json"), "logprobs": str(folder / "logprobs.safetensors"),
              "answers": str(folder / "answers.jsonl")},
-            {"name": "base", "settings": asked, "threads": 1},
+            {"name": "base", "settings": asked, "open_too": False, "threads": 1},
         ),
         # Each of these reads what those before it wrote.
         "importance": ("gguf/importance", {"model": base, "train": train}, {"matrix": matrix},

@@ -143,6 +143,7 @@ if BUILD.candidates:
             **step(
                 name=BEFORE,
                 settings=SETTINGS.measure,
+                open_too=False,
                 context=SETTINGS.context,
                 threads=1,
             ),

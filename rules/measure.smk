@@ -62,7 +62,12 @@ if BUILD.measured:
         resources:
             **gpu(),
         params:
-            **step(name=wildcard("model"), settings=SETTINGS.measure, threads=1),
+            **step(
+                name=wildcard("model"),
+                settings=SETTINGS.measure,
+                open_too=BUILD.open_too,
+                threads=1,
+            ),
         message:
             "Measure {wildcards.model}"
         shell:
@@ -85,6 +90,7 @@ if BUILD.measured:
             **step(
                 name=wildcard("model"),
                 settings=SETTINGS.measure,
+                open_too=BUILD.open_too,
                 context=SETTINGS.context,
                 threads=1,
             ),

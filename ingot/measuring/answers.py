@@ -4,7 +4,7 @@ The answers of every model have the same format. Each answer is a line of JSON:
 
     id, instruction, response, domain, difficulty, checker    the question and its reference answer
     sample                                                    0, or the number of the sample if there are several
-    answer, stopped, confidence                               see ingot.inference.answer.Answer
+    answer, stopped, confidence                               see ingot.inference.answer.Answer; null: not asked
     right                                                     whether the checker accepts the answer; null if it is open
 """
 
@@ -26,17 +26,19 @@ ROOM, MORE = 1.5, 32
 LABELS = ("domain", "difficulty", "checker")
 
 
-def answer_row(question: Record, answer: Answer, sample: int = 0) -> Record:
-    """Make the row of one answer. The question is a record of the data stage or a benchmark item."""
+def answer_row(question: Record, answer: Answer | None, sample: int = 0) -> Record:
+    """Make the row of one answer, or of none. The question is a record of the data stage or a benchmark item."""
     labels = question["metadata"]
+    if answer is None:
+        said: dict[str, Any] = dict.fromkeys(("answer", "stopped", "confidence", "right"))
+    else:
+        right = is_right(labels["checker"], answer.text, question["response"], labels.get("accepted"))
+        said = {"answer": answer.text, "stopped": answer.stopped, "confidence": answer.confidence, "right": right}
     return {
         **{key: question[key] for key in ("id", "instruction", "response")},
         **{key: labels[key] for key in LABELS},
         "sample": sample,
-        "answer": answer.text,
-        "stopped": answer.stopped,
-        "confidence": answer.confidence,
-        "right": is_right(labels["checker"], answer.text, question["response"], labels.get("accepted")),
+        **said,
     }
 
 
@@ -61,17 +63,19 @@ def decile(lengths: list[int]) -> int:
     return sorted(lengths)[math.ceil(0.9 * len(lengths)) - 1]
 
 
-def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Record]:
+def ask(model: Backend, questions: list[Record], longest: Longest, open_too: bool = False) -> list[Record]:
     """Ask a model and return the rows of its answers, in the order of the questions.
 
+    Open questions are not asked, except for `open_too`: their answers are the longest, and only a judge can read them.
     The model answers a question once, greedily. If the question has the key `ask`, it says how many `samples` to draw
     at which `temperature`. An answer has at most `longest` tokens, see `limits_of`.
     """
     limits = limits_of(model.tokenizer, questions, longest)
     manners = [question.get("ask", {"samples": 1, "temperature": 0.0}) for question in questions]
-    answers: dict[int, list[Answer]] = {}
+    answers: dict[int, list[Answer | None]] = {}
+    is_asked = [open_too or question["metadata"]["checker"] != OPEN for question in questions]
     for temperature in sorted({manner["temperature"] for manner in manners}):
-        places = [i for i, manner in enumerate(manners) if manner["temperature"] == temperature]
+        places = [i for i, manner in enumerate(manners) if manner["temperature"] == temperature and is_asked[i]]
         prompts = [chat.prompt_text(model.tokenizer, questions[i]["instruction"]) for i in places]
         counts = [manners[i]["samples"] for i in places]
         repeated = [prompt for prompt, count in zip(prompts, counts, strict=True) for _ in range(count)]
@@ -82,7 +86,7 @@ def ask(model: Backend, questions: list[Record], longest: Longest) -> list[Recor
     return [
         answer_row(question, answer, sample)
         for i, question in enumerate(questions)
-        for sample, answer in enumerate(answers[i])
+        for sample, answer in enumerate(answers.get(i, [None] * manners[i]["samples"]))
     ]
 
 

@@ -17,17 +17,19 @@ def write_measurement(
     questions: list[Record],
     token_mismatches: int,
     settings: Measure,
+    open_too: bool,
     paths: tuple[Path, Path, Path],
 ) -> None:
     """Measure a model, and write its report, predictions and answers to `paths`, in this order.
 
-    It answers the `questions`, and predicts the tokens of `texts`, which are held-out conversations.
+    It answers the `questions`, with `open_too` the open ones among them, and predicts the tokens of `texts`, which are
+    held-out conversations.
     `token_mismatches` goes into the report: it counts the conversations that became other tokens than in training.
     """
     report_path, logprobs_path, answers_path = paths
     conversations = (chat.encode(model.tokenizer, text["instruction"], text["response"]) for text in texts)
     prediction = predict(model.logits, conversations, settings.fidelity_tokens)
-    rows = with_likelihoods(model, ask(model, questions, settings.longest))
+    rows = with_likelihoods(model, ask(model, questions, settings.longest, open_too))
     prediction.save(logprobs_path)
     write_records(answers_path, rows)
     write_json(
@@ -38,7 +40,7 @@ def write_measurement(
             "tokens": len(prediction.tokens),
             "exact_match": exact_match(rows),
             "likelihoods": likelihoods(rows),
-            "unstopped": sum(not row["stopped"] for row in rows),
+            "unstopped": sum(row["stopped"] is False for row in rows),
             "token_mismatches": token_mismatches,
         },
     )

@@ -211,6 +211,11 @@ class Build:
         judged = self.settings.target.judged
         return list(judged.domains) if judged and ("target" in self.chain or "prefer" in self.chain) else []
 
+    @property
+    def open_too(self) -> bool:
+        """Whether models are asked the open questions of the benchmark, too: if a judge reads the answers."""
+        return bool(self.settings.judge_open or self.settings.compare)
+
     def limits_of(self, model: str) -> Gate:
         """Return the limits that a model must keep against its parent."""
         return self.settings.gates.get(self.models[model].gate, Gate())

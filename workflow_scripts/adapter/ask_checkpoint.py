@@ -28,4 +28,4 @@ def ask_checkpoint(
     to_ask = list(read_records(questions))
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    write_records(answers, ask(Checkpoint(model, batch, work), to_ask, longest) if to_ask else [])
+    write_records(answers, ask(Checkpoint(model, batch, work), to_ask, longest, open_too=True) if to_ask else [])

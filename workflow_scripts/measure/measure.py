@@ -20,6 +20,7 @@ def measure(
     *,
     name: str,
     settings: Measure,
+    open_too: bool,
     work: Path,
     threads: int,
 ) -> None:
@@ -37,4 +38,6 @@ def measure(
     held_out, questions = list(read_records(texts)), list(read_records(benchmark))
     pairs = {(record["instruction"], record["response"]) for record in held_out + questions}
     mismatches = sum(chat.encode(checkpoint.tokenizer, *pair) != chat.encode(trained, *pair) for pair in pairs)
-    write_measurement(name, checkpoint, held_out, questions, mismatches, settings, (report, logprobs, answers))
+    write_measurement(
+        name, checkpoint, held_out, questions, mismatches, settings, open_too, (report, logprobs, answers)
+    )

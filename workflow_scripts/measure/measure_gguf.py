@@ -30,6 +30,7 @@ def measure_gguf(
     *,
     name: str,
     settings: Measure,
+    open_too: bool,
     context: int,
     work: Path,
     threads: int,
@@ -42,4 +43,4 @@ def measure_gguf(
     loaded = open_gguf(model, tokenizer, context, threads, work=work)
     held_out, questions = list(read_records(texts)), list(read_records(benchmark))
     mismatches = token_mismatches(loaded, held_out + questions)
-    write_measurement(name, loaded, held_out, questions, mismatches, settings, (report, logprobs, answers))
+    write_measurement(name, loaded, held_out, questions, mismatches, settings, open_too, (report, logprobs, answers))

@@ -17,6 +17,7 @@ def versus_parent(child: list[Path], parent: list[Path], judged: list[Path], rep
     ours, theirs = read_json(child[0]), read_json(parent[0])
     child_rows, parent_rows = list(read_records(child[2])), list(read_records(parent[2]))
     paired = compare_pairs(marks(child_rows), marks(parent_rows))
+    asked = sum(row["stopped"] is not None for row in child_rows)
     by_judge = read_json(judged[0]) if judged else {"all": {"share": None}, "domains": {}}
     of_open = compare_likelihoods(child_rows, parent_rows)
     write_json(
@@ -29,7 +30,7 @@ def versus_parent(child: list[Path], parent: list[Path], judged: list[Path], rep
             **paired,
             "domains": compare_domains(child_rows, parent_rows),
             "forgetting": forgetting(domain_shares(parent_rows), domain_shares(child_rows)),
-            "more_unstopped": round(100 * (ours["unstopped"] - theirs["unstopped"]) / max(1, len(child_rows)), 2),
+            "more_unstopped": round(100 * (ours["unstopped"] - theirs["unstopped"]) / max(1, asked), 2),
             "open_gain": of_open.get("all", {"gain": 0.0})["gain"],
             "open": of_open,
             "open_score": by_judge["all"]["share"],

@@ -209,13 +209,13 @@ def test_it_goes_through_the_chain(model, tmp_path):
     def paths(of):
         return [tmp_path / f"{of}.{what}" for what in ("json", "safetensors", "jsonl")]
 
-    measure([last], base, few, few, *paths("last"), name="last", settings=MEASURE, work=tmp_path / "asked", threads=1)
+    told = {"settings": MEASURE, "open_too": False, "threads": 1}
+    measure([last], base, few, few, *paths("last"), name="last", work=tmp_path / "asked", **told)
     for quant in types:
         file = tmp_path / f"{quant}.gguf"
         if quant != "F16":
             quantize(tmp_path / "F16.gguf", [tmp_path / "matrix"], [], file, quant=quant, threads=1)
-        told = {"name": quant, "settings": MEASURE, "context": 256, "work": tmp_path / quant, "threads": 1}
-        measure_gguf(file, base, few, few, *paths(quant), **told)
+        measure_gguf(file, base, few, few, *paths(quant), name=quant, context=256, work=tmp_path / quant, **told)
         assert read_json(paths(quant)[0])["token_mismatches"] == 0
     f16, checkpoint = (read_json(paths(of)[0])["perplexity"] for of in ("F16", "last"))
     assert f16 == pytest.approx(checkpoint, rel=0.02)

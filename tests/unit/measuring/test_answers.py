@@ -31,6 +31,17 @@ def test_a_question_is_asked_once_greedily_unless_it_wants_samples(tokenizer, re
     assert [row["right"] for row in rows] == [True, False, True, False, False]
 
 
+def test_open_questions_are_asked_only_for_a_judge(tokenizer, record):
+    questions = [record("a", "0", checker="number"), record("Tell a tale.", "Once.", checker="open")]
+    rows = ask(Echo(tokenizer), questions, 8)
+    assert [(row["instruction"], row["answer"], row["stopped"]) for row in rows] == [
+        ("a", "0", True),
+        ("Tell a tale.", None, None),
+    ]
+    assert [row["answer"] for row in ask(Echo(tokenizer), questions, 8, open_too=True)] == ["0", "1"]
+    assert exact_match(rows)["all"]["of"] == 1
+
+
 def test_auto_allows_an_answer_what_the_references_of_its_kind_call_for(tokenizer, record):
     questions = [
         record("a", "3", domain="math", checker="number"),
