@@ -158,6 +158,8 @@ if BUILD.base_gate:
             verdict="results/gates/base/verdict.json",
         log:
             "logs/check_base.log",
+        resources:
+            mem_mb=4000,
         params:
             **step(
                 chain=[kind.step for kind in CHAIN.kinds],

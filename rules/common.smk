@@ -31,9 +31,9 @@ SHARED = {"seed": SETTINGS.seed, "threads": SETTINGS.threads}
 LARGE = SETTINGS.resources.memory_mb
 # On this machine, jobs share its memory and its GPUs. A cluster knows what its nodes have.
 if workflow.is_main_process and workflow.global_resources["_nodes"].value is None:
-    for name, count in shared(SETTINGS).items():
-        if name not in workflow.global_resources:  # --resources may say something else
-            workflow.register_resource(name, count)
+    for _name, _count in shared(SETTINGS).items():
+        if _name not in workflow.global_resources:  # --resources may say something else
+            workflow.register_resource(_name, _count)
 # These modules run in processes of their own.
 CONVERTER = "ingot/converting/convert_own_tokenizer.py"
 PROBE = "ingot/converting/probe.py"
@@ -165,13 +165,15 @@ def plan_beside():
 onstart:
     if os.environ.get("INGOT_LINE"):
         plan_beside()
+    jobs = [job for job in workflow.dag.needrun_jobs() if not job.rule.norun]
+    promised = {
+        setting: max((job.resources.get(name, 0) for job in jobs), default=0)
+        for setting, name in (("memory_mb", "mem_mb"), ("gpu", "gpu"))
+    }
     try:
-        preflight.check(SETTINGS, ROOT, here=workflow.local_exec)
+        preflight.check(SETTINGS, ROOT, workflow.local_exec, promised)
         # On a cluster, build the environments here. Else many jobs would try to build them at the same time.
         if not workflow.local_exec:
-            jobs = [
-                job for job in workflow.dag.needrun_jobs() if not job.rule.norun
-            ]
             preflight.build_environments({job.input.code[0] for job in jobs}, ROOT)
     except InputError as error:
         raise WorkflowError(str(error))

@@ -327,6 +327,7 @@ rule split:
             least_failures=SETTINGS.modifiers.collect_failures.least_failures
             if SETTINGS.modifiers
             else 0,
+            router=BUILD.has_router,
         ),
     message:
         "Split the records by the hash of their prompt"
@@ -351,7 +352,8 @@ rule gate_data:
     params:
         **step(
             settings=SETTINGS.decontaminate,
-            domains=BUILD.domains,
+            # Without a router, modifiers are not asked the benchmark.
+            domains=BUILD.domains if BUILD.has_router else [],
             right_answers=any(
                 BUILD.limits_of(model).counts_right_answers for model in BUILD.gated
             ),

@@ -39,22 +39,30 @@ __all__ = ["install", "params", "prefix", "runner"]
 
 SNAKEMAKE = "9.27."
 MARK = ": THE STEP"
-OF_JOB = {"input", "output", "params", "wildcards", "log", "rule", "threads", "resources", "benchmark", "jobid"}
+OF_JOB = {
+    *("input", "output", "params", "wildcards", "log", "threads", "resources", "benchmark", "bench_iteration"),
+    *("rule", "rulename", "name", "jobid"),
+}
 """What a shell command may name of its job."""
+PLAIN = (str, int, float, type(None), Path, list, tuple, dict)
 
 
 def shell_digest(command: str, names: Mapping[str, Any], basedir: str) -> str:
     """Return a digest of a rule's shell command, whichever Python this machine has, and wherever the Snakefile is.
 
     What the Snakefile puts into it, such as {EPOCHS} or {config[epochs]}, counts by the value that it has among the
-    Snakefile's `names`. What belongs to a job counts elsewhere in the trace.
+    Snakefile's `names`. What belongs to a job counts elsewhere in the trace, or not at all: docs/traced.md.
     """
-    text = command.replace(f"{sys.executable} ", "")
-    for _, field, _, _ in Formatter().parse(command):
-        if field and re.split(r"[.\[]", field)[0] not in OF_JOB:
-            with suppress(LookupError, AttributeError):  # Snakemake will say what is wrong with it
-                text += f"\n{field}: {Formatter().get_field(field, (), names)[0]}".replace(basedir, "")
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = command
+    with suppress(LookupError, AttributeError, TypeError, ValueError):  # Snakemake will say what is wrong with it
+        for _, field, _, _ in Formatter().parse(command):
+            if field and re.split(r"[.\[]", field)[0] not in OF_JOB:
+                value = Formatter().get_field(field, (), names)[0]
+                if isinstance(value, set | frozenset):
+                    value = sorted(map(str, value))
+                if isinstance(value, PLAIN):  # others have no text that is the same in every process
+                    text += f"\n{field}: {value}".replace(basedir, "")
+    return hashlib.sha256(text.replace(f"{sys.executable} ", "").encode()).hexdigest()[:12]
 
 
 def runner(root: str = "") -> str:

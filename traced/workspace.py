@@ -17,6 +17,7 @@ from traced.store import LOCK_FILE, Entry, Run, Store, hash_of, key_of, new_entr
 DVC = Path(".dvc")
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 """Linux's name for the time since the machine was started."""
+PROCESS = uuid.uuid4().hex[:8]
 
 
 class Workspace:
@@ -160,7 +161,15 @@ def finished_name(path: str, key: str) -> Path:
 
 def ended_name(path: str, key: str) -> Path:
     """Return the name of finished work that only the memory of the machine may hold: it is none after a restart."""
-    return Path(path).with_name(f"{finished_name(path, key).name}-{BOOT.read_text(encoding='ascii').strip()}")
+    return Path(path).with_name(f"{finished_name(path, key).name}-{since_the_start()}")
+
+
+def since_the_start() -> str:
+    """Return a name for the time since the machine was started. Where nobody tells it, it is that of this process."""
+    try:
+        return BOOT.read_text(encoding="ascii")[:8]
+    except OSError:
+        return PROCESS
 
 
 def scratch_of(step: Step) -> Path:

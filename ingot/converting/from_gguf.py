@@ -142,8 +142,8 @@ def rope_scaling(path: Path, config: Any) -> dict[str, Any] | None:
     factors = next((tensor.data for tensor in GGUFReader(path).tensors if tensor.name == ROPE_FACTORS), None)
     if factors is None:
         return None
-    theta = config.rope_parameters["rope_theta"]
-    for context in (1 << power for power in range(6, 21)):
+    theta = float((config.rope_parameters or {}).get("rope_theta", 0))
+    for context in (1 << power for power in range(6, 21) if theta):
         told: dict[str, Any] = {"factor": float(max(factors)), "low_freq_factor": 1.0, "high_freq_factor": 4.0}
         told |= {"original_max_position_embeddings": context}
         if all(

@@ -57,7 +57,6 @@ STARTS_OF_LEFTOVERS = (
     *("### ", "lorem ipsum"),
     *("[insert ", "[your ", "[enter ", "{{", "<your", "<insert"),
 )
-ENDING = re.compile(rf"(?:\s*(?:{TEMPLATE_TOKENS}))+\s*$", re.IGNORECASE)
 REFUSAL = re.compile(
     r"^\W*(?:(?:i(?:'|\N{RIGHT SINGLE QUOTATION MARK})?m|i am) (?:really |very |so )?sorry,? (?:but )?(?:i|as an)\b"
     r"|sorry,? (?:but )?(?:i can(?:no|')t|as an)\b"
@@ -123,6 +122,8 @@ def leftovers(settings: Leftovers, marks: Sequence[str]) -> RecordFilter:
     Dumps of conversations often end answers with such tokens. If `ending` is "cut", these are cut off. `marks` are
     further texts that the tokenizer at hand reads as special tokens.
     """
+    tokens = "|".join([TEMPLATE_TOKENS, *map(re.escape, marks)])
+    at_the_end = re.compile(rf"(?:\s*(?:{tokens}))+\s*$", re.IGNORECASE)
 
     def suspicious(text: str) -> bool:
         lower = text.lower()
@@ -130,7 +131,7 @@ def leftovers(settings: Leftovers, marks: Sequence[str]) -> RecordFilter:
 
     def judge(record: Record) -> Refusal | None:
         if settings.ending == "cut" and record["response"].rstrip().endswith((">", "]")):
-            ending = ENDING.search(record["response"])
+            ending = at_the_end.search(record["response"])
             if ending and ending.start() > 0:
                 change(record, response=record["response"][: ending.start()])
         text = text_of(record)

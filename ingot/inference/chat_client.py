@@ -201,6 +201,7 @@ class ChatClient:
         for attempt in range(self.settings.retries + 1):
             try:
                 completion = await client.chat.completions.create(**request)
+                completion.choices  # noqa: B018  (what has none, such as a page of a proxy, is no answer, and not paid)
                 usage = self.pay(completion, request)
                 answer = completion.choices[0].message.content or ""
                 break

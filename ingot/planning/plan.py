@@ -18,7 +18,7 @@ from ingot.settings.data import Source
 from ingot.settings.gguf import GgufType
 from ingot.workflow.build import Build
 from ingot.workflow.environments import python_of
-from ingot.workflow.machine import gpus, memory, size
+from ingot.workflow.machine import check_gpu, gpus, memory, size
 from ingot.workflow.parts import files_of
 
 SHAPES = "presets/shapes"
@@ -195,16 +195,16 @@ def reasons_against(situation: Situation, lines: list[Line], free_disk: int, her
                 f"{line.name}: it needs {size(line.needs.memory_bytes)} of memory, more than the {size(declared)} of"
                 f" `resources.memory_mb`; raise that, or {advice(line.rule)}"
             )
-    of_gpus = [gpu["memory"] for gpu in gpus() if gpu["memory"]] if here else []
-    gpu_memory = min([*of_gpus, *([resources.gpu_memory_mb * 1_000_000] if resources.gpu_memory_mb else [])], default=0)
+    of_gpu = max((gpu["memory"] for gpu in gpus()), default=0) if here else 0
+    gpu_memory = resources.gpu_memory_mb * 1_000_000 if resources.gpu_memory_mb else of_gpu
     for line in lines:
         if line.needs.gpu_memory_bytes > gpu_memory > 0:  # of some GPUs it is not told
             reasons.append(
                 f"{line.name}: it needs {size(line.needs.gpu_memory_bytes)} of a GPU that has {size(gpu_memory)};"
                 f" {advice(line.rule)}"
             )
-    if here and resources.gpu > len(gpus()):
-        reasons.append(f"gpu: a job is promised {resources.gpu}, and this machine has {len(gpus()) or 'none'}")
+    if here and (finding := check_gpu(situation.build.settings)).state == "fail":
+        reasons.append(f"gpu: {finding.found}; {finding.todo}")
     needed = sum(line.needs.file_bytes for line in lines)
     if needed > free_disk:
         reasons.append(f"disk: {size(needed)} will be written, and {size(free_disk)} are free; make room first")

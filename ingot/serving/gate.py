@@ -35,8 +35,6 @@ class Seen:
 
     id: str
     client: Client | None = None
-    admitted: bool = False
-    """Whether it counts among the requests of its client that are under way."""
     route: str = ""
     status: int = 0
     started: bool = False
@@ -87,7 +85,6 @@ class Gate:
 
         try:
             seen.client = self.admit(scope)
-            seen.admitted = seen.client is not None and scope["path"] in COUNTED
             body = await self.body(scope, receive)
             await self.let_in(scope, body, receive, tracked, seen)
         except StoppedError as stopped:
@@ -96,7 +93,7 @@ class Gate:
             seen.status = CLOSED  # it does not read its answer
         finally:
             self.metrics.queue.dec()
-            if seen.client and seen.admitted:
+            if seen.client and scope["path"] in COUNTED:
                 seen.client.under_way -= 1
             self.note(scope, seen, time.perf_counter() - start)
 

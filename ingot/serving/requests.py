@@ -25,7 +25,7 @@ def is_deep(value: Any) -> bool:
     for _ in range(DEEPEST):
         nested = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
         level = [inner for values in nested for inner in values]
-    return bool(level)
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def shallow(value: Any) -> Any:

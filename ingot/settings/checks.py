@@ -28,6 +28,8 @@ def of_data(settings: Settings) -> Iterator[str]:
     shares = settings.split.shares
     if shares.valid + shares.routing + shares.test >= 1:
         yield "split.shares: valid, routing and test together must be less than 1, or nothing is left to train on"
+    if settings.split.offset and settings.base.kind == "pretrain":
+        yield "split.offset: the base is pretrained on what would be held out; set it to 0"
     for field, wishes in (("domain", settings.balance.mix.domain), ("difficulty", settings.balance.mix.difficulty)):
         if wishes and abs(sum(wishes.values()) - 1) > 1e-6:
             yield f"balance.mix.{field}: the shares add up to {sum(wishes.values()):g}, and not to 1"

@@ -116,7 +116,7 @@ class Gate(Section):
         "Answers that may fail to end by themselves", default=None, unit="answers", ge=0
     )
     max_more_unstopped: float | None = setting(
-        "Answers that may fail to end by themselves beyond those of the parent, in points of all questions",
+        "Answers that may fail to end by themselves beyond those of the parent, in points of the questions asked",
         default=None,
         unit="points",
     )

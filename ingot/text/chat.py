@@ -65,9 +65,9 @@ def template_token_in(text: str) -> str:
 
 
 def marks_of(tokenizer: Any) -> list[str]:
-    """List the special tokens of a `tokenizers.Tokenizer` that `template_token_in` does not know."""
+    """List the special tokens of a `tokenizers.Tokenizer` that `template_token_in` does not know, plain words apart."""
     special = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
-    return [text for text in special if not TEMPLATE_TOKEN.search(text)]
+    return [text for text in special if text.startswith(("<", "[", "{", "#")) and not TEMPLATE_TOKEN.search(text)]
 
 
 def render(tokenizer: Any, turns: list[dict[str, str]], add_generation_prompt: bool = True) -> str:

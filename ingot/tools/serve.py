@@ -122,7 +122,7 @@ def engine_of(release: Release, options: argparse.Namespace) -> Engine:
 def keys_of(options: argparse.Namespace) -> Keys:
     """Read the keys. InputError if there is none for an address that others reach."""
     path = options.keys or home() / "keys.yaml"
-    if options.keys and not path.is_file():
+    if options.keys and not path.exists():
         raise InputError(f"{path}: there is no such file of keys; make it with `ingot key`")
     key, shown = (os.environ.get(VARIABLE, "").strip() or None, None) if options.keys else own_key(path)
     if shown:

@@ -138,7 +138,8 @@ def shared(settings: Settings) -> dict[str, int]:
     """Return what the jobs on this machine share, as Snakemake's resources. One job may always run, however large."""
     resources = settings.resources
     there = {"mem_mb": max(memory()[0] // 1_000_000, resources.memory_mb)}
-    return {**there, "gpu": max(len(gpus()), resources.gpu)} if resources.gpu else there
+    # One job at a time: nobody tells two jobs to take different GPUs.
+    return {**there, "gpu": resources.gpu} if resources.gpu else there
 
 
 def check_cores(settings: Settings) -> Finding:
@@ -204,13 +205,13 @@ def check_gpu(settings: Settings) -> Finding:
     """Compare the GPUs with what a job is promised by the preset."""
     found, wanted, made_for = gpus(), settings.resources.gpu, settings.resources.gpu_memory_mb
     named = ", ".join(f"{gpu['name']} ({size(gpu['memory'])})" for gpu in found) or "none"
-    least = min((gpu["memory"] for gpu in found if gpu["memory"]), default=0)
-    if len(found) >= wanted > 0 and made_for and 0 < least < made_for * 1_000_000:
+    largest = max((gpu["memory"] for gpu in found), default=0)  # CUDA takes the fastest one first
+    if len(found) >= wanted > 0 and made_for and 0 < largest < made_for * 1_000_000:
         return Finding(
             "gpu",
             "fail",
             f"{named}; the preset is made for {size(made_for * 1_000_000)} on each",
-            f"set `resources.gpu_memory_mb` to {least // 1_000_000}, and see what `make plan` says of each step then",
+            f"set `resources.gpu_memory_mb` to {largest // 1_000_000}, and see what `make plan` says of each step then",
         )
     if len(found) >= wanted:
         return ok("gpu", named if found else "none, and the preset needs none")
@@ -329,6 +330,7 @@ def check_hub(settings: Settings) -> Finding:
     status, wrong, _ = answer_of(f"{hub}/api/models/{name}/revision/{revision}", token())
     if status == 200:  # a gated model is listed to everybody, and given to few
         status, wrong, _ = answer_of(f"{hub}/api/models/{name}/auth-check", token())
+        status = 200 if status == 404 else status  # a mirror that knows no such question
     if status == 200:
         return ok("hub", f"{base.model} can be had")
     if status in (401, 403):

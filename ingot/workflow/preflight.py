@@ -49,10 +49,14 @@ def build_environments(locks: set[str], root: Path) -> None:
         raise InputError("an environment cannot be built; see above")
 
 
-def check(settings: Settings, root: Path, here: bool) -> None:
-    """Run all checks. `here` is False if the jobs run on other machines than this one."""
+def check(settings: Settings, root: Path, here: bool, promised: dict[str, int]) -> None:
+    """Run all checks. `here` is False if the jobs run on other machines than this one.
+
+    `promised` is the most that one of the jobs is promised: {"memory_mb", "gpu": number}.
+    """
     if here:
-        check_before_build(settings, root)
+        most = settings.resources.model_copy(update=promised)
+        check_before_build(settings.model_copy(update={"resources": most}), root)
         check_backend(settings)
     if not Path("results/base").exists():
         check_base(settings, root)

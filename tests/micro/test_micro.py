@@ -90,7 +90,7 @@ def test_no_page_or_report_shows_what_was_planted_of_secrets_and_people(built):
     """Beside the sources, only files that are kept on this machine hold them."""
     from ingot.curation.personal import find_personal, find_secrets
 
-    lines = (built / "results/world/alpaca.jsonl").read_bytes().decode(errors="replace").splitlines()
+    lines = (built / "results/world/alpaca.jsonl").read_bytes().decode(errors="replace").split("\n")
     truth = map(json.loads, open(built / "results/world/truth.jsonl"))
     planted = {(row["shape"], row["line"]) for row in truth if row["plant"] in ("secret", "personal")}
     texts = [text for place, text in enumerate(lines, 1) if ("alpaca", place) in planted]

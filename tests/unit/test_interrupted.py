@@ -68,7 +68,7 @@ STEPS = {
     "split": (
         {"records": "balanced.jsonl"},
         {name: f"{name}.jsonl" for name in ("train", "valid", "routing", "test")} | {"report": "split.json"},
-        {"settings": SETTINGS.split, "domains": [], "least_failures": 0},
+        {"settings": SETTINGS.split, "domains": [], "least_failures": 0, "router": False},
     ),
     "gate_data": (
         {

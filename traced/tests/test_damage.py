@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -273,12 +274,13 @@ def test_what_has_ended_before_the_machine_was_started_again_may_be_half_written
     """Its name says that no disk was known to have it. What was flushed has another name, and is used."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").write_text("content")
-    step = Step.of("rule", json.dumps({"wildcards": {}, "deps": ["in"], "outs": ["out"], "settings": {}}))
+    out = "o" * 199  # the longest name whose own letters stand in that of finished work
+    step = Step.of("rule", json.dumps({"wildcards": {}, "deps": ["in"], "outs": [out], "settings": {}}))
     layer = Layer()
     before = layer.entry_of(step, layer.digests.of_all(step.deps))
     (tmp_path / "boot").write_text("another\n")
     for settled in (False, True):
-        (tmp_path / "out").write_text("made")
+        (tmp_path / out).write_text("made")
         layer.finish(step, before)
         assert layer.is_finished(step, before)
         if settled:
@@ -295,6 +297,20 @@ def test_a_command_that_crashes_or_is_killed_is_said_to_be(project, name, hint):
     said = project.snakemake("out/doubled", check=False)
     assert f"double: the command was ended by SIG{name}" in said
     assert hint in said
+
+
+def test_a_shell_command_has_the_same_digest_in_every_process():
+    from traced.engine import shell_digest
+
+    def digest(command, **names):
+        return shell_digest(command, names, "/home/somebody")
+
+    assert digest("{a}", a={"x", "y"}) == digest("{a}", a={"y", "x"}) != digest("{a}", a={"x"})
+    assert digest("{a}", a=object()) == digest("{a}", a=object())
+    assert digest("{a}/b", a="/home/somebody/x") == digest("{a}/b", a="/x"), "wherever the Snakefile is"
+    assert digest("{python} x", python=sys.executable + " ") == digest("{python} x", python="")
+    for odd in ("{a[0]}", "{a.b}", "{none}", "a { b"):
+        digest(odd, a=1)
 
 
 @pytest.mark.graph

@@ -94,5 +94,6 @@ def collect_failures(
     write_records(failures, failed)
     write_records(solved, steady)
     write_records(open_answers, ({**record, "answered": samples[record["id"]][0]["answer"]} for record in for_judge))
-    totals = {"asked": len(records), "answers": sum(map(len, samples.values()))}
+    answered = sum(row["answer"] is not None for rows in samples.values() for row in rows)
+    totals = {"asked": len(records), "answers": answered}
     write_json(report, {**totals, **counts(failed), "consistent": len(steady), "left_to_the_judge": len(for_judge)})

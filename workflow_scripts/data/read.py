@@ -101,7 +101,7 @@ def read(
         if usable and unseen:
             raise InputError(f"{source}: no row has the field {min(unseen)!r}, which the `shape` of its source names")
         optionless = books.reasons["read"]["answer_is_no_option"]
-        if usable and optionless > MOST_OPTIONLESS * (books.kept.records + books.rejected):
+        if usable and optionless >= LEAST_ROWS and optionless > MOST_OPTIONLESS * (books.kept.records + books.rejected):
             such_as = redacted(no_option, region)
             raise InputError(
                 f"{source}: {optionless} answers name no option, such as: {such_as}. If `first_choice` of its `shape`"

@@ -39,6 +39,7 @@ def split(
     settings: Split,
     domains: list[str],
     least_failures: int,
+    router: bool,
 ) -> None:
     """Write the four sides: to learn from, to choose checkpoints by, to train the router on, and to measure with.
 
@@ -62,14 +63,14 @@ def split(
                 f"no record of the {side} part has domain {', '.join(sorted(absent))}, which `modifiers.domains` lists;"
                 f" the data have {sorted(set().union(*by_domain.values()))}"
             )
-    for (side, least), domain in itertools.product(
-        {"train": least_failures, "valid": 1, "routing": 1}.items(), domains
-    ):
+    needed = {"train": least_failures, "valid": 1, "routing": int(router)}
+    for (side, least), domain in itertools.product(needed.items(), domains):
         if (found := checkable[side][domain]) < least:
-            lower = ", lower `modifiers.collect_failures.least_failures`" if side == "train" else ""
+            lower = "lower `modifiers.collect_failures.least_failures`"
+            remedy = lower if side == "train" else f"raise `split.shares.{side}`"
             raise InputError(
                 f"the {side} part has {found} records of domain {domain} whose answers a checker can check, and its"
-                f" modifier needs {least}; add records, raise the share of this part{lower}, or leave the domain out of"
+                f" modifier needs {least}; add records, {remedy}, or leave the domain out of"
                 " `modifiers.domains`"
             )
     counts = {side: counter.total() for side, counter in by_domain.items()}

@@ -133,6 +133,10 @@ def test_the_special_tokens_of_the_tokenizer_at_hand_are_leftovers(tokenizer, re
     judge = filters_of(changed(SETTINGS, order=["leftovers"]), marks_of(of_texts))["leftovers"]
     assert judge(record("q", "see <file_sep>main.py")) == ("template", "<file_sep>")
     assert judge(record("q", "see <file_name>")) is None
+    cut = changed(SETTINGS, order=["leftovers"], leftovers={"ending": "cut"})
+    ended = record("q", "it is so. <file_sep>")
+    assert filters_of(cut, marks_of(of_texts))["leftovers"](ended) is None
+    assert ended["response"] == "it is so."
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def test_shares_are_kept_and_no_prompt_is_on_two_sides(tmp_path, record):
     records = [record(f"question {i // 2}", f"answer {i}") for i in range(4000)]
     write_records(tmp_path / "in.jsonl", records)
     paths = [tmp_path / f"{name}.jsonl" for name in ("train", "valid", "routing", "test")]
-    told = {"settings": SETTINGS, "domains": ["code"], "least_failures": 1000}
+    told = {"settings": SETTINGS, "domains": ["code"], "least_failures": 1000, "router": True}
     split(tmp_path / "in.jsonl", *paths, tmp_path / "report.json", **told)
     sides = [[r["instruction"] for r in read_records(path)] for path in paths]
     assert sum(map(len, sides)) == 4000 == read_json(tmp_path / "report.json")["records"]
@@ -27,7 +27,9 @@ def test_a_domain_without_records_is_named_before_anything_is_trained(tmp_path, 
     write_records(tmp_path / "in.jsonl", [record(f"question {i}", "a") for i in range(100)])
     paths = [tmp_path / f"{name}.jsonl" for name in ("train", "valid", "routing", "test", "report")]
     with pytest.raises(InputError, match=r"has domain poetry, which .*; the data have \['code'\]"):
-        split(tmp_path / "in.jsonl", *paths, settings=SETTINGS, domains=["code", "poetry"], least_failures=1)
+        split(
+            tmp_path / "in.jsonl", *paths, settings=SETTINGS, domains=["code", "poetry"], least_failures=1, router=True
+        )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,9 @@ def test_a_modifier_that_could_learn_too_little_is_said_before_anything_is_train
     write_records(tmp_path / "in.jsonl", [record(prompt, "a", checker=checker(prompt)) for prompt in prompts])
     paths = [tmp_path / f"{name}.jsonl" for name in ("train", "valid", "routing", "test", "report")]
     with pytest.raises(InputError, match=said):
-        split(tmp_path / "in.jsonl", *paths, settings=SETTINGS, domains=["code"], least_failures=least)
+        split(tmp_path / "in.jsonl", *paths, settings=SETTINGS, domains=["code"], least_failures=least, router=True)
+    if open_part == "routing":
+        split(tmp_path / "in.jsonl", *paths, settings=SETTINGS, domains=["code"], least_failures=least, router=False)
 
 
 def test_a_prompt_stays_where_it_is_however_it_is_written():
