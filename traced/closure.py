@@ -100,16 +100,15 @@ def packages_of(folder: Path, root: Path) -> tuple[Path, ...]:
 def closure(scripts: Iterable[Path], root: Path, without: Path | None = None) -> list[Path]:
     """List `scripts` and every file under `root` that they import, sorted.
 
-    Modules in the folder `without` are left out, and so is what only they import. Use it for code that cannot change a
-    result.
+    Modules in the folder `without` are left out: code that cannot change a result. What they import elsewhere is not.
     """
     seen: set[Path] = set()
     todo = list(scripts)
     while todo:
         file = todo.pop()
-        if file not in seen and not (without and file.is_relative_to(without)):
+        if file not in seen:
             seen.add(file)
             todo += imports(file, root)
             todo += packages_of(file.parent, root)
     known_imports().keep()
-    return sorted(seen)
+    return sorted(file for file in seen if not (without and file.is_relative_to(without)))

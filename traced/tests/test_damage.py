@@ -301,6 +301,7 @@ def test_a_command_that_crashes_or_is_killed_is_said_to_be(project, name, hint):
 
 def test_a_shell_command_has_the_same_digest_in_every_process():
     import snakemake.cli  # noqa: F401  (before what it imports itself)
+
     from traced.engine import shell_digest
 
     def digest(command, **names):
