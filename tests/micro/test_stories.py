@@ -24,6 +24,7 @@ from helpers.stories import (
     steps_that_must_run,
 )  # fmt: skip
 from helpers.workspaces import ENVIRONMENT, clone_of
+from traced.step import of_argument
 
 pytestmark = pytest.mark.graph
 
@@ -160,6 +161,12 @@ def other(value):
     return f"{value}2" if isinstance(value, str) else value
 
 
+def told_to(job):
+    """What a step is told, but for the GPUs that its job is promised: where it runs is no setting."""
+    spec = job.params.get("spec")
+    return spec and {**json.loads(of_argument(spec)), "gpu": None}
+
+
 @pytest.mark.parametrize("of", [32, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace, monkeypatch, of):
     """For one of so many numbers and texts of the preset: another value, and what would run because of it.
@@ -179,7 +186,7 @@ def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace,
         """({step: what its job is}, the plan) under an override."""
         with open_graph(config={"preset": PRESET, **override}) as (tracer, steps, targets):
             jobs = {
-                step.name: (job.params.get("spec"), set(map(str, job.input)), set(map(str, job.output)))
+                step.name: (told_to(job), set(map(str, job.input)), set(map(str, job.output)))
                 for job, step in tracer.steps.items()
             }
             return jobs, Plan(tracer.workspace, steps, targets)
@@ -187,7 +194,7 @@ def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace,
     before, plan = look({})
     assert not plan.with_verdict(Verdict.RUN, Verdict.WAIT)
     tried = {}
-    always = [("resources", "memory_mb"), ("resources", "minutes"), ("seed",), ("pack", "level")]
+    always = [*(("resources", name) for name in ("memory_mb", "minutes", "gpu")), ("seed",), ("pack", "level")]
     for i, (path, value) in enumerate(leaves(settings)):
         if i % of and path not in always:
             continue
@@ -217,7 +224,7 @@ def test_a_setting_concerns_exactly_the_steps_that_depend_on_it(built_workspace,
         assert {one.step.name for one in planned if one.changes} == changed, key
         tried[key] = len(expected)
     assert len(tried) > 80 / of
-    assert tried["resources.memory_mb"] == tried["resources.minutes"] == 0, "resources are no settings"
+    assert not sum(tried[key] for key in tried if key.startswith("resources.")), "resources are no settings"
     assert tried["seed"] == len(before) - len(SUITES), "everything but the suites begins with the seed"
     assert 0 < tried["pack.level"] < 10
 
