@@ -151,9 +151,11 @@ if BUILD.base_gate:
         input:
             base=BUILD.received,
             # Only GGUF files need what llama.cpp knows.
-            code=code("gguf", "base/check_base", CONVERTER, PROBE)
-            if BUILD.types
-            else code("data", "base/check_base"),
+            code=(
+                code("gguf", "base/check_base", CONVERTER, PROBE)
+                if BUILD.types
+                else code("data", "base/check_base")
+            ),
         output:
             verdict="results/gates/base/verdict.json",
         log:

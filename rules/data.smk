@@ -324,9 +324,11 @@ rule split:
         **step(
             settings=SETTINGS.split,
             domains=BUILD.domains,
-            least_failures=SETTINGS.modifiers.collect_failures.least_failures
-            if SETTINGS.modifiers
-            else 0,
+            least_failures=(
+                SETTINGS.modifiers.collect_failures.least_failures
+                if SETTINGS.modifiers
+                else 0
+            ),
             router=BUILD.has_router,
         ),
     message:
